@@ -1,0 +1,85 @@
+"""Fixtures for kernel and plugin tests: a real PostgreSQL, a migrated database, a community.
+
+The server is started once per run and the database is migrated once; every test gets its own
+property group and community, and nothing is cleaned up.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from dougong.db.embedded import EmbeddedPostgres
+from dougong.db.scope import Actor, Scope
+from dougong.db.servers import create_database
+from dougong.installation import Installation
+from dougong.paths import Paths
+from dougong.settings import Settings
+from dougong.testing.factories import Place, make_place
+
+
+@pytest.fixture(scope="session")
+def test_server() -> Iterator[EmbeddedPostgres]:
+    """Return a throw-away PostgreSQL server, the same for every worker of one run."""
+    home = Path(tempfile.mkdtemp(prefix="dougong-test-", dir="/tmp"))
+    home.chmod(0o755)
+    server = EmbeddedPostgres(home, home / "keys", fast=True, connections=200)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.destroy()
+        import shutil
+
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def settings(test_server: EmbeddedPostgres) -> Settings:
+    """Return deployment settings that point at the test server."""
+    return Settings(
+        paths=Paths(test_server.home),
+        database=f"host={test_server.socket} dbname=dougong",
+        url="http://127.0.0.1",
+        plugin_paths=tuple(
+            Path(p) for p in os.environ.get("DOUGONG_PLUGIN_PATH", "").split(os.pathsep) if p
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def installation(test_server: EmbeddedPostgres, settings: Settings) -> Iterator[Installation]:
+    """Return an installation with every discovered plugin installed and migrated."""
+    create_database(test_server.dsn(database="postgres"), test_server.passwords())
+    made = Installation.open(settings)
+    made.migrate()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def place(installation: Installation) -> Place:
+    """Return a fresh property group with two communities, buildings and rooms."""
+    return make_place(installation)
+
+
+@pytest.fixture
+def community(place: Place) -> UUID:
+    """Return the id of a fresh community in which every installed plugin is enabled."""
+    return place.community_id
+
+
+@pytest.fixture
+def scope(installation: Installation, place: Place) -> Iterator[Scope]:
+    """Return an open scope of the system in a fresh community."""
+    with installation.scope(Actor.system("test"), community=place.community_id) as opened:
+        yield opened
+
+
+def with_settings(settings: Settings, **changes: object) -> Settings:
+    """Return a copy of ``settings`` with some of them changed."""
+    return replace(settings, **changes)  # type: ignore[arg-type]

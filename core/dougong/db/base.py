@@ -1,0 +1,183 @@
+"""The three kinds of table, and the declarative bases that kernel and plugins build on.
+
+A model says once whose rows it holds: ``InCommunity``, ``InGroup`` or ``OnPlatform``. Keys, foreign
+keys, schema, row-level security, grants and audit follow from that.
+"""
+
+import time
+from datetime import date, datetime
+from decimal import Decimal
+from os import urandom
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import (
+    Column,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    Numeric,
+    Text,
+    Uuid,
+    event,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column, registry
+
+from dougong.db.columns import EncryptedField, Ref
+
+KERNEL_SCHEMA = "dougong"
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_1_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+TYPES: dict[Any, Any] = {
+    UUID: Uuid(),
+    datetime: DateTime(timezone=True),
+    date: Date(),
+    Decimal: Numeric(18, 6),
+    str: Text(),
+}
+
+
+def uuid7(at: datetime | None = None) -> UUID:
+    """Return a version 7 UUID: sortable by the time of its making, or by ``at``."""
+    milliseconds = int(at.timestamp() * 1000) if at else time.time_ns() // 1_000_000
+    random = int.from_bytes(urandom(10))
+    return UUID(
+        int=(milliseconds << 80)
+        | (7 << 76)
+        | ((random >> 64 & 0xFFF) << 64)
+        | (2 << 62)
+        | (random & 0x3FFF_FFFF_FFFF_FFFF)
+    )
+
+
+class Row:
+    """What every table has: a schema, a kind, an id made by the client."""
+
+    __schema__: ClassVar[str]
+    __kind__: ClassVar[str]
+    __key_column__: ClassVar[str | None] = None
+    __audited__: ClassVar[bool] = True
+    __building_path__: ClassVar[str | None] = None
+    __encrypted__: ClassVar[dict[str, EncryptedField]] = {}
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        if "__tablename__" in cls.__dict__:
+            _complete(cls)
+        super().__init_subclass__(**arguments)
+
+
+class InCommunity(Row):
+    """Rows of one community; the primary key is ``(community_id, id)``."""
+
+    __kind__ = "community"
+    __key_column__ = "community_id"
+
+    community_id: Mapped[UUID] = mapped_column(primary_key=True, sort_order=-20)
+    id: Mapped[UUID] = mapped_column(
+        primary_key=True, default=uuid7, server_default=text("uuidv7()"), sort_order=-19
+    )
+
+
+class InGroup(Row):
+    """Rows of a property group: templates, staff, roles; the key is ``(group_id, id)``."""
+
+    __kind__ = "group"
+    __key_column__ = "group_id"
+
+    group_id: Mapped[UUID] = mapped_column(primary_key=True, sort_order=-20)
+    id: Mapped[UUID] = mapped_column(
+        primary_key=True, default=uuid7, server_default=text("uuidv7()"), sort_order=-19
+    )
+
+
+class OnPlatform(Row):
+    """Rows of the installation; the application's database role has no grant on them."""
+
+    __kind__ = "platform"
+
+    id: Mapped[UUID] = mapped_column(
+        primary_key=True, default=uuid7, server_default=text("uuidv7()"), sort_order=-19
+    )
+
+
+def plugin_base(schema: str) -> type[DeclarativeBase]:
+    """Return a declarative base with its own registry, whose tables live in ``schema``."""
+
+    class PluginBase(DeclarativeBase):
+        __abstract__ = True
+        __schema__ = schema
+        registry = registry(metadata=METADATA, type_annotation_map=TYPES)
+
+    PluginBase.__name__ = PluginBase.__qualname__ = f"{schema.title()}Base"
+    return PluginBase
+
+
+KernelBase = plugin_base(KERNEL_SCHEMA)
+
+
+def _complete(cls: type[Row]) -> None:
+    """Add schema, composite foreign keys and encrypted columns to a model's declaration."""
+    arguments, options = _table_arguments(cls)
+    key = cls.__key_column__
+    for name, value in list(cls.__dict__.items()):
+        if isinstance(value, EncryptedField):
+            arguments += value.install(cls, name, key)
+        elif isinstance(value, MappedColumn) and isinstance(value.column.info.get("ref"), Ref):
+            arguments += _reference(cls, name, value.column.info["ref"])
+    if cls.__kind__ == "community":
+        arguments.append(ForeignKeyConstraint(["community_id"], [f"{KERNEL_SCHEMA}.community.id"]))
+    elif cls.__kind__ == "group":
+        arguments.append(ForeignKeyConstraint(["group_id"], [f"{KERNEL_SCHEMA}.property_group.id"]))
+    options.setdefault("schema", cls.__schema__)
+    options["info"] = {
+        "kind": cls.__kind__,
+        "audited": cls.__audited__,
+        **options.get("info", {}),
+    }
+    cls.__table_args__ = (*arguments, options)  # type: ignore[attr-defined]
+
+
+def _table_arguments(cls: type) -> tuple[list[Any], dict[str, Any]]:
+    given = cls.__dict__.get("__table_args__", ())
+    if isinstance(given, dict):
+        return [], dict(given)
+    arguments = list(given)
+    options = dict(arguments.pop()) if arguments and isinstance(arguments[-1], dict) else {}
+    return arguments, options
+
+
+def _reference(cls: type[Row], name: str, ref: Ref) -> list[Any]:
+    key = cls.__key_column__
+    table = cls.__dict__["__tablename__"]
+    columns, target = [name], [f"{ref.target}.id"]
+    if key is not None:
+        columns, target = [key, name], [f"{ref.target}.{key}", f"{ref.target}.id"]
+    made: list[Any] = [
+        ForeignKeyConstraint(columns, target, name=f"fk_{table}_{name}", ondelete=ref.ondelete)
+    ]
+    if ref.index:
+        made.append(Index(f"ix_{table}_{name}", *columns))
+    return made
+
+
+@event.listens_for(Row, "init", propagate=True)
+def _give_id(target: Any, args: Any, kwargs: dict[str, Any]) -> None:
+    if "id" not in kwargs and hasattr(type(target), "id"):
+        kwargs["id"] = uuid7()
+
+
+def has_column(model: type, name: str) -> bool:
+    """Tell whether the model's table has a column of this name."""
+    return isinstance(model.__table__.c.get(name), Column)  # type: ignore[attr-defined]

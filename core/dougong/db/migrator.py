@@ -1,0 +1,209 @@
+"""Brings the database to the code's state: one schema and one version table per distribution.
+
+What a dry run shows is what an upgrade executes: both are the same list of statements, made by
+Alembic offline from the pending revisions and followed by the missing protection (row-level
+security, grants, audit triggers).
+"""
+
+import io
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from dougong.db.base import KERNEL_SCHEMA, METADATA
+from dougong.db.protection import protection
+from dougong.db.servers import Databases
+from dougong.errors import Conflict
+from dougong.i18n import N_
+
+LOCK = 0x446F7567
+KERNEL_AREAS = (
+    "tenancy",
+    "access",
+    "privacy",
+    "audit",
+    "events",
+    "jobs",
+    "plugins",
+    "devices",
+    "documents",
+    "messages",
+    "web",
+    "web.api",
+)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What has its own schema and revisions: the kernel or a plugin."""
+
+    id: str
+    schema: str
+    revisions: Path
+
+
+KERNEL = Distribution("dougong", KERNEL_SCHEMA, Path(str(files("dougong"))) / "migrations/versions")
+
+
+def import_kernel_models() -> None:
+    """Import the models of every kernel area, so that the metadata is complete."""
+    for area in KERNEL_AREAS:
+        for module in (f"dougong.{area}.models", f"dougong.{area}"):
+            try:
+                found = find_spec(module) is not None
+            except ModuleNotFoundError:
+                found = False
+            if found:
+                import_module(module)
+                break
+
+
+def split_statements(script: str) -> list[str]:
+    """Return the statements of an SQL script.
+
+    A statement ends with a semicolon at the end of a line outside of ``$$ … $$``.
+    """
+    statements: list[str] = []
+    lines: list[str] = []
+    quoted = False
+    for line in script.splitlines():
+        if not lines and (not line.strip() or line.lstrip().startswith("--")):
+            continue
+        lines.append(line)
+        if line.count("$$") % 2:
+            quoted = not quoted
+        if not quoted and line.rstrip().endswith(";"):
+            statements.append("\n".join(lines).strip().removesuffix(";").strip())
+            lines = []
+    if any(line.strip() for line in lines):
+        statements.append("\n".join(lines).strip())
+    return [s for s in statements if s and s.upper() not in ("BEGIN", "COMMIT")]
+
+
+@dataclass
+class Migrator:
+    """Upgrades distributions, one at a time across all processes.
+
+    lock_timeout: how long one statement may wait for a table before the attempt is given up and
+    repeated, so that a migration never makes the site queue behind it.
+    """
+
+    databases: Databases
+    lock_timeout: str = "2s"
+    attempts: int = 10
+
+    def pending(self, distribution: Distribution, connection: Connection) -> bool:
+        """Tell whether the distribution has revisions that the database lacks."""
+        return self._current(distribution, connection) != self._head(distribution)
+
+    def plan(self, distribution: Distribution, connection: Connection) -> list[str]:
+        """Return every statement that `upgrade` would execute now, in order."""
+        current, head = self._current(distribution, connection), self._head(distribution)
+        known = connection.execute(
+            text("select 1 from pg_namespace where nspname = :n"), {"n": distribution.schema}
+        ).scalar()
+        statements = []
+        if not known:
+            statements.append(f"create schema {distribution.schema} authorization dougong_owner")
+        if current != head:
+            statements += self._revisions(distribution, current)
+        return statements + protection(connection, distribution.schema)
+
+    def upgrade(
+        self, distribution: Distribution, report: Callable[[int, int], None] | None = None
+    ) -> list[str]:
+        """Execute the plan in one transaction; return the statements that ran.
+
+        Raises Conflict when the tables stay in use for every attempt; nothing is changed then.
+        """
+        with self.locked():
+            for attempt in range(1, self.attempts + 1):
+                try:
+                    return self._execute(distribution, report)
+                except OperationalError as error:
+                    if getattr(error.orig, "sqlstate", None) != "55P03":
+                        raise
+                    time.sleep(min(0.2 * 2**attempt, 5))
+        raise Conflict(
+            N_("%(name)s could not be upgraded: its tables stay in use."), name=distribution.id
+        )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the one lock of all migrations; waits by polling.
+
+        A blocking wait would hold a snapshot that CREATE INDEX CONCURRENTLY waits for.
+        """
+        engine = self.databases.engine("migrator")
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as holder:
+            while not holder.execute(text("select pg_try_advisory_lock(:k)"), {"k": LOCK}).scalar():
+                time.sleep(0.2)
+            try:
+                yield
+            finally:
+                holder.execute(text("select pg_advisory_unlock(:k)"), {"k": LOCK})
+
+    def _execute(
+        self, distribution: Distribution, report: Callable[[int, int], None] | None
+    ) -> list[str]:
+        with self.databases.engine("migrator").begin() as connection:
+            statements = self.plan(distribution, connection)
+            connection.exec_driver_sql(f"set local lock_timeout = '{self.lock_timeout}'")
+            for number, statement in enumerate(statements, 1):
+                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+                if report:
+                    report(number, len(statements))
+            if distribution.schema == KERNEL_SCHEMA:
+                self._install_scope_key(connection)
+        return statements
+
+    def _install_scope_key(self, connection: Connection) -> None:
+        inner, outer = self.databases.scope_key.pads
+        connection.exec_driver_sql(
+            "insert into dougong.scope_key (inner_pad, outer_pad) values (%s, %s)"
+            " on conflict (id) do update set inner_pad = excluded.inner_pad,"
+            " outer_pad = excluded.outer_pad"
+            " where scope_key.inner_pad <> excluded.inner_pad",
+            (inner, outer),
+        )
+
+    @staticmethod
+    def _current(distribution: Distribution, connection: Connection) -> str | None:
+        context = MigrationContext.configure(
+            connection,
+            opts={"version_table": "alembic_version", "version_table_schema": distribution.schema},
+        )
+        return context.get_current_revision()
+
+    def _head(self, distribution: Distribution) -> str | None:
+        return ScriptDirectory.from_config(_config(distribution)).get_current_head()
+
+    @staticmethod
+    def _revisions(distribution: Distribution, current: str | None) -> list[str]:
+        out = io.StringIO()
+        span = f"{current}:head" if current else "head"
+        command.upgrade(_config(distribution, out), span, sql=True)
+        return split_statements(re.sub(r"(?m)^-- .*$", "", out.getvalue()))
+
+
+def _config(distribution: Distribution, out: io.StringIO | None = None) -> Config:
+    config = Config(stdout=io.StringIO(), output_buffer=out)
+    folder = str(files("dougong.migrations"))
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", str(distribution.revisions).replace("%", "%%"))
+    config.attributes.update(metadata=METADATA, schema=distribution.schema)
+    return config

@@ -1,0 +1,377 @@
+"""The scope: who acts, where, in which transaction.
+
+Everything that touches rows gets one. It is sent to PostgreSQL with the BEGIN of the transaction,
+signed, and row-level security reads nothing else; the ORM criteria below are the second layer.
+"""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import event, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
+
+from dougong.db.base import InCommunity, InGroup, Row
+from dougong.errors import NotAllowed, NotFound
+from dougong.i18n import N_
+
+if TYPE_CHECKING:
+    from dougong.db.vault import Vault
+
+T = TypeVar("T")
+LIFETIME_S = 60
+NOBODY = UUID(int=0)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A bundle of permissions within a part of the organisation.
+
+    permissions: full names, ``*`` for all, or ``lifts.*``. group_id: None for the platform.
+    communities: None for every community of the group. buildings: None for every building.
+    clearance: field class → ``full``, ``mask`` or ``hide``.
+    """
+
+    permissions: frozenset[str]
+    group_id: UUID | None = None
+    communities: frozenset[UUID] | None = None
+    buildings: frozenset[UUID] | None = None
+    clearance: Mapping[str, str] = field(default_factory=dict)
+    role: str = ""
+
+    def reaches(self, group_id: UUID | None, community_id: UUID | None) -> bool:
+        """Tell whether the grant holds in this community, or anywhere in the group."""
+        if self.group_id is not None and group_id is not None and self.group_id != group_id:
+            return False
+        if community_id is None or self.communities is None:
+            return True
+        return community_id in self.communities
+
+    def allows(self, permission: str) -> bool:
+        """Tell whether the bundle holds ``permission``."""
+        if permission in self.permissions or "*" in self.permissions:
+            return True
+        plugin, _, verb = permission.partition(".")
+        return f"{plugin}.*" in self.permissions or (
+            f"*.{verb.rpartition('.')[2]}" in self.permissions
+        )
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: a signed-in user, an API token, a job, a device, or the system itself."""
+
+    user_id: UUID | None
+    name: str
+    kind: str = "user"
+    grants: tuple[Grant, ...] = ()
+    persons: Mapping[UUID, UUID] = field(default_factory=dict)
+    locale: str | None = None
+    session_id: UUID | None = None
+    stepped_up_at: datetime | None = None
+
+    @classmethod
+    def system(cls, name: str = "system") -> "Actor":
+        """Return the actor of migrations, schedules and the command line: it may everything."""
+        return cls(None, name, kind="system", grants=(Grant(frozenset({"*"})),))
+
+    def may(
+        self, permission: str, group_id: UUID | None = None, community_id: UUID | None = None
+    ) -> bool:
+        """Tell whether any grant that reaches the place allows ``permission``."""
+        return any(
+            grant.allows(permission) and grant.reaches(group_id, community_id)
+            for grant in self.grants
+        )
+
+
+@dataclass(frozen=True)
+class ScopeKey:
+    """The secret under which scopes are signed; the database holds the same key as two pads."""
+
+    secret: bytes
+
+    @cached_property
+    def pads(self) -> tuple[bytes, bytes]:
+        """Return HMAC's inner and outer pad for SHA-256 (block of 64 bytes)."""
+        block = self.secret.ljust(64, b"\0")
+        return bytes(b ^ 0x36 for b in block), bytes(b ^ 0x5C for b in block)
+
+    def sign(self, payload: str) -> str:
+        """Return ``payload|mac``, ready for the setting ``dougong.scope``."""
+        mac = hmac.new(self.secret, payload.encode(), hashlib.sha256).hexdigest()
+        return f"{payload}|{mac}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the database is told: the part of a scope that row-level security reads."""
+
+    group_id: UUID | None = None
+    community_id: UUID | None = None
+    readable: tuple[UUID, ...] = ()
+    actor_id: UUID | None = None
+    group_write: bool = False
+
+    def payload(self, backend: int, now: float) -> str:
+        """Return the text that is signed, for one backend and ``LIFETIME_S`` seconds."""
+        return ";".join(
+            (
+                "1",
+                str(self.group_id or "-"),
+                str(self.community_id or "-"),
+                ",".join(map(str, self.readable)) or "-",
+                str(self.actor_id or "-"),
+                str(backend),
+                str(int(now) + LIFETIME_S),
+                str(self.group_id if self.group_write else "-"),
+            )
+        )
+
+
+def begin_statement(claim: Claim, key: ScopeKey, backend: int, verb: str = "") -> bytes:
+    """Return BEGIN and the scope in one message."""
+    signed = key.sign(claim.payload(backend, time.time()))
+    return f"BEGIN; SET LOCAL dougong.scope = '{signed}'".encode()
+
+
+def bind_scope_to_transactions(engine: Any, key: ScopeKey) -> None:
+    """Make every transaction of ``engine`` start with the scope of its session."""
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        claim = connection.get_execution_options().get("claim")
+        raw: Any = connection.connection.driver_connection
+        if claim is None:
+            return
+        result = raw.pgconn.exec_(begin_statement(claim, key, raw.info.backend_pid))
+        if result.status != 1:
+            raise RuntimeError(f"BEGIN failed: {result.error_message.decode(errors='replace')}")
+
+
+class Scope:
+    """A place, an actor and one transaction; made by ``Installation.scope``."""
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        actor: Actor,
+        installation: Any,
+        group_id: UUID,
+        community_id: UUID | None,
+        readable: tuple[UUID, ...],
+        enabled: Mapping[str, frozenset[UUID] | None],
+        zone: str = "Asia/Shanghai",
+        place: Any = None,
+    ) -> None:
+        self.session = session
+        self.actor = actor
+        self.installation = installation
+        self.group_id = group_id
+        self.community_id = community_id
+        self.readable = readable
+        self.enablement = enabled
+        self.zone = ZoneInfo(zone)
+        self.place = place
+        self.progress: Callable[..., None] = lambda done, total, message="": None
+        self.reason: str | None = None
+        session.info["scope"] = self
+
+    # --- what may be done -------------------------------------------------------------------
+
+    @property
+    def enabled(self) -> frozenset[str]:
+        """Return the ids of the plugins enabled here; the kernel's own id is always among them."""
+        return frozenset(self.enablement) | {"dougong"}
+
+    def may(self, permission: str) -> bool:
+        """Tell whether the actor may do ``permission`` here."""
+        return self.actor.may(permission, self.group_id, self.community_id)
+
+    def require(self, permission: str) -> None:
+        """Raise NotAllowed unless the actor may do ``permission`` here."""
+        if not self.may(permission):
+            raise NotAllowed(
+                N_("You may not do this here (%(permission)s)."), permission=permission
+            )
+
+    def clearance(self, field_class: str) -> str:
+        """Return ``full``, ``mask`` or ``hide`` for a class of fields; ``mask`` when unsaid."""
+        found = [
+            grant.clearance.get(field_class, grant.clearance.get("*", ""))
+            for grant in self.actor.grants
+            if grant.reaches(self.group_id, self.community_id)
+        ]
+        return next((c for c in ("full", "mask", "hide") if c in found), "mask")
+
+    @cached_property
+    def buildings(self) -> frozenset[UUID] | None:
+        """Return the only buildings that the actor's roles reach here, None for all."""
+        reaching = [g for g in self.actor.grants if g.reaches(self.group_id, self.community_id)]
+        if not reaching or any(g.buildings is None for g in reaching):
+            return None
+        return frozenset().union(*(g.buildings or frozenset() for g in reaching))
+
+    def buildings_of(self, plugin: str) -> frozenset[UUID] | None:
+        """Return the only buildings where ``plugin`` is switched on for the actor, None for all."""
+        switched = self.enablement.get(plugin)
+        if switched is None:
+            return self.buildings
+        return switched if self.buildings is None else switched & self.buildings
+
+    # --- where and when ---------------------------------------------------------------------
+
+    @property
+    def url_part(self) -> str:
+        """Return the scope's part of an address: ``c/<community>`` or ``g/<group>``."""
+        return f"c/{self.community_id}" if self.community_id else f"g/{self.group_id}"
+
+    @property
+    def locale(self) -> str:
+        from dougong.i18n import current_locale
+
+        return current_locale()
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    @property
+    def today(self) -> date:
+        """Return the day in the community's time zone."""
+        return self.now.astimezone(self.zone).date()
+
+    # --- rows -------------------------------------------------------------------------------
+
+    def get(self, model: type[T], id: UUID | str, *, lock: bool = False) -> T:
+        """Return the row of ``model`` with this id; raises NotFound when it cannot be seen.
+
+        lock: SELECT … FOR UPDATE, for whoever is about to change it.
+        """
+        try:
+            wanted = id if isinstance(id, UUID) else UUID(str(id))
+        except ValueError:
+            raise self._missing(model) from None
+        query = select(model).where(model.id == wanted)  # type: ignore[attr-defined]
+        if lock:
+            query = query.with_for_update(of=model).execution_options(populate_existing=True)
+        found = self.session.scalars(query).first()
+        if found is None:
+            raise self._missing(model)
+        return found
+
+    @staticmethod
+    def _missing(model: type) -> NotFound:
+        return NotFound(N_("There is no such record here (%(kind)s)."), kind=model.__name__.lower())
+
+    @cached_property
+    def vault(self) -> "Vault":
+        """Return what encrypts and decrypts personal values of this scope."""
+        from dougong.db.vault import Vault
+
+        return Vault(self.installation.keyring, self)
+
+    # --- doing ------------------------------------------------------------------------------
+
+    def call(self, service: str, /, **arguments: Any) -> Any:
+        """Call a service by its full name; models may be given as ids."""
+        from dougong.services import call
+
+        return call(self, service, arguments)
+
+    def ask(self, hook: str, /, **arguments: Any) -> list[Any]:
+        """Return the answers of the enabled plugins to ``hook``, each plugin isolated."""
+        return self.installation.plugins.hooks.ask(self, hook, **arguments)
+
+    def emit(self, name: str, /, **ids: Any) -> None:
+        """Write a past fact to the outbox, in this transaction."""
+        from dougong.events import emit
+
+        emit(self, name, **ids)
+
+    def enqueue(self, service: str, /, **arguments: Any) -> Any:
+        """Have ``service`` run by a worker after this transaction commits."""
+        from dougong.jobs import enqueue
+
+        return enqueue(self, service, **arguments)
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """Return a run-time setting: the community's, else the group's, else the platform's."""
+        from dougong.tenancy.operations import setting
+
+        return setting(self, name, default)
+
+
+def install_criteria(session_class: type[Session]) -> None:
+    """Add the second layer: ORM criteria by scope, and keys filled in and checked at flush."""
+    event.listen(session_class, "do_orm_execute", _narrow)
+    event.listen(session_class, "before_attach", _claim_row)
+    event.listen(session_class, "before_flush", _seal_changed)
+
+
+def _narrow(state: ORMExecuteState) -> None:
+    scope: Scope | None = state.session.info.get("scope")
+    if scope is None or state.is_column_load or state.is_relationship_load:
+        return
+    if not (state.is_select or state.is_update or state.is_delete):
+        return
+    community, group = scope.community_id, scope.group_id
+    readable = scope.readable
+    if community is not None:
+        criteria = with_loader_criteria(
+            InCommunity, lambda cls: cls.community_id == community, include_aliases=True
+        )
+    else:
+        criteria = with_loader_criteria(
+            InCommunity, lambda cls: cls.community_id.in_(readable), include_aliases=True
+        )
+    by_group = with_loader_criteria(
+        InGroup, lambda cls: cls.group_id == group, include_aliases=True
+    )
+    state.statement = state.statement.options(criteria, by_group, *_by_building(scope, state))
+
+
+def _by_building(scope: Scope, state: ORMExecuteState) -> Iterable[Any]:
+    """Narrow models with a path to a building, where roles or plugins hold only for some."""
+    from dougong.db.buildings import building_condition
+
+    mappers = {m for m in state.all_mappers if issubclass(m.class_, InCommunity)}
+    for mapper in mappers:
+        only = scope.buildings_of(mapper.class_.__schema__)
+        if only is not None:
+            condition = building_condition(mapper.class_, only)
+            if condition is not None:
+                yield with_loader_criteria(mapper.class_, condition, include_aliases=True)
+
+
+def _claim_row(session: Session, record: Any) -> None:
+    scope: Scope | None = session.info.get("scope")
+    if scope is None or not isinstance(record, Row):
+        return
+    if isinstance(record, InCommunity) and record.community_id is None:
+        if scope.community_id is None:
+            raise NotAllowed(N_("Choose a community first; a group page writes no rows."))
+        record.community_id = scope.community_id
+    elif isinstance(record, InGroup) and record.group_id is None:
+        record.group_id = scope.group_id
+
+
+def _seal_changed(session: Session, context: UOWTransaction, instances: Any) -> None:
+    scope: Scope | None = session.info.get("scope")
+    for record in [*session.new, *session.dirty]:
+        waiting = record.__dict__.pop("_plain", None)
+        if not waiting:
+            continue
+        if scope is None:
+            raise RuntimeError("a personal value can be written only inside a scope")
+        for name, plain in waiting.items():
+            scope.vault.store(record.__encrypted__[name], record, plain)

@@ -1,0 +1,90 @@
+"""Encrypts and decrypts personal values of one scope, with the keys of their community."""
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from dougong.db import ciphers
+from dougong.db.columns import EncryptedField
+
+if TYPE_CHECKING:
+    from dougong.db.scope import Scope
+
+PLATFORM = UUID(int=0)
+
+
+class Vault:
+    """Personal values on the way to and from the database.
+
+    A value is sealed for its place (community or group, table, column, row): moved anywhere else,
+    it does not open.
+    """
+
+    def __init__(self, keyring: "ciphers.Keyring", scope: "Scope | None" = None) -> None:
+        self.keyring = keyring
+        self.scope = scope
+
+    def open(self, field: EncryptedField, record: Any, sealed: bytes) -> str:
+        """Return the plain value; raises TamperedCiphertext when it was moved or changed."""
+        owner = self._owner(field, record)
+        return ciphers.open_sealed(
+            lambda key_id: self.keyring.key(owner, key_id),
+            ciphers.Place(owner, field.table, field.name, record.id),
+            sealed,
+        )
+
+    def seal(self, field: EncryptedField, owner: UUID, row_id: UUID, plain: str) -> bytes:
+        """Return the ciphertext of ``plain`` for one row; for bulk writes that bypass the ORM."""
+        key = self.keyring.current(owner)
+        return ciphers.seal(key, ciphers.Place(owner, field.table, field.name, row_id), plain)
+
+    def tags(self, field: EncryptedField, owner: UUID, plain: str) -> dict[str, bytes]:
+        """Return the search tags by column suffix (``index``, ``tail``); for bulk writes too."""
+        if field.search is None:
+            return {}
+        key = self.keyring.index_key(owner)
+        normal = ciphers.normalise(field.mask, plain)
+        tags = {"index": ciphers.blind_index(key, field.table, field.name, "exact", normal)}
+        if field.search == "last4":
+            tags["tail"] = ciphers.tail_tag(key, field.table, field.name, normal[-4:])
+        return tags
+
+    def store(self, field: EncryptedField, record: Any, plain: str | None) -> None:
+        """Put ciphertext and search tags of ``plain`` on the record."""
+        if plain is None:
+            setattr(record, f"{field.name}_sealed", None)
+            for suffix in field.suffixes():
+                setattr(record, f"{field.name}_{suffix}", None)
+            return
+        owner = self._owner(field, record)
+        setattr(record, f"{field.name}_sealed", self.seal(field, owner, record.id, plain))
+        for suffix, tag in self.tags(field, owner, plain).items():
+            setattr(record, f"{field.name}_{suffix}", tag)
+
+    def index_tags(self, field: EncryptedField, model: Any, value: str) -> list[bytes]:
+        """Return the exact tags of ``value`` under every community that is read."""
+        normal = ciphers.normalise(field.mask, value)
+        return [
+            ciphers.blind_index(
+                self.keyring.index_key(owner), field.table, field.name, "exact", normal
+            )
+            for owner in self._owners(field)
+        ]
+
+    def tail_tags(self, field: EncryptedField, model: Any, last_four: str) -> list[bytes]:
+        """Return the last-four tags under every community that is read."""
+        normal = ciphers.normalise(field.mask, last_four)
+        return [
+            ciphers.tail_tag(self.keyring.index_key(owner), field.table, field.name, normal)
+            for owner in self._owners(field)
+        ]
+
+    def _owners(self, field: EncryptedField) -> list[UUID]:
+        if self.scope is None or field.key_column is None:
+            return [PLATFORM]
+        if field.key_column == "group_id":
+            return [self.scope.group_id]
+        return list(self.scope.readable)
+
+    @staticmethod
+    def _owner(field: EncryptedField, record: Any) -> UUID:
+        return PLATFORM if field.key_column is None else getattr(record, field.key_column)

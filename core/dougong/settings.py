@@ -1,0 +1,66 @@
+"""Deployment settings, read once from the environment.
+
+Run-time settings (per platform, group, community) are rows; see ``Scope.setting``.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dougong.paths import Paths
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator decides when he starts Dougong.
+
+    database: host, port and name as libpq keywords ("host=… port=… dbname=…") of a server with
+    the roles that ``dougong migrate`` makes; None means the embedded PostgreSQL in ``paths.home``.
+    role_passwords: password of each login role; None reads ``keys/database.json``.
+    url: how people reach this installation, for links and cookies.
+    """
+
+    paths: Paths
+    database: str | None = None
+    url: str = "http://127.0.0.1:8600"
+    port: int = 8600
+    host: str = "127.0.0.1"
+    production: bool = False
+    smtp_url: str | None = None
+    mail_from: str = "dougong@localhost"
+    plugin_paths: tuple[Path, ...] = ()
+    disabled_plugins: frozenset[str] = field(default_factory=frozenset)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Return the settings of ``environment`` (the process's own by default)."""
+        env = os.environ if environment is None else environment
+        keys = env.get("DOUGONG_KEYS")
+        port = int(env.get("DOUGONG_PORT", "8600"))
+        host = env.get("DOUGONG_HOST", "127.0.0.1")
+        return cls(
+            paths=Paths(
+                Path(env.get("DOUGONG_HOME", "var")).absolute(),
+                Path(keys).absolute() if keys else None,
+            ),
+            database=env.get("DOUGONG_DATABASE") or None,
+            url=env.get("DOUGONG_URL", f"http://{host}:{port}").rstrip("/"),
+            port=port,
+            host=host,
+            production=env.get("DOUGONG_PRODUCTION", "") == "1",
+            smtp_url=env.get("DOUGONG_SMTP_URL") or None,
+            mail_from=env.get("DOUGONG_MAIL_FROM", "dougong@localhost"),
+            plugin_paths=tuple(
+                Path(p).absolute()
+                for p in env.get("DOUGONG_PLUGIN_PATH", "").split(os.pathsep)
+                if p
+            ),
+            disabled_plugins=frozenset(
+                p for p in env.get("DOUGONG_DISABLED_PLUGINS", "").split(",") if p
+            ),
+        )
+
+    @property
+    def is_secure(self) -> bool:
+        return self.url.startswith("https://")

@@ -1,0 +1,1 @@
+"""The ground: property group, legal entity, region, community, building, unit, room, people."""

@@ -1,0 +1,60 @@
+"""Rows of another community cannot be read or written, whatever the application forgets."""
+
+import pytest
+from dougong.db.scope import Actor
+from dougong.tenancy.models import Building, Person, Room
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+
+def test_a_scope_sees_only_its_own_rooms(installation, place):
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        assert len(scope.session.scalars(select(Room)).all()) == 4
+        assert scope.session.execute(text("select count(*) from dougong.room")).scalar() == 4
+    with installation.scope(Actor.system(), community=place.other_community_id) as scope:
+        assert scope.session.execute(text("select count(*) from dougong.room")).scalar() == 0
+
+
+def test_a_row_of_another_community_cannot_be_written(installation, place):
+    with (
+        pytest.raises(DBAPIError, match="row-level security"),
+        installation.scope(Actor.system(), community=place.community_id) as scope,
+    ):
+        scope.session.execute(
+            text(
+                "insert into dougong.building (community_id, id, code, name, sort_key)"
+                " values (:c, uuidv7(), 'x', 'x', '')"
+            ),
+            {"c": place.other_community_id},
+        )
+
+
+def test_injected_sql_cannot_switch_the_scope(installation, place):
+    with (
+        pytest.raises(DBAPIError, match="scope refused"),
+        installation.scope(Actor.system(), community=place.other_community_id) as scope,
+    ):
+        mine = scope.session.execute(text("select current_setting('dougong.scope')")).scalar()
+        forged = mine.replace(str(place.other_community_id), str(place.community_id))
+        scope.session.execute(text("select set_config('dougong.scope', :f, true)"), {"f": forged})
+        scope.session.execute(text("select count(*) from dougong.room")).scalar()
+
+
+def test_a_group_scope_reads_its_communities_and_writes_none(installation, place):
+    with installation.scope(Actor.system(), group=place.group_id) as scope:
+        assert len(scope.session.scalars(select(Room)).all()) == 4
+        changed = scope.session.execute(text("update dougong.room set floor = 99")).rowcount
+        assert changed == 0
+
+
+def test_personal_values_are_ciphertext_in_the_database(installation, place):
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        person = scope.session.scalars(select(Person).order_by(Person.name)).first()
+        assert person.phone == "13800130000"
+        raw = scope.session.execute(text("select phone from dougong.person")).scalars().all()
+        assert all(b"1380013" not in bytes(value) for value in raw)
+        found = scope.session.scalars(
+            select(Person).where(Person.phone.matches(scope, "+86 138 0013 0001"))
+        ).all()
+        assert [p.name for p in found] == ["业主1"]
+        assert scope.session.scalars(select(Building)).first() is not None
