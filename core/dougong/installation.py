@@ -1,9 +1,10 @@
 """The running system: settings, databases, plugins, keys. Every process opens one."""
 
+import os
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -196,10 +197,9 @@ def scope_key(settings: Settings) -> ScopeKey:
         temporary = path.with_suffix(f".{secrets.token_hex(4)}")
         temporary.touch(mode=0o600)
         temporary.write_bytes(secrets.token_bytes(32))
-        try:
-            temporary.rename(path) if not path.exists() else temporary.unlink()
-        except FileNotFoundError:
-            pass
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+        temporary.unlink()
     return ScopeKey(path.read_bytes())
 
 

@@ -82,3 +82,6 @@ class Plugins:
 
     def enable_everything(self, session: Session, community_id: UUID) -> None:
         """Enable every installed plugin in a community; for tests and demonstrations."""
+
+    def install_pages(self, app: Any, installation: Any) -> None:
+        """Add the pages of every loaded plugin to the web application."""

@@ -130,7 +130,8 @@ def entered(scope: Scope, name: str, permission: str | None) -> Any:
         scope._verb = name  # type: ignore[attr-defined]
         scope.session.execute(
             text(
-                "select set_config('dougong.verb', :v, true), set_config('dougong.reason', :r, true)"
+                "select set_config('dougong.verb', :v, true),"
+                " set_config('dougong.reason', :r, true)"
             ),
             {"v": name, "r": scope.reason or ""},
         )

@@ -1,4 +1,4 @@
-"""Constraint violations in the words of people: by constraint name, never by the database's text."""
+"""Constraint violations in the words of people: by name, never by the database's text."""
 
 import re
 

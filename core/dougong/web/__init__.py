@@ -1,0 +1,1 @@
+"""What people and programs see: the Flask application, admin, JSON API, portals, sign-in."""
