@@ -193,3 +193,14 @@ def inline_translations() -> dict[str, str]:
 def translate_error(error: DougongError) -> str:
     """Return what happened, in the locale in force."""
     return gettext(error.message, **error.parameters)
+
+
+if __name__ == "__main__":
+    from importlib.metadata import entry_points
+    from importlib.util import find_spec
+
+    compile_catalogues(KERNEL_LOCALE)
+    for entry in entry_points(group="dougong.plugins"):
+        spec = find_spec(entry.value)
+        if spec and spec.origin:
+            compile_catalogues(Path(spec.origin).parent / "locale")

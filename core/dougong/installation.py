@@ -18,12 +18,14 @@ from dougong.db.servers import Databases, create_database
 from dougong.errors import NotFound
 from dougong.i18n import N_
 from dougong.plugins import Plugins
+from dougong.services import call
 from dougong.settings import Settings
 from dougong.tenancy.operations import (
     CommunityFacts,
     GroupFacts,
     community_facts,
     group_facts,
+    setting,
 )
 
 Enablement = Mapping[str, frozenset[UUID] | None]
@@ -129,6 +131,28 @@ class Installation:
             except BaseException:
                 session.rollback()
                 raise
+
+    # --- what a scope does through us ---------------------------------------------------------
+
+    def call(self, scope: Scope, service: str, arguments: Mapping[str, Any]) -> Any:
+        """Call a service by its full name; see ``dougong.services.call``."""
+        return call(scope, service, arguments)
+
+    def emit(self, scope: Scope, name: str, ids: Mapping[str, Any]) -> None:
+        """Write a past fact to the outbox; see ``dougong.events.emit``."""
+        from dougong.events import emit
+
+        emit(scope, name, **ids)
+
+    def enqueue(self, scope: Scope, service: str, arguments: Mapping[str, Any]) -> Any:
+        """Enqueue a service as a job; see ``dougong.jobs.enqueue``."""
+        from dougong.jobs import enqueue
+
+        return enqueue(scope, service, **arguments)
+
+    def setting(self, scope: Scope, name: str, default: Any) -> Any:
+        """Return a run-time setting; see ``dougong.tenancy.operations.setting``."""
+        return setting(scope, name, default)
 
     # --- places -----------------------------------------------------------------------------
 

@@ -284,9 +284,7 @@ class Scope:
 
     def call(self, service: str, /, **arguments: Any) -> Any:
         """Call a service by its full name; models may be given as ids."""
-        from dougong.services import call
-
-        return call(self, service, arguments)
+        return self.installation.call(self, service, arguments)
 
     def ask(self, hook: str, /, **arguments: Any) -> list[Any]:
         """Return the answers of the enabled plugins to ``hook``, each plugin isolated."""
@@ -294,21 +292,15 @@ class Scope:
 
     def emit(self, name: str, /, **ids: Any) -> None:
         """Write a past fact to the outbox, in this transaction."""
-        from dougong.events import emit
-
-        emit(self, name, **ids)
+        self.installation.emit(self, name, ids)
 
     def enqueue(self, service: str, /, **arguments: Any) -> Any:
         """Have ``service`` run by a worker after this transaction commits."""
-        from dougong.jobs import enqueue
-
-        return enqueue(self, service, **arguments)
+        return self.installation.enqueue(self, service, arguments)
 
     def setting(self, name: str, default: Any = None) -> Any:
         """Return a run-time setting: the community's, else the group's, else the platform's."""
-        from dougong.tenancy.operations import setting
-
-        return setting(self, name, default)
+        return self.installation.setting(self, name, default)
 
 
 def install_criteria(session_class: type[Session]) -> None:

@@ -1,0 +1,79 @@
+# Dougong. `make help` lists the targets; `make up` and `make test` need nothing set up before.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(sort $(notdir $(patsubst %/setup.cfg,%,$(wildcard plugins/*/setup.cfg))))
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help up down reset setup setup-test test test-fast lint types catalogues bench docs \
+	gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gates initial clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+$(STAMP): setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg) $(wildcard plugins/*/pyproject.toml)
+	@tools/system.sh python
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e . $(foreach p,$(PLUGINS),-e plugins/$(p))
+	@$(BIN)/python -m dougong.i18n
+	@$(BIN)/python -m dougong.documents.fonts
+	@touch $@
+
+setup: $(STAMP) ## install Dougong and its plugins into .venv
+
+setup-test: $(STAMP) ## install what the tests need as well: tools, browser, protocol peers
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	@tools/system.sh test
+	@$(BIN)/python tools/peers.py
+
+up: setup ## start Dougong with demo data and device simulators; prints one link
+	@exec $(BIN)/dougong up
+
+down: ## stop everything that `make up` started
+	@test ! -x $(BIN)/dougong || $(BIN)/dougong down
+
+reset: ## stop and delete all data of the embedded installation
+	@test ! -x $(BIN)/dougong || $(BIN)/dougong reset --yes
+
+test: setup-test lint types ## everything: checks, unit, integration and acceptance tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-fast: setup-test ## unit and architecture tests only
+	$(BIN)/python -m pytest tests/unit tests/architecture
+
+lint: setup-test ## ruff, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: setup-test ## mypy on the kernel
+	$(BIN)/mypy -p dougong
+
+catalogues: setup ## list translations that are missing
+	$(BIN)/python tools/catalogues.py
+
+initial: setup ## rewrite the initial revisions from the models (until 0.1)
+	$(BIN)/python tools/initial_revision.py dougong
+	@for p in $(PLUGINS); do $(BIN)/python tools/initial_revision.py $$p; done
+
+bench: setup-test ## one JSON line per figure, ratios in the same run
+	@for f in bench/*.py; do $(BIN)/python $$f; done
+
+gate-tenancy: setup-test ## 100,000 cross-community probes: none may leak
+	$(BIN)/python -m dougong.testing.gate_tenancy --probes 100000
+gate-privacy: setup-test ## canaries, swapped ciphertexts, rotation under load
+	$(BIN)/python -m dougong.privacy.gate
+gate-audit: setup-test ## 1,000 mutations by a superuser, all found
+	$(BIN)/python -m dougong.audit.gate
+gate-crash: setup-test ## kill -9 of every process: nothing acknowledged is lost
+	$(BIN)/python -m dougong.gate_crash
+gate-plugins: setup-test ## broken plugins of every kind: all else answers
+	$(BIN)/python -m dougong.plugins.gate
+gate-devices: setup-test ## 250 devices, mute and late ones: no wrong value
+	$(BIN)/python -m dougong.devices.gate
+gates: gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices ## all of them
+
+clean: ## remove the virtual environment and caches, never data
+	rm -rf $(VENV) .ruff_cache .mypy_cache .pytest_cache build
