@@ -8,6 +8,7 @@ from dougong.db.base import (
     plugin_base,
     uuid7,
 )
+from dougong.db.bulk import insert_rows
 from dougong.db.columns import (
     Money,
     encrypted,
@@ -33,6 +34,7 @@ __all__ = [
     "Scope",
     "all_models",
     "encrypted",
+    "insert_rows",
     "label",
     "labels",
     "member_label",

@@ -1,0 +1,168 @@
+"""Meters and their readings."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from dougong.db import InCommunity, label, labels, plugin_base, ref, state, to_one
+from dougong.tenancy.models import Building, Room
+from sqlalchemy import CheckConstraint, Index, Integer, Numeric, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+Base = plugin_base("meters")
+
+
+class Commodity(StrEnum):
+    """What a meter counts."""
+
+    WATER = "water"
+    ELECTRICITY = "electricity"
+    GAS = "gas"
+    HEAT = "heat"
+
+    __labels__ = labels(
+        WATER=("Water", "水"),
+        ELECTRICITY=("Electricity", "电"),
+        GAS=("Gas", "燃气"),
+        HEAT=("Heat", "热"),
+    )
+
+
+class MeterState(StrEnum):
+    """Whether a meter hangs."""
+
+    INSTALLED = "installed"
+    REMOVED = "removed"
+
+    __labels__ = labels(INSTALLED=("Installed", "在用"), REMOVED=("Removed", "已拆除"))
+
+
+class ReadingKind(StrEnum):
+    """Why a reading was taken."""
+
+    NORMAL = "normal"
+    ESTIMATE = "estimate"
+    REPLACEMENT = "replacement"
+    ROLLOVER = "rollover"
+    CORRECTION = "correction"
+
+    __labels__ = labels(
+        NORMAL=("Normal", "正常"),
+        ESTIMATE=("Estimate", "估读"),
+        REPLACEMENT=("Replacement", "换表"),
+        ROLLOVER=("Rollover", "翻转"),
+        CORRECTION=("Correction", "更正"),
+    )
+
+
+class ReadingSource(StrEnum):
+    """Where a reading came from."""
+
+    MANUAL = "manual"
+    PHOTO = "photo"
+    IMPORT = "import"
+    COLLECTOR = "collector"
+    IC_CARD = "ic_card"
+
+    __labels__ = labels(
+        MANUAL=("Manual", "人工"),
+        PHOTO=("Photo", "拍照"),
+        IMPORT=("Import", "导入"),
+        COLLECTOR=("Collector", "远程采集"),
+        IC_CARD=("IC card", "IC 卡"),
+    )
+
+
+class ReadingState(StrEnum):
+    """Whether a reading counts for bills."""
+
+    ACCEPTED = "accepted"
+    SUSPECT = "suspect"
+    REJECTED = "rejected"
+
+    __labels__ = labels(
+        ACCEPTED=("Accepted", "有效"),
+        SUSPECT=("Suspect", "待核"),
+        REJECTED=("Rejected", "作废"),
+    )
+
+
+class Meter(InCommunity, Base):
+    """A meter (水表/电表/气表): one device at one place until it is replaced.
+
+    Without a room it counts for the building or the whole community. The replacing meter is a row
+    of its own that points back with ``replaces_id``.
+    """
+
+    __tablename__ = "meter"
+    __table_args__ = (
+        UniqueConstraint("community_id", "serial"),
+        CheckConstraint("multiplier > 0", name="multiplier"),
+        CheckConstraint("removed_on is null or removed_on >= installed_on", name="removed_on"),
+        Index("ix_meter_room_commodity", "community_id", "room_id", "commodity"),
+    )
+    __building_path__ = "building_id"
+
+    serial: Mapped[str] = mapped_column(String(40), info=label("Serial", "表号"))
+    commodity: Mapped[Commodity] = state(Commodity, info=label("Commodity", "类别"))
+    building_id: Mapped[UUID | None] = ref("dougong.building", info=label("Building", "楼栋"))
+    building: Mapped[Building | None] = to_one(building_id, Building)
+    room_id: Mapped[UUID | None] = ref("dougong.room", info=label("Room", "房屋"))
+    room: Mapped[Room | None] = to_one(room_id, Room)
+    multiplier: Mapped[Decimal] = mapped_column(
+        Numeric(12, 4), default=Decimal(1), info=label("Multiplier", "倍率")
+    )
+    digits: Mapped[int | None] = mapped_column(
+        Integer, info=label("Digits before the point", "整数位数")
+    )
+    installed_on: Mapped[date] = mapped_column(info=label("Installed on", "安装日期"))
+    install_value: Mapped[Decimal] = mapped_column(
+        Numeric(18, 4), default=Decimal(0), info=label("Install reading", "安装底数")
+    )
+    removed_on: Mapped[date | None] = mapped_column(
+        info={**label("Removed on", "拆除日期"), "api": "read"}
+    )
+    removal_value: Mapped[Decimal | None] = mapped_column(
+        Numeric(18, 4), info={**label("Removal reading", "拆表读数"), "api": "read"}
+    )
+    state: Mapped[MeterState] = state(
+        MeterState, default=MeterState.INSTALLED, info={**label("State", "状态"), "api": "read"}
+    )
+    replaces_id: Mapped[UUID | None] = ref(
+        "meters.meter", info={**label("Replaces", "替换"), "api": "read"}
+    )
+    last_value: Mapped[Decimal | None] = mapped_column(
+        Numeric(18, 4), info={**label("Last reading", "最近读数"), "api": "read"}
+    )
+    last_read_at: Mapped[datetime | None] = mapped_column(
+        info={**label("Last read", "最近抄表时间"), "api": "read"}
+    )
+
+    def __str__(self) -> str:
+        return self.serial
+
+
+class Reading(InCommunity, Base):
+    """A meter reading (抄表): a counter value at an instant, in the meter's unit."""
+
+    __tablename__ = "reading"
+    __table_args__ = (
+        UniqueConstraint("community_id", "meter_id", "read_at", name="uq_reading_meter_read_at"),
+        CheckConstraint("value >= 0", name="value"),
+    )
+
+    meter_id: Mapped[UUID] = ref("meters.meter", index=False, info=label("Meter", "表计"))
+    meter: Mapped[Meter] = to_one(meter_id, Meter)
+    read_at: Mapped[datetime] = mapped_column(info=label("Read at", "抄表时间"))
+    value: Mapped[Decimal] = mapped_column(Numeric(18, 4), info=label("Value", "读数"))
+    kind: Mapped[ReadingKind] = state(
+        ReadingKind, default=ReadingKind.NORMAL, info=label("Kind", "性质")
+    )
+    source: Mapped[ReadingSource] = state(
+        ReadingSource, default=ReadingSource.MANUAL, info=label("Source", "来源")
+    )
+    state: Mapped[ReadingState] = state(
+        ReadingState, default=ReadingState.ACCEPTED, info=label("State", "状态")
+    )
+    reason: Mapped[str | None] = mapped_column(String(200), info=label("Reason", "说明"))
