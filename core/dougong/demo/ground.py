@@ -161,8 +161,8 @@ class Ground:
             room = self._room(building, None, code, 1, "shop", "occupied", self._area(64))
             owner = self._person(with_identity=True)
             self._owns(room, owner, Decimal(1), MOVED_IN)
-            tenant = self._company(f"{self.chance.choice(names.COMPANIES)}（{code}）")
-            self._lives(room, tenant, "lease", date(2025, 3, 1), pays_fees=True)
+            lessee = self._company(f"{self.chance.choice(names.COMPANIES)}（{code}）")
+            self._lives(room, lessee, "lease", date(2025, 3, 1), pays_fees=True)
 
     # --- people ---------------------------------------------------------------------------------
 
@@ -208,8 +208,8 @@ class Ground:
         else:
             self._owns(room, first, Decimal(1), moved_in)
         if draw > 0.9:
-            tenant = self._person(with_identity=False)
-            self._lives(room, tenant, "lease", date(2026, 1, 1), pays_fees=draw > 0.95)
+            lessee = self._person(with_identity=False)
+            self._lives(room, lessee, "lease", date(2026, 1, 1), pays_fees=draw > 0.95)
         else:
             self._lives(room, first, "owner", moved_in)
         if seed % 9 == 0:
