@@ -12,7 +12,7 @@ from dougong.db import uuid7
 from dougong.db.scope import Actor
 from dougong.demo.ground import Ground, demonstrations
 from dougong.installation import Installation
-from dougong.plugins.operations import enable
+from dougong.plugins.operations import enable, install
 from dougong.tenancy.models import (
     Building,
     Community,
@@ -53,6 +53,9 @@ def load(installation: Installation, progress: Progress | None = None) -> UUID:
     system = Actor.system("demo")
     communities = list(demonstrations())
     total = len(communities) * 3 + 1
+    for plugin in sorted({plugin for plugins in ENABLED.values() for plugin in plugins}):
+        if plugin in installation.plugins.found:
+            install(installation, system, plugin)
     with installation.platform(system) as session:
         group_id, ids = _organisation(session)
     report("organisation", 1, total)

@@ -1,87 +1,327 @@
 """Plugins: found, ordered, loaded, switched on per community; a broken one harms nobody else.
 
-`Plugins` is the façade that the rest of the kernel uses.
+`Plugins` is what one process knows of them. What people do with plugins (install, enable, upgrade,
+uninstall …) is in `dougong.plugins.operations`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy.orm import Session
 
+import dougong
 from dougong.db.migrator import KERNEL, Distribution
-from dougong.plugins.manifest import Found, Manifest, discover
+from dougong.errors import NotFound
+from dougong.i18n import N_
+from dougong.plugins import records
+from dougong.plugins.discovery import Discovered, Found, discover
+from dougong.plugins.hooks import Hooks
+from dougong.plugins.loader import LoadError, describe, forget, import_part, load
+from dougong.plugins.manifest import Manifest
+from dougong.plugins.models import PluginState
+from dougong.plugins.records import Standing
+from dougong.plugins.solver import solve
 from dougong.settings import Settings
 
-MODULES = ("errors", "models", "domain", "services", "hooks")
+log = structlog.get_logger(__name__)
+
+Enablement = Mapping[str, frozenset[UUID] | None]
+Report = Callable[[str, int, int], None]
+TRIED = {
+    PluginState.INSTALLED,
+    PluginState.NEEDS_UPGRADE,
+    PluginState.ERROR,
+}
+REPAIR_LOAD = N_("Install a version of the plugin that works, or uninstall it.")
+REPAIR_UPGRADE = N_("Run “dougong plugin upgrade” and look at what it says.")
+REPAIR_FAILURES = N_("Install a version that works, then release the plugin from quarantine.")
 
 
-@dataclass
 class Plugins:
-    """The plugins of one process."""
+    """The plugins of one process.
 
-    found: dict[str, Found]
-    errors: dict[str, str] = field(default_factory=dict)
-    generation: int = 0
-    loaded: list[str] = field(default_factory=list)
+    found: the version of each plugin that would be used. standings: where each known plugin
+    stands. loaded: the ids of those whose code runs here, dependencies first. generation: moves
+    when that changes.
+    """
+
+    failures_until_quarantine = 5
+
+    def __init__(self, settings: Settings, discovered: Discovered) -> None:
+        self.settings = settings
+        self.discovered = discovered
+        self.found: dict[str, Found] = {}
+        self.errors = dict(discovered.errors)
+        self.order: tuple[str, ...] = ()
+        self.standings: dict[str, Standing] = {}
+        self.loaded: list[str] = []
+        self.generation = 0
+        self.hooks = Hooks(self.failed)
+        self._installation: Any = None
+        self._choose(())
 
     @classmethod
     def discover(cls, settings: Settings) -> "Plugins":
-        """Return the plugins that are found, in order of dependency; nothing is imported."""
-        found, errors = discover(settings.plugin_paths)
-        return cls({f.manifest.id: f for f in found}, errors)
+        """Return the plugins that are there, in versions that fit together; nothing is imported."""
+        folders = (*settings.plugin_paths, settings.paths.plugins)
+        return cls(settings, discover(folders))
+
+    def _choose(self, preferred: tuple[str, ...]) -> None:
+        """Pick one version of each plugin; note why the others are refused."""
+        candidates = {
+            plugin: [f.manifest for f in versions]
+            for plugin, versions in self.discovered.candidates.items()
+            if plugin not in self.settings.disabled_plugins
+        }
+        solution = solve(candidates, dougong.__version__, preferred)
+        self.order = solution.order
+        for plugin, versions in self.discovered.candidates.items():
+            chosen = solution.chosen.get(plugin, versions[0].manifest)
+            self.found[plugin] = next(f for f in versions if f.manifest == chosen)
+            if plugin in solution.refused:
+                self.errors[plugin] = solution.explain(plugin)
+            elif plugin in self.settings.disabled_plugins:
+                self.errors[plugin] = "DOUGONG_DISABLED_PLUGINS"
+
+    # --- what there is ----------------------------------------------------------------------
 
     @property
     def installed(self) -> list[str]:
         """Return the ids of the plugins that are installed and work, dependencies first."""
-        order: list[str] = []
-
-        def visit(plugin: str) -> None:
-            if plugin in order or plugin not in self.found:
-                return
-            for needed in self.found[plugin].manifest.depends:
-                visit(needed)
-            order.append(plugin)
-
-        for plugin in self.found:
-            visit(plugin)
-        return order
+        return [p for p in self.loaded if self.standing(p).is_working]
 
     def manifest(self, plugin: str) -> Manifest:
-        """Return the manifest of a plugin."""
-        return self.found[plugin].manifest
+        """Return the manifest of a plugin that was found; raises NotFound."""
+        return self.entry(plugin).manifest
 
-    def load(self, installation: Any) -> None:
-        """Import the installed plugins; one that fails is set aside with its reason."""
-        for plugin in self.installed:
-            package = self.found[plugin].manifest.package
-            for module in MODULES:
-                if find_spec(f"{package}.{module}") is not None:
-                    import_module(f"{package}.{module}")
-            self.loaded.append(plugin)
+    def entry(self, plugin: str) -> Found:
+        """Return where a plugin was found; raises NotFound."""
+        if plugin not in self.found:
+            raise NotFound(N_("There is no plugin %(plugin)s."), plugin=plugin)
+        return self.found[plugin]
+
+    def standing(self, plugin: str) -> Standing:
+        """Return where a plugin stands; one that nobody installed is available."""
+        if plugin in self.standings:
+            return self.standings[plugin]
+        reason = self.errors.get(plugin, "")
+        state = PluginState.ERROR if reason else PluginState.AVAILABLE
+        version = self.found[plugin].manifest.version if plugin in self.found else ""
+        return Standing(state, reason, version)
+
+    def owner_of(self, module: str) -> str:
+        """Return the id of the plugin that a module belongs to; ``dougong`` for the kernel."""
+        package = module.partition(".")[0]
+        for plugin, found in self.found.items():
+            if found.manifest.package == package:
+                return plugin
+        return KERNEL.id
 
     def distribution(self, plugin: str) -> Distribution:
         """Return what the migrator needs to know of a plugin."""
-        entry = self.found[plugin]
-        return Distribution(plugin, entry.manifest.schema, entry.folder / "migrations/versions")
+        found = self.entry(plugin)
+        return Distribution(plugin, found.manifest.schema, found.folder / "migrations/versions")
 
-    def migrate(self, installation: Any, report: Any = None) -> None:
-        """Upgrade the kernel, then every installed plugin, dependencies first."""
-        installation.migrator.upgrade(KERNEL)
-        for plugin in self.installed:
-            if Path(self.distribution(plugin).revisions).exists():
-                installation.migrator.upgrade(self.distribution(plugin))
+    # --- loading ----------------------------------------------------------------------------
 
-    def enablement(self, session: Session, place: Any) -> Mapping[str, frozenset[UUID] | None]:
-        """Return the plugins enabled in a community (or anywhere in a group): id → buildings."""
-        return dict.fromkeys(self.loaded)
+    def load(self, installation: Any) -> None:
+        """Import the installed plugins; one that fails is set aside with its reason.
+
+        Safe to call again: only what is not loaded yet is tried.
+        """
+        self._installation = installation
+        recorded = records.read_standings(installation)
+        if recorded is None:
+            return
+        self.standings = recorded
+        self._choose(tuple(recorded))
+        for plugin in self._in_order(recorded):
+            if plugin not in self.loaded and recorded[plugin].state in TRIED:
+                self._load_one(plugin)
+
+    def _in_order(self, plugins: Mapping[str, Any]) -> list[str]:
+        """Return known plugins in order of loading; those that cannot be used come last."""
+        return [p for p in self.order if p in plugins] + [p for p in plugins if p not in self.order]
+
+    def _load_one(self, plugin: str) -> None:
+        try:
+            self.import_code(plugin)
+        except LoadError as error:
+            self._stand(plugin, PluginState.ERROR, str(error), error.point, REPAIR_LOAD)
+            return
+        if self._is_behind(plugin):
+            reason = f"{self.standings[plugin].version} → {self.manifest(plugin).version}"
+            self._stand(plugin, PluginState.NEEDS_UPGRADE, reason, "migration", REPAIR_UPGRADE)
+        elif not self.standings[plugin].is_working:
+            self._stand(plugin, PluginState.INSTALLED)
+
+    def import_code(self, plugin: str) -> None:
+        """Import a plugin's code and register its hooks; raises LoadError."""
+        if plugin in self.loaded:
+            return
+        if plugin not in self.found:
+            raise LoadError("import", self.errors.get(plugin, "its package is not there"))
+        if plugin in self.errors:
+            raise LoadError("import", self.errors[plugin])
+        missing = [n for n in self.found[plugin].manifest.depends if n not in self.loaded]
+        if missing:
+            raise LoadError("import", f"it needs {', '.join(missing)}, which is not loaded")
+        load(self.found[plugin], self.hooks)
+        self.loaded.append(plugin)
+        self.generation += 1
+
+    def unload(self, plugin: str) -> None:
+        """Forget a plugin's code in this process; others learn it by a new generation."""
+        if plugin in self.loaded:
+            self.loaded.remove(plugin)
+        forget(self.found[plugin], self.hooks)
+        self.generation += 1
+
+    def _is_behind(self, plugin: str) -> bool:
+        """Tell whether the database lacks revisions of the code; read only when code changed."""
+        found = self.found[plugin]
+        if self.standings[plugin].content_hash == found.content_hash():
+            return False
+        migrator = self._installation.migrator
+        with migrator.databases.engine("migrator").connect() as connection:
+            return migrator.pending(self.distribution(plugin), connection)
+
+    def _stand(
+        self, plugin: str, state: PluginState, reason: str = "", point: str = "", advice: str = ""
+    ) -> None:
+        """Record a standing that this process found out, with a repair entry when it is bad."""
+        known = self.standings.get(plugin, Standing(state))
+        if (known.state, known.reason) == (state, reason):
+            return
+        standing = Standing(state, reason, known.version, known.content_hash)
+        self.standings[plugin] = standing
+        log.warning("plugin", plugin=plugin, state=state.value, reason=reason)
+        with self._installation.access() as session:
+            records.name_verb(session, "load", reason)
+            records.write_standing(session, plugin, standing)
+            if advice:
+                records.open_repair(session, plugin, point, reason, advice)
+            else:
+                records.resolve_repairs(session, plugin, ("import", "mapper", "hooks", "migration"))
+
+    def modules(self, part: str) -> Iterator[tuple[str, ModuleType]]:
+        """Yield (plugin, module) for every loaded plugin that has a module ``part``.
+
+        For parts that not every process needs: ``admin``, ``web``, ``api``, ``cli``. A plugin whose
+        module cannot be imported is set aside.
+        """
+        for plugin in list(self.loaded):
+            try:
+                module = import_part(self.found[plugin], part)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the plugin boundary
+                self.broken(plugin, f"import {part}", error)
+                continue
+            if module is not None:
+                yield plugin, module
+
+    def broken(self, plugin: str, point: str, error: BaseException) -> None:
+        """Set a plugin aside at once: its code cannot be used as it is."""
+        log.error("plugin broken", plugin=plugin, point=point, exc_info=error)
+        self.unload(plugin)
+        self._stand(plugin, PluginState.ERROR, describe(error), point, REPAIR_LOAD)
+
+    def install_pages(self, app: Any, installation: Any) -> None:
+        """Add the pages of every loaded plugin to the web application: ``web.install(app, …)``.
+
+        Pages of all loaded plugins are there; `gate` answers 404 where a plugin is not on.
+        """
+        for plugin, module in self.modules("web"):
+            install = getattr(module, "install", None)
+            try:
+                if install is not None:
+                    install(app, installation)
+            except Exception as error:  # noqa: BLE001 - the plugin boundary
+                self.broken(plugin, "import web", error)
+
+    # --- where plugins are on ---------------------------------------------------------------
+
+    def enablement(self, session: Session, place: Any) -> Enablement:
+        """Return what is switched on in a community, or anywhere in a group: id → buildings.
+
+        None stands for all buildings. A plugin counts only where what it needs is on, too.
+        """
+        communities = [c.id for c in getattr(place, "communities", ())] or [place.id]
+        found: dict[str, frozenset[UUID] | None] = {}
+        for _community, plugin, buildings in records.enabled_rows(session, communities):
+            if plugin not in self.loaded:
+                continue
+            before = found.get(plugin, frozenset())
+            everywhere = buildings is None or before is None
+            found[plugin] = None if everywhere else before | frozenset(buildings)
+        return self._with_dependencies(found)
+
+    def _with_dependencies(self, enabled: dict[str, frozenset[UUID] | None]) -> Enablement:
+        kept: dict[str, frozenset[UUID] | None] = {}
+        for plugin in self.loaded:
+            if plugin in enabled and all(n in kept for n in self.manifest(plugin).depends):
+                kept[plugin] = enabled[plugin]
+        return kept
 
     def enable_everything(self, session: Session, community_id: UUID) -> None:
         """Enable every installed plugin in a community; for tests and demonstrations."""
+        from dougong.plugins.operations import write_enablement
 
-    def install_pages(self, app: Any, installation: Any) -> None:
-        """Add the pages of every loaded plugin to the web application."""
+        for plugin in self.installed:
+            write_enablement(session, plugin, community_id, None)
+
+    # --- failures ---------------------------------------------------------------------------
+
+    def failed(self, plugin: str, point: str, error: BaseException) -> None:
+        """Count a failure of a plugin's code; quarantine it when failures repeat.
+
+        Called by the hook caller, and by whoever else runs a plugin's code: jobs, views,
+        templates, drivers. Never raises: the failure at hand matters more.
+        """
+        if plugin == KERNEL.id or self._installation is None or plugin in self.hooks.silenced:
+            return
+        reason = describe(error)
+        try:
+            with self._installation.access() as session:
+                times = records.count_failure(session, plugin, point, reason)
+                if times >= self.failures_until_quarantine:
+                    self._quarantine(session, plugin, point, reason)
+                else:
+                    records.open_repair(session, plugin, point, reason, REPAIR_FAILURES)
+        except Exception:
+            log.exception("a plugin's failure could not be recorded", plugin=plugin)
+
+    def _quarantine(self, session: Session, plugin: str, point: str, reason: str) -> None:
+        known = self.standing(plugin)
+        standing = Standing(
+            PluginState.QUARANTINED, f"{point}: {reason}", known.version, known.content_hash
+        )
+        records.name_verb(session, "quarantine", reason)
+        records.write_standing(session, plugin, standing)
+        records.open_repair(session, plugin, point, reason, REPAIR_FAILURES)
+        self.standings[plugin] = standing
+        self.hooks.silenced.add(plugin)
+        log.error("plugin quarantined", plugin=plugin, point=point, reason=reason)
+
+    @contextmanager
+    def boundary(self, plugin: str, point: str) -> Iterator[None]:
+        """Count whatever a plugin's code raises inside the block, and pass it on."""
+        try:
+            yield
+        except Exception as error:
+            self.failed(plugin, point, error)
+            raise
+
+    # --- migrating --------------------------------------------------------------------------
+
+    def migrate(self, installation: Any, report: Report | None = None) -> None:
+        """Bring the kernel, then every installed plugin, to the code's state."""
+        from dougong.plugins.upgrades import upgrade_everything
+
+        upgrade_everything(self, installation, report)
+
+
+__all__ = ["Enablement", "Found", "Manifest", "PluginState", "Plugins", "Standing"]

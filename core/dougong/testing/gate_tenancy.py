@@ -29,6 +29,7 @@ from dougong.db.scope import Claim
 from dougong.db.servers import create_database
 from dougong.installation import Installation
 from dougong.paths import Paths
+from dougong.plugins.operations import install_everything
 from dougong.settings import Settings
 from dougong.tenancy.models import Person, Room
 from dougong.testing.factories import Place, make_place
@@ -235,6 +236,7 @@ def main() -> int:
         settings = Settings(paths=Paths(home), database=f"host={server.socket} dbname=dougong")
         installation = Installation.open(settings)
         installation.migrate()
+        install_everything(installation)
         result = gate(installation, arguments.probes)
         installation.close()
     finally:

@@ -18,6 +18,7 @@ from dougong.db.scope import Actor, Scope
 from dougong.db.servers import create_database
 from dougong.installation import Installation
 from dougong.paths import Paths
+from dougong.plugins.operations import install_everything
 from dougong.settings import Settings
 from dougong.testing.factories import Place, make_place
 
@@ -57,6 +58,7 @@ def installation(test_server: EmbeddedPostgres, settings: Settings) -> Iterator[
     create_database(test_server.dsn(database="postgres"), test_server.passwords())
     made = Installation.open(settings)
     made.migrate()
+    install_everything(made)
     yield made
     made.close()
 

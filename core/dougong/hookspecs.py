@@ -1,0 +1,214 @@
+"""Every question that the kernel asks plugins, and every fact that it tells them.
+
+A plugin answers in its ``hooks.py``::
+
+    from dougong.hookspecs import hookimpl
+
+    @hookimpl
+    def dashboard_cards(scope):
+        return [overdue_inspections(scope)]
+
+An implementation takes the arguments that it needs, by name. It runs only where its plugin is
+switched on, in the caller's transaction, inside a savepoint of its own: when it raises, what it
+wrote is undone, the others still answer, and the failure is counted. A plugin whose failures
+repeat is quarantined. ``None`` means "nothing to say" and is left out.
+
+A plugin may ask questions of its own: it declares them with ``@hookspec`` in its ``hookspecs.py``,
+and asks with ``scope.ask("room_arrears", room=room)``. Plugins that depend on it answer like here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pluggy
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from dougong.db.scope import Scope
+    from dougong.devices import Reading
+    from dougong.installation import Installation
+
+hookspec = pluggy.HookspecMarker("dougong")
+hookimpl = pluggy.HookimplMarker("dougong")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One figure on the dashboard or on the first page of a portal.
+
+    value: already formatted for people. tone: ``plain``, ``good``, ``warning`` or ``danger``.
+    url: where a click leads, relative to the scope (``fees/bill/?state=unpaid``).
+    """
+
+    title: Any
+    value: str
+    note: str = ""
+    tone: str = "plain"
+    url: str | None = None
+    order: int = 100
+
+
+@dataclass(frozen=True)
+class SearchHit:
+    """One line of the palette's answer: what it is, and where a click leads."""
+
+    title: str
+    url: str
+    kind: Any = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A table of facts that a plugin adds to another record's page.
+
+    rows: label and text, in order. url: where the whole story stands, relative to the scope.
+    """
+
+    title: Any
+    rows: Sequence[tuple[Any, str]]
+    url: str | None = None
+    order: int = 100
+
+
+@dataclass(frozen=True)
+class Event:
+    """A past fact from the outbox.
+
+    name: ``<plugin>.<fact>`` such as ``fees.bill_paid``. ids: what it is about, ids only.
+    """
+
+    id: UUID
+    name: str
+    ids: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HealthFinding:
+    """What a check found. repair: what a person can do about it, None when all is well."""
+
+    title: Any
+    is_well: bool
+    detail: str = ""
+    repair: str | None = None
+
+
+@hookspec
+def dashboard_cards(scope: "Scope") -> Sequence[Card]:
+    """Return the figures that belong on the dashboard of a community or group.
+
+    scope: the place shown; one of a group reads every community that the actor may read.
+    Called when the dashboard is rendered, once per enabled plugin. Keep to one statement per card
+    and return only cards whose records the actor may view (``scope.may``).
+    Result: cards in any order; the page sorts them by ``order``.
+    """
+
+
+@hookspec
+def search_records(scope: "Scope", words: str, limit: int) -> Sequence[SearchHit]:
+    """Return records that match what someone typed into the palette (Ctrl+K).
+
+    scope: the place searched. words: as typed, stripped, at least two characters.
+    limit: at most so many hits per plugin are shown.
+    Called while typing; answer from an index or not at all. Result: best hit first.
+    """
+
+
+@hookspec
+def record_panels(scope: "Scope", record: Any) -> Sequence[Panel]:
+    """Return facts to show on the page of another distribution's record.
+
+    scope: the place shown. record: the row, such as a Room or a Person; check its class first.
+    Called when the record's page is rendered. A fees plugin shows a room's arrears this way.
+    Result: panels in any order; the page sorts them by ``order``.
+    """
+
+
+@hookspec
+def portal_cards(scope: "Scope", person_id: UUID) -> Sequence[Card]:
+    """Return the figures that an owner or occupant sees first in the portal.
+
+    scope: the person's community. person_id: who looks; show nothing of anybody else.
+    Called when the portal's first page is rendered. Result: cards, sorted by ``order``.
+    """
+
+
+@hookspec
+def event_happened(scope: "Scope", event: Event) -> None:
+    """Act on a past fact that the plugin subscribes to in its manifest.
+
+    scope: the community of the fact, with the system as actor. event: name and ids.
+    Called by the worker after the fact's transaction has committed, at least once and possibly
+    again after a crash, so the implementation must bear repetition. Each plugin has its own
+    transaction; when it raises, only that plugin's delivery is retried. Result: none.
+    """
+
+
+@hookspec
+def readings_received(scope: "Scope", readings: "Sequence[Reading]") -> None:
+    """Take over readings that devices of this community have sent.
+
+    scope: the community, with the device host as actor. readings: of any device; each says what it
+    is about (``subject_kind``, ``subject_id``), which point, value, quality and two times.
+    Called once per batch, in the transaction that stores it. The same reading never comes twice.
+    Result: none.
+    """
+
+
+@hookspec
+def usage_for_period(
+    scope: "Scope", room_ids: Sequence[UUID], from_on: date, to_on: date, commodity: str
+) -> Sequence[Any]:
+    """Return what rooms used of a commodity in the half-open period [from_on, to_on).
+
+    scope: the community. room_ids: the rooms asked about. commodity: ``water``, ``electricity``,
+    ``gas`` or ``heat``. Called by fees when it charges by usage, once per run of bills, so answer
+    all rooms in a few statements.
+    Result: one entry per meter with room, opening and closing reading, quantity (None when it is
+    not known) and the problem in words. A room without a meter is left out.
+    """
+
+
+@hookspec
+def plugin_enabled(scope: "Scope") -> None:
+    """Prepare a community in which the implementing plugin has just been switched on.
+
+    scope: the community, with whoever switched it on as actor.
+    Called for that plugin alone, after the switch has committed, in a transaction of its own; it
+    is called again when the plugin is switched off and on, so create only what is missing.
+    Result: none.
+    """
+
+
+@hookspec
+def plugin_disabled(scope: "Scope") -> None:
+    """Stop what the implementing plugin runs in a community where it was just switched off.
+
+    scope: the community, with whoever switched it off as actor. Rows stay as they are.
+    Called for that plugin alone, after the switch has committed, in a transaction of its own.
+    Result: none.
+    """
+
+
+@hookspec
+def health_checks(installation: "Installation") -> Sequence[HealthFinding]:
+    """Return what `dougong doctor` should know of the plugin.
+
+    installation: the running system; open scopes with it, read only.
+    Called by the doctor for every loaded plugin, enabled anywhere or not. Result: findings.
+    """
+
+
+@hookspec
+def load_demo(scope: "Scope", chance: "Random") -> None:
+    """Write the plugin's part of the demonstration into a community that has its ground.
+
+    scope: a demonstration community, with the system as actor; rooms and people are there.
+    chance: a seeded source of randomness, so that every demonstration is the same.
+    Called once per community where the plugin is enabled, dependencies first, in a transaction of
+    its own. Write in bulk (``insert_rows``): people wait for it. Result: none.
+    """

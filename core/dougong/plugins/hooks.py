@@ -1,0 +1,166 @@
+"""The hook caller: asks the plugins that are switched on, each isolated from the others.
+
+pluggy registers and checks the implementations; calling is our own loop, because pluggy's loses
+every answer when one implementation raises.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pluggy
+
+from dougong import hookspecs
+from dougong.errors import Conflict
+from dougong.i18n import N_
+from dougong.plugins.savepoint import LazySavepoint
+
+log = logging.getLogger(__name__)
+
+KERNEL = "dougong"
+
+
+class Implementation(NamedTuple):
+    """One plugin's answer to one hook."""
+
+    plugin: str
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+
+    def call(self, given: Mapping[str, Any]) -> Any:
+        """Call it with those of the arguments that it takes."""
+        return self.function(*[given[name] for name in self.arguments])
+
+
+class Hooks:
+    """The implementations that one process knows.
+
+    on_failure: told ``(plugin, point, error)`` of each failure; counts and quarantines.
+    """
+
+    def __init__(self, on_failure: Callable[[str, str, BaseException], None] | None = None) -> None:
+        self.on_failure = on_failure or (lambda plugin, point, error: None)
+        self.silenced: set[str] = set()
+        self._manager = pluggy.PluginManager("dougong")
+        self._owner_of_spec: dict[str, str] = {}
+        self._implementations: dict[str, tuple[Implementation, ...]] = {}
+        self.declare(KERNEL, hookspecs)
+
+    # --- registering ------------------------------------------------------------------------
+
+    def declare(self, plugin: str, module: ModuleType) -> None:
+        """Add the hooks that a module declares; raises Conflict when a name is taken."""
+        found = [n for n, f in vars(module).items() if getattr(f, "dougong_spec", None)]
+        for name in found:
+            owner = self._owner_of_spec.get(name, plugin)
+            if owner != plugin:
+                raise Conflict(N_("%(owner)s already asks %(hook)s."), owner=owner, hook=name)
+        self._manager.add_hookspecs(module)
+        self._owner_of_spec |= dict.fromkeys(found, plugin)
+        self._refresh()
+
+    def register(self, plugin: str, module: ModuleType) -> None:
+        """Add a plugin's implementations.
+
+        Raises Conflict for a hook that nobody asks or an argument that it does not have.
+        """
+        for name, function in vars(module).items():
+            options = getattr(function, "dougong_impl", None)
+            if not options or options["optionalhook"]:
+                continue
+            if (options["specname"] or name) not in self._owner_of_spec:
+                raise Conflict(N_("Nobody asks the hook %(hook)s."), hook=name)
+        try:
+            self._manager.register(module, name=plugin)
+        except pluggy.PluginValidationError as error:
+            self.unregister(plugin)
+            raise Conflict(N_("A hook is not right: %(reason)s"), reason=str(error)) from error
+        self._refresh()
+
+    def unregister(self, plugin: str) -> None:
+        """Forget a plugin's implementations and the hooks that it declared."""
+        if self._manager.has_plugin(plugin):
+            self._manager.unregister(name=plugin)
+        for name in [n for n, owner in self._owner_of_spec.items() if owner == plugin]:
+            del self._owner_of_spec[name]
+            delattr(self._manager.hook, name)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self._implementations = {
+            name: tuple(
+                Implementation(found.plugin_name, found.function, found.argnames)
+                for found in reversed(getattr(self._manager.hook, name).get_hookimpls())
+            )
+            for name in self._owner_of_spec
+        }
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Return who declares each hook, by name."""
+        return dict(self._owner_of_spec)
+
+    def implementations(self, name: str) -> tuple[Implementation, ...]:
+        """Return who answers a hook, in order of loading; raises LookupError for an unknown one."""
+        return self._implementations[name]
+
+    # --- asking -----------------------------------------------------------------------------
+
+    def ask(self, scope: Any, name: str, /, **arguments: Any) -> list[Any]:
+        """Return the answers of the plugins that are switched on in ``scope``; None is left out.
+
+        One that raises is undone, counted and left out; the caller's transaction goes on.
+        """
+        implementations = self._implementations[name]
+        if not implementations:
+            return []
+        arguments["scope"] = scope
+        enabled, silenced, answers = scope.enablement, self.silenced, []
+        scope.session.flush()
+        with LazySavepoint(scope.session) as savepoint:
+            for plugin, function, names in implementations:
+                if plugin not in enabled or plugin in silenced:
+                    continue
+                try:
+                    answer = function(*[arguments[n] for n in names])
+                    savepoint.keep()
+                except Exception as error:  # noqa: BLE001 - the plugin boundary
+                    savepoint.undo()
+                    self._failed(plugin, name, error)
+                    continue
+                if answer is not None:
+                    answers.append(answer)
+        return answers
+
+    def tell(self, scope: Any, plugin: str, name: str, /, **arguments: Any) -> Any:
+        """Call one plugin's implementation, enabled or not; errors pass, after being counted.
+
+        For facts that have a transaction of their own: switching on, delivery of an event.
+        """
+        arguments["scope"] = scope
+        for found in self._implementations[name]:
+            if found.plugin == plugin and plugin not in self.silenced:
+                try:
+                    return found.call(arguments)
+                except Exception as error:
+                    self._failed(plugin, name, error)
+                    raise
+        return None
+
+    def collect(self, name: str, /, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        """Yield (plugin, answer) of every loaded plugin, for hooks that have no scope."""
+        for found in self._implementations[name]:
+            if found.plugin in self.silenced:
+                continue
+            try:
+                answer = found.call(arguments)
+            except Exception as error:  # noqa: BLE001 - the plugin boundary
+                self._failed(found.plugin, name, error)
+                continue
+            if answer is not None:
+                yield found.plugin, answer
+
+    def _failed(self, plugin: str, name: str, error: BaseException) -> None:
+        log.error("hook %s of plugin %s failed", name, plugin, exc_info=error)
+        self.on_failure(plugin, f"hook {name}", error)
