@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "architecture"))
-import test_catalogues as check  # noqa: E402
+import test_catalogues as check
 
 
 def main() -> int:

@@ -8,10 +8,11 @@ from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 
-from dougong.db.base import METADATA
-from dougong.db.migrator import KERNEL, import_kernel_models
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
+
+from dougong.db.base import METADATA
+from dougong.db.migrator import KERNEL, import_kernel_models
 
 REVISION = '''"""The initial schema; the statements stand in the SQL file of the same name."""
 

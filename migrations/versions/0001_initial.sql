@@ -58,11 +58,63 @@ create function dougong.writing_group() returns uuid
 language sql stable parallel restricted security definer set search_path = pg_catalog, pg_temp
 as $$ select dougong.scope_part(8)::uuid $$;
 
+CREATE TABLE dougong.plugin (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	plugin VARCHAR(40) NOT NULL, 
+	version VARCHAR(40) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	reason TEXT, 
+	content_hash VARCHAR(64), 
+	changed_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_plugin PRIMARY KEY (id), 
+	CONSTRAINT uq_plugin_plugin UNIQUE (plugin), 
+	CONSTRAINT ck_plugin_plugin_state CHECK (state IN ('available', 'installed', 'needs_upgrade', 'error', 'quarantined', 'revoked', 'archived'))
+);
+
+CREATE TABLE dougong.plugin_archive (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	plugin VARCHAR(40) NOT NULL, 
+	version VARCHAR(40) NOT NULL, 
+	archive_schema VARCHAR(63) NOT NULL, 
+	tables JSONB NOT NULL, 
+	foreign_keys JSONB NOT NULL, 
+	archived_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	restored_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_plugin_archive PRIMARY KEY (id), 
+	CONSTRAINT uq_plugin_archive_archive_schema UNIQUE (archive_schema)
+);
+
+CREATE TABLE dougong.plugin_failure (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	plugin VARCHAR(40) NOT NULL, 
+	point VARCHAR(120) NOT NULL, 
+	reason TEXT NOT NULL, 
+	count INTEGER NOT NULL, 
+	total BIGINT NOT NULL, 
+	since_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	last_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	CONSTRAINT pk_plugin_failure PRIMARY KEY (id), 
+	CONSTRAINT uq_plugin_failure_plugin_point UNIQUE (plugin, point)
+);
+
 CREATE TABLE dougong.property_group (
 	id UUID DEFAULT uuidv7() NOT NULL, 
 	name VARCHAR(120) NOT NULL, 
 	CONSTRAINT pk_property_group PRIMARY KEY (id)
 );
+
+CREATE TABLE dougong.repair_issue (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	plugin VARCHAR(40) NOT NULL, 
+	point VARCHAR(120) NOT NULL, 
+	reason TEXT NOT NULL, 
+	advice TEXT NOT NULL, 
+	opened_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	resolved_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_repair_issue PRIMARY KEY (id)
+);
+
+CREATE UNIQUE INDEX uq_repair_issue_open ON dougong.repair_issue (plugin, point) WHERE resolved_at is null;
 
 CREATE TABLE dougong.scope_version (
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -130,6 +182,18 @@ CREATE TABLE dougong.building (
 	CONSTRAINT fk_building_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
 );
 
+CREATE TABLE dougong.document_text (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	document VARCHAR(80) NOT NULL, 
+	name VARCHAR(60) NOT NULL, 
+	locale VARCHAR(20) NOT NULL, 
+	body TEXT NOT NULL, 
+	CONSTRAINT pk_document_text PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_document_text_community_id_document_name_locale UNIQUE (community_id, document, name, locale), 
+	CONSTRAINT fk_document_text_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
 CREATE TABLE dougong.person (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -158,6 +222,18 @@ CREATE INDEX ix_person_name ON dougong.person (community_id, name);
 CREATE INDEX ix_person_phone_index ON dougong.person (community_id, phone_index);
 
 CREATE INDEX ix_person_phone_tail ON dougong.person (community_id, phone_tail);
+
+CREATE TABLE dougong.plugin_enablement (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	plugin VARCHAR(40) NOT NULL, 
+	community_id UUID NOT NULL, 
+	building_ids UUID[], 
+	CONSTRAINT pk_plugin_enablement PRIMARY KEY (id), 
+	CONSTRAINT uq_plugin_enablement_plugin_community_id UNIQUE (plugin, community_id), 
+	CONSTRAINT fk_plugin_enablement_ FOREIGN KEY(community_id) REFERENCES dougong.community (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_plugin_enablement_community_id ON dougong.plugin_enablement (community_id);
 
 CREATE TABLE dougong.family (
 	community_id UUID NOT NULL, 

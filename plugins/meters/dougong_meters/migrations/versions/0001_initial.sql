@@ -1,0 +1,57 @@
+CREATE TABLE meters.meter (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	serial VARCHAR(40) NOT NULL, 
+	commodity VARCHAR(40) NOT NULL, 
+	building_id UUID, 
+	room_id UUID, 
+	multiplier NUMERIC(12, 4) NOT NULL, 
+	digits INTEGER, 
+	installed_on DATE NOT NULL, 
+	install_value NUMERIC(18, 4) NOT NULL, 
+	removed_on DATE, 
+	removal_value NUMERIC(18, 4), 
+	state VARCHAR(40) NOT NULL, 
+	replaces_id UUID, 
+	last_value NUMERIC(18, 4), 
+	last_read_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_meter PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_meter_community_id_serial UNIQUE (community_id, serial), 
+	CONSTRAINT ck_meter_multiplier CHECK (multiplier > 0), 
+	CONSTRAINT ck_meter_removed_on CHECK (removed_on is null or removed_on >= installed_on), 
+	CONSTRAINT fk_meter_building_id FOREIGN KEY(community_id, building_id) REFERENCES dougong.building (community_id, id), 
+	CONSTRAINT fk_meter_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_meter_replaces_id FOREIGN KEY(community_id, replaces_id) REFERENCES meters.meter (community_id, id), 
+	CONSTRAINT fk_meter_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_meter_commodity CHECK (commodity IN ('water', 'electricity', 'gas', 'heat')), 
+	CONSTRAINT ck_meter_meter_state CHECK (state IN ('installed', 'removed'))
+);
+
+CREATE INDEX ix_meter_building_id ON meters.meter (community_id, building_id);
+
+CREATE INDEX ix_meter_replaces_id ON meters.meter (community_id, replaces_id);
+
+CREATE INDEX ix_meter_room_commodity ON meters.meter (community_id, room_id, commodity);
+
+CREATE INDEX ix_meter_room_id ON meters.meter (community_id, room_id);
+
+CREATE TABLE meters.reading (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	meter_id UUID NOT NULL, 
+	read_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	value NUMERIC(18, 4) NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	source VARCHAR(40) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	reason VARCHAR(200), 
+	CONSTRAINT pk_reading PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_reading_meter_read_at UNIQUE (community_id, meter_id, read_at), 
+	CONSTRAINT ck_reading_value CHECK (value >= 0), 
+	CONSTRAINT fk_reading_meter_id FOREIGN KEY(community_id, meter_id) REFERENCES meters.meter (community_id, id), 
+	CONSTRAINT fk_reading_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_reading_reading_kind CHECK (kind IN ('normal', 'estimate', 'replacement', 'rollover', 'correction')), 
+	CONSTRAINT ck_reading_reading_source CHECK (source IN ('manual', 'photo', 'import', 'collector', 'ic_card')), 
+	CONSTRAINT ck_reading_reading_state CHECK (state IN ('accepted', 'suspect', 'rejected'))
+);
+
