@@ -15,6 +15,7 @@ from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -29,6 +30,7 @@ from dougong.db.servers import Databases
 from dougong.errors import Conflict
 from dougong.i18n import N_
 
+T = TypeVar("T")
 LOCK = 0x446F7567
 KERNEL_AREAS = (
     "tenancy",
@@ -130,16 +132,26 @@ class Migrator:
         Raises Conflict when the tables stay in use for every attempt; nothing is changed then.
         """
         with self.locked():
-            for attempt in range(1, self.attempts + 1):
-                try:
-                    return self._execute(distribution, report)
-                except OperationalError as error:
-                    if getattr(error.orig, "sqlstate", None) != "55P03":
-                        raise
-                    time.sleep(min(0.2 * 2**attempt, 5))
-        raise Conflict(
-            N_("%(name)s could not be upgraded: its tables stay in use."), name=distribution.id
-        )
+            return self.patiently(
+                distribution.id, lambda connection: self._execute(connection, distribution, report)
+            )
+
+    def patiently(self, name: str, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` in one transaction of the owner, again when its tables are in use.
+
+        Raises Conflict naming ``name`` when they stay in use for every attempt; nothing is changed
+        then.
+        """
+        for attempt in range(1, self.attempts + 1):
+            try:
+                with self.databases.engine("migrator").begin() as connection:
+                    connection.exec_driver_sql(f"set local lock_timeout = '{self.lock_timeout}'")
+                    return work(connection)
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) != "55P03":
+                    raise
+                time.sleep(min(0.2 * 2**attempt, 5))
+        raise Conflict(N_("%(name)s could not be upgraded: its tables stay in use."), name=name)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -157,17 +169,18 @@ class Migrator:
                 holder.execute(text("select pg_advisory_unlock(:k)"), {"k": LOCK})
 
     def _execute(
-        self, distribution: Distribution, report: Callable[[int, int], None] | None
+        self,
+        connection: Connection,
+        distribution: Distribution,
+        report: Callable[[int, int], None] | None,
     ) -> list[str]:
-        with self.databases.engine("migrator").begin() as connection:
-            statements = self.plan(distribution, connection)
-            connection.exec_driver_sql(f"set local lock_timeout = '{self.lock_timeout}'")
-            for number, statement in enumerate(statements, 1):
-                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
-                if report:
-                    report(number, len(statements))
-            if distribution.schema == KERNEL_SCHEMA:
-                self._install_scope_key(connection)
+        statements = self.plan(distribution, connection)
+        for number, statement in enumerate(statements, 1):
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            if report:
+                report(number, len(statements))
+        if distribution.schema == KERNEL_SCHEMA:
+            self._install_scope_key(connection)
         return statements
 
     def _install_scope_key(self, connection: Connection) -> None:
