@@ -1,0 +1,33 @@
+"""Documents: PDF in Chinese and English from plugins' templates, with codes and label sheets."""
+
+from dougong.documents.amounts import chinese_amount
+from dougong.documents.codes import qr_image
+from dougong.documents.fonts import missing_characters
+from dougong.documents.labels import Label, Sheet, label_pages
+from dougong.documents.rendering import (
+    Document,
+    Letterhead,
+    TemplateText,
+    document_title,
+    render,
+    render_html,
+    template_texts,
+)
+from dougong.documents.services import write_text
+
+__all__ = [
+    "Document",
+    "Label",
+    "Letterhead",
+    "Sheet",
+    "TemplateText",
+    "chinese_amount",
+    "document_title",
+    "label_pages",
+    "missing_characters",
+    "qr_image",
+    "render",
+    "render_html",
+    "template_texts",
+    "write_text",
+]

@@ -1,0 +1,64 @@
+"""HTML to PDF by WeasyPrint, with the shipped fonts and nothing from anywhere else."""
+
+import atexit
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from dougong.documents.fonts import FAMILY, WEIGHTS, font_files
+
+STYLE = Path(__file__).with_name("document.css")
+# Pango's font map is not safe across threads, and a mass run belongs to worker processes.
+_lock = threading.Lock()
+
+
+def to_pdf(html: str) -> bytes:
+    """Return ``html`` as a tagged PDF.
+
+    Nothing is fetched but ``data:`` URIs: a template or a text in it can reach neither the network
+    nor a file of this machine.
+    """
+    from weasyprint import HTML
+
+    with _lock:
+        style, fonts = _press()
+        document = HTML(string=html, url_fetcher=_fetcher(), base_url=None)
+        return document.write_pdf(stylesheets=[style], font_config=fonts, pdf_tags=True)
+
+
+@lru_cache(maxsize=1)
+def _press() -> tuple[Any, Any]:
+    """Return the base style sheet and the fonts, loaded once per process."""
+    from weasyprint import CSS
+    from weasyprint.text.fonts import FontConfiguration
+
+    fonts = FontConfiguration()
+    faces = "".join(
+        f"@font-face {{ font-family: '{FAMILY}'; font-weight: {WEIGHTS[name]};"
+        f" src: url('{path.as_uri()}'); }}\n"
+        for name, path in font_files().items()
+    )
+    style = CSS(
+        string=faces + STYLE.read_text(encoding="utf-8"), font_config=fonts, url_fetcher=_fonts()
+    )
+    return style, fonts
+
+
+# WeasyPrint keeps copies of the fonts in a temporary folder and can remove it only while the
+# interpreter is whole.
+atexit.register(_press.cache_clear)
+
+
+@lru_cache(maxsize=1)
+def _fetcher() -> Any:
+    from weasyprint.urls import URLFetcher
+
+    return URLFetcher(allowed_protocols=("data",), allow_redirects=False)
+
+
+def _fonts() -> Any:
+    """Return a fetcher for the shipped font files; only the kernel's own style sheet uses it."""
+    from weasyprint.urls import URLFetcher
+
+    return URLFetcher(allowed_protocols=("file",), allow_redirects=False)
