@@ -230,6 +230,7 @@ def test_a_community_may_write_its_own_wording(demo):
 
 @pytest.mark.parametrize("scheme", ["file:///etc/hostname", "http://127.0.0.1:9/x", "ftp://h/x"])
 def test_a_document_fetches_nothing_but_what_it_carries(scheme, monkeypatch):
+    to_pdf("<p>甲</p>")  # the fonts are read once, and not by the document
     opened = []
     monkeypatch.setattr("socket.create_connection", lambda *a, **k: opened.append(a))
     monkeypatch.setattr("urllib.request.FileHandler.file_open", lambda *a: opened.append(a))
