@@ -1,0 +1,175 @@
+"""Carries out one command: at most once on the wire, and its outcome found out by reading back."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dougong.devices.commands import Command, CommandResult, CommandSpec, CommandState, Verification
+from dougong.devices.contract import (
+    Clock,
+    Codec,
+    DeviceConfig,
+    DeviceStore,
+    LineError,
+    Request,
+    utc_now,
+)
+from dougong.devices.interlocks import Interlock, refusal
+from dougong.devices.profiles import Profile
+from dougong.devices.readings import Measured, Value
+from dougong.devices.transports import Line
+
+READBACK_PAUSE_S = 0.5
+
+
+@dataclass
+class Executor:
+    """Executes commands on the line of one gateway.
+
+    The order of things is what makes "at most once" true: interlocks, connection, the durable
+    mark that it was sent, and only then the bytes. Whoever finds the mark after a crash reads
+    back and never sends again.
+    """
+
+    line: Line
+    store: DeviceStore
+    timeout_s: float
+    interlocks: Mapping[str, Interlock] = field(default_factory=dict)
+    clock: Clock = utc_now
+
+    async def execute(
+        self, command: Command, device: DeviceConfig, profile: Profile, codec: Codec
+    ) -> CommandResult:
+        """Return how the command stands after everything that can be done now.
+
+        A queued result means that the gateway could not be reached and the deadline is not over.
+        """
+        stands = await self.store.result(command.id)
+        if stands is not None and not stands.state.is_open:
+            return stands
+        result = stands or CommandResult(command.id, CommandState.QUEUED, self.clock())
+        spec = profile.command(command.name)
+        if spec is None:
+            return await self._end(result, CommandState.REJECTED, "the device has no such command")
+        if result.state is not CommandState.QUEUED:
+            return await self._find_out(result, command, spec, profile, codec)
+        reason = refusal(command, spec, device, self.interlocks)
+        if reason is not None:
+            return await self._end(result, CommandState.REJECTED, reason)
+        try:
+            request = codec.plan_command(_checked(command, spec), spec)
+        except (ValueError, ArithmeticError) as error:
+            return await self._end(result, CommandState.REJECTED, str(error))
+        if command.is_expired(self.clock()):
+            return await self._end(result, CommandState.EXPIRED, "its deadline was over")
+        if command.dry_run:
+            return result.moved(CommandState.QUEUED, self.clock(), "dry run: nothing was sent")
+        return await self._send(result, command, spec, profile, codec, request)
+
+    async def _send(
+        self,
+        result: CommandResult,
+        command: Command,
+        spec: CommandSpec,
+        profile: Profile,
+        codec: Codec,
+        request: Request,
+    ) -> CommandResult:
+        try:
+            await self.line.prepare()
+        except LineError as error:
+            return result.moved(CommandState.QUEUED, self.clock(), str(error))
+        now = self.clock()
+        if command.is_expired(now):
+            return await self._end(result, CommandState.EXPIRED, "its deadline was over")
+        if not await self.store.mark_sent(command.id, now):
+            return await self.store.result(command.id) or result
+        result = result.moved(CommandState.SENT, now)
+        try:
+            answer = (await self.line.ask(codec, request, self.timeout_s))[-1]
+        except LineError as error:
+            result = await self._end(result, CommandState.UNKNOWN, str(error))
+            return await self._find_out(result, command, spec, profile, codec)
+        verdict = codec.judge(request, answer)
+        result = result.moved(result.state, self.clock(), raw=answer.hex())
+        if not verdict.is_accepted:
+            return await self._end(result, CommandState.REJECTED, verdict.detail)
+        result = await self._end(result, CommandState.ACKED)
+        return await self._find_out(result, command, spec, profile, codec)
+
+    async def _find_out(
+        self,
+        result: CommandResult,
+        command: Command,
+        spec: CommandSpec,
+        profile: Profile,
+        codec: Codec,
+    ) -> CommandResult:
+        """Read back until the point shows the effect or its time is over."""
+        if spec.verify is None:
+            if result.state is CommandState.ACKED:
+                return result
+            return await self._end(result, CommandState.UNKNOWN, "nothing to read back")
+        want = _wanted(spec.verify, command)
+        seen = await self._watch(profile, codec, spec.verify, want)
+        if seen is None or seen.value is None:
+            detail = "the read-back failed" if seen is None else seen.detail
+            state = (
+                CommandState.ACKED if result.state is CommandState.ACKED else (CommandState.UNKNOWN)
+            )
+            return await self._end(result, state, detail)
+        if seen.value == want:
+            return await self._end(result, CommandState.CONFIRMED, readback=seen.value)
+        return await self._end(
+            result, CommandState.FAILED, f"it reads {seen.value}", readback=seen.value
+        )
+
+    async def _watch(
+        self, profile: Profile, codec: Codec, verify: Verification, want: Value | None
+    ) -> Measured | None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + verify.within_s
+        seen: Measured | None = None
+        while True:
+            seen = await self._read(profile, codec, verify.point) or seen
+            if seen is not None and seen.value is not None and seen.value == want:
+                return seen
+            if loop.time() + READBACK_PAUSE_S > until:
+                return seen
+            await asyncio.sleep(READBACK_PAUSE_S)
+
+    async def _read(self, profile: Profile, codec: Codec, key: str) -> Measured | None:
+        (request,) = codec.plan_reads((profile.point(key),))
+        try:
+            answers = await self.line.ask(codec, request, self.timeout_s)
+        except LineError:
+            return None
+        return codec.decode(request, answers)[0]
+
+    async def _end(
+        self,
+        result: CommandResult,
+        state: CommandState,
+        detail: str = "",
+        readback: Value | None = None,
+    ) -> CommandResult:
+        result = result.moved(state, self.clock(), detail, readback=readback)
+        await self.store.save_result(result)
+        return result
+
+
+def _checked(command: Command, spec: CommandSpec) -> Command:
+    """Return the command; raises ValueError when its value is missing or out of limits."""
+    unknown = set(command.arguments) - {"value"}
+    if unknown or (command.arguments and not spec.takes_value):
+        raise ValueError(f"{command.name} does not take {', '.join(sorted(command.arguments))}")
+    if spec.takes_value:
+        value = command.value
+        assert spec.lowest is not None and spec.highest is not None
+        if value is None or not spec.lowest <= value <= spec.highest:
+            raise ValueError(f"value is between {spec.lowest} and {spec.highest}")
+    return command
+
+
+def _wanted(verify: Verification, command: Command) -> Value | None:
+    return command.value if verify.equals is None else verify.equals

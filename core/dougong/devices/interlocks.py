@@ -1,0 +1,81 @@
+"""Interlocks: why a command must not be sent, decided before the first byte.
+
+The kernel's own always hold, whoever sends and whatever a plugin says. A command may name further
+ones in ``requires``; a name that nobody knows refuses, so that a missing plugin is never a yes.
+"""
+
+from collections.abc import Callable, Mapping
+
+from dougong.devices.commands import Command, CommandSpec, Effect, Ground
+from dougong.devices.contract import DeviceConfig
+from dougong.i18n import N_
+
+Interlock = Callable[[Command, CommandSpec, DeviceConfig], str | None]
+
+
+def no_cut_for_property_fees(
+    command: Command, spec: CommandSpec, device: DeviceConfig
+) -> str | None:
+    """Refuse to cut water, power or heat to make somebody pay property fees (物业费).
+
+    Source: Civil Code of the PRC (民法典), article 944 paragraph 3.
+    """
+    if spec.effect is Effect.CUT_SUPPLY and command.ground is Ground.PROPERTY_FEES:
+        return N_("The law forbids cutting a supply to collect property fees.")
+    return None
+
+
+def cut_says_why(command: Command, spec: CommandSpec, device: DeviceConfig) -> str | None:
+    """Refuse to cut a supply without a ground and a reason."""
+    if spec.effect is Effect.CUT_SUPPLY and (command.ground is None or not command.reason):
+        return N_("Cutting a supply needs a ground and a reason.")
+    return None
+
+
+def cut_spares_vital_loads(command: Command, spec: CommandSpec, device: DeviceConfig) -> str | None:
+    """Refuse to cut lifts, fire pumps, emergency light."""
+    if spec.effect is Effect.CUT_SUPPLY and device.is_vital:
+        return N_("This supply feeds vital equipment and is never cut remotely.")
+    return None
+
+
+def cut_needs_two(command: Command, spec: CommandSpec, device: DeviceConfig) -> str | None:
+    """Refuse to cut a supply on one person's word; a written policy stands in for the second."""
+    if spec.effect is not Effect.CUT_SUPPLY or command.policy:
+        return None
+    if not command.approved_by or command.approved_by == command.actor:
+        return N_("Cutting a supply needs a second person or a policy.")
+    return None
+
+
+def opening_says_why(command: Command, spec: CommandSpec, device: DeviceConfig) -> str | None:
+    """Refuse to open a door or barrier without a reason."""
+    if spec.effect in (Effect.OPEN_DOOR, Effect.OPEN_BARRIER) and not command.reason:
+        return N_("Opening from afar needs a reason.")
+    return None
+
+
+KERNEL: tuple[Interlock, ...] = (
+    no_cut_for_property_fees,
+    cut_says_why,
+    cut_spares_vital_loads,
+    cut_needs_two,
+    opening_says_why,
+)
+
+
+def refusal(
+    command: Command, spec: CommandSpec, device: DeviceConfig, known: Mapping[str, Interlock]
+) -> str | None:
+    """Return why the command must not be sent, None when every interlock agrees."""
+    for interlock in KERNEL:
+        reason = interlock(command, spec, device)
+        if reason is not None:
+            return reason
+    for name in command.requires:
+        if name not in known:
+            return N_("An interlock that this command requires is not there.")
+        reason = known[name](command, spec, device)
+        if reason is not None:
+            return reason
+    return None

@@ -1,0 +1,62 @@
+"""A store in memory: for tests, trials of a driver, and the first step of an edge box."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from dougong.devices.commands import Command, CommandResult, CommandState
+from dougong.devices.contract import Event, GatewayConfig, Health, utc_now
+from dougong.devices.readings import Reading
+
+
+@dataclass
+class MemoryStore:
+    """A ``DeviceStore`` that forgets when the process ends; every field may be looked at."""
+
+    gateways: list[GatewayConfig] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    commands: dict[UUID, Command] = field(default_factory=dict)
+    results: dict[UUID, CommandResult] = field(default_factory=dict)
+    history: list[CommandResult] = field(default_factory=list)
+    events: dict[tuple[UUID, str], Event] = field(default_factory=dict)
+    health: dict[UUID, Health] = field(default_factory=dict)
+
+    async def load(self) -> Sequence[GatewayConfig]:
+        return list(self.gateways)
+
+    async def save_readings(self, readings: Sequence[Reading]) -> None:
+        self.readings += readings
+
+    def order(self, command: Command) -> None:
+        """Queue a command; ordering the same id again changes nothing."""
+        if command.id not in self.commands:
+            self.commands[command.id] = command
+            self.results[command.id] = CommandResult(command.id, CommandState.QUEUED, utc_now())
+
+    async def waiting_commands(self) -> Sequence[Command]:
+        return [self.commands[r.command_id] for r in self.results.values() if r.state.is_open]
+
+    async def result(self, command_id: UUID) -> CommandResult | None:
+        return self.results.get(command_id)
+
+    async def mark_sent(self, command_id: UUID, at: datetime) -> bool:
+        stands = self.results.get(command_id)
+        if stands is not None and stands.state is not CommandState.QUEUED:
+            return False
+        await self.save_result(CommandResult(command_id, CommandState.SENT, at))
+        return True
+
+    async def save_result(self, result: CommandResult) -> None:
+        self.results[result.command_id] = result
+        self.history.append(result)
+
+    async def save_event(self, event: Event) -> bool:
+        if (event.device_id, event.key) in self.events:
+            return False
+        self.events[event.device_id, event.key] = event
+        return True
+
+    async def save_health(self, health: Sequence[Health]) -> None:
+        for one in health:
+            self.health[one.subject_id] = one
