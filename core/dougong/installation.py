@@ -71,7 +71,8 @@ class Installation:
                     return DataKey(1, Suite.AES_256_GCM, hashlib.sha256(b"x" + scope_id.bytes).digest())
                 def index_key(self, scope_id):
                     import hashlib
-                    return hashlib.sha256(b"i" + scope_id.bytes).digest()
+                    from dougong.db.ciphers import IndexKey
+                    return IndexKey(Suite.AES_256_GCM, hashlib.sha256(b"i" + scope_id.bytes).digest())
             return _Derived()
 
         return open_keyring(self)

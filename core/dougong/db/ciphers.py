@@ -5,7 +5,6 @@ Envelope: version (1 byte), suite (1), key id (4), nonce (12), ciphertext, tag (
 does not open anywhere else.
 """
 
-import hashlib
 import hmac
 import os
 import unicodedata
@@ -57,6 +56,19 @@ class DataKey:
 
 
 @dataclass(frozen=True)
+class IndexKey:
+    """A key of blind indexes: HMAC with SHA-256, or with SM3 beside SM4."""
+
+    suite: Suite
+    secret: bytes = field(repr=False)
+
+    def digest(self, message: bytes) -> bytes:
+        """Return 32 bytes that nobody without the key can predict."""
+        name = "sha256" if self.suite is Suite.AES_256_GCM else "sm3"
+        return hmac.new(self.secret, message, name).digest()
+
+
+@dataclass(frozen=True)
 class Place:
     """Where a value lives: scope (community, group or nil), table, column, row."""
 
@@ -68,8 +80,12 @@ class Place:
     def bound(self, key_id: int) -> bytes:
         """Return the authenticated data, each part with its length before it."""
         parts = (
-            bytes([VERSION]), self.scope_id.bytes, self.table.encode(), self.column.encode(),
-            self.row_id.bytes, key_id.to_bytes(4),
+            bytes([VERSION]),
+            self.scope_id.bytes,
+            self.table.encode(),
+            self.column.encode(),
+            self.row_id.bytes,
+            key_id.to_bytes(4),
         )
         return b"".join(len(part).to_bytes(2) + part for part in parts)
 
@@ -83,7 +99,7 @@ class Keyring(Protocol):
     def key(self, scope_id: UUID, key_id: int) -> DataKey:
         """Return a key by its id; raises LookupError for one that was destroyed."""
 
-    def index_key(self, scope_id: UUID) -> bytes:
+    def index_key(self, scope_id: UUID) -> "IndexKey":
         """Return the key of a scope's blind indexes."""
 
 
@@ -138,24 +154,20 @@ def normalise(kind: str, value: str) -> str:
     text = unicodedata.normalize("NFKC", value).strip()
     if kind == "phone":
         digits = "".join(c for c in text if c.isdigit() or c == "+")
-        return digits.removeprefix("+86").removeprefix("0086")
+        return digits.removeprefix("+86").removeprefix("0086") or digits
     if kind == "id_number":
         return "".join(text.split()).upper()
     return text.casefold()
 
 
-def _tag(index_key: bytes, purpose: str, value: str) -> bytes:
-    return hmac.new(index_key, f"{purpose}|{value}".encode(), hashlib.sha256).digest()
-
-
-def blind_index(index_key: bytes, table: str, column: str, kind: str, normalised: str) -> bytes:
+def blind_index(key: IndexKey, table: str, column: str, kind: str, normalised: str) -> bytes:
     """Return 16 bytes that are equal for equal values of one column of one scope."""
-    return _tag(index_key, f"{table}.{column}.{kind}.v1", normalised)[:16]
+    return key.digest(f"{table}.{column}.{kind}.v1|{normalised}".encode())[:16]
 
 
-def tail_tag(index_key: bytes, table: str, column: str, last_four: str) -> bytes:
+def tail_tag(key: IndexKey, table: str, column: str, last_four: str) -> bytes:
     """Return 2 bytes for the last four characters: a coarse filter, to be compared in clear."""
-    return _tag(index_key, f"{table}.{column}.tail.v1", last_four)[:2]
+    return key.digest(f"{table}.{column}.tail.v1|{last_four}".encode())[:2]
 
 
 def mask(kind: str, value: str | None) -> str:

@@ -89,8 +89,8 @@ def _table(table: Table, have: "_Present") -> Iterator[str]:
     for policy, definition in policies.items():
         if not have.policy(table.name, policy):
             yield f"create policy {policy} on {name} {definition}"
-    grants = {**GRANTS[kind], **table.info.get("grants", {})}
-    grants |= {"dougong_platform": EVERYTHING, "dougong_backup": "select"}
+    grants = {**GRANTS[kind], "dougong_platform": EVERYTHING, "dougong_backup": "select"}
+    grants |= table.info.get("grants", {})
     for role, privileges in grants.items():
         if not have.granted(table.name, role):
             yield f"grant {privileges} on {name} to {role}"
