@@ -59,21 +59,7 @@ class Installation:
     @cached_property
     def keyring(self) -> Any:
         """Return the data and index keys of communities, groups and the platform."""
-        try:
-            from dougong.privacy import open_keyring
-        except ImportError:  # until privacy lands
-            from dougong.db.ciphers import DataKey, Suite
-
-            class _Derived:
-                def current(self, scope_id): return self.key(scope_id, 1)
-                def key(self, scope_id, key_id):
-                    import hashlib
-                    return DataKey(1, Suite.AES_256_GCM, hashlib.sha256(b"x" + scope_id.bytes).digest())
-                def index_key(self, scope_id):
-                    import hashlib
-                    from dougong.db.ciphers import IndexKey
-                    return IndexKey(Suite.AES_256_GCM, hashlib.sha256(b"i" + scope_id.bytes).digest())
-            return _Derived()
+        from dougong.privacy import open_keyring
 
         return open_keyring(self)
 

@@ -58,6 +58,88 @@ create function dougong.writing_group() returns uuid
 language sql stable parallel restricted security definer set search_path = pg_catalog, pg_temp
 as $$ select dougong.scope_part(8)::uuid $$;
 
+CREATE TABLE dougong.audit_checkpoint (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	number BIGINT NOT NULL, 
+	at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	line JSONB NOT NULL, 
+	CONSTRAINT pk_audit_checkpoint PRIMARY KEY (id), 
+	CONSTRAINT uq_audit_checkpoint_number UNIQUE (number)
+);
+
+CREATE TABLE dougong.audit_event (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	chain_id UUID NOT NULL, 
+	txid xid8 NOT NULL, 
+	at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	actor_id UUID, 
+	verb TEXT NOT NULL, 
+	schema_name VARCHAR(63) NOT NULL, 
+	table_name VARCHAR(63) NOT NULL, 
+	row_id TEXT, 
+	operation VARCHAR(10) NOT NULL, 
+	body TEXT NOT NULL, 
+	CONSTRAINT pk_audit_event PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_audit_event_record ON dougong.audit_event (chain_id, schema_name, table_name, row_id, id);
+
+CREATE TABLE dougong.audit_head (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	seq BIGINT NOT NULL, 
+	hash BYTEA NOT NULL, 
+	mentioned_seq BIGINT DEFAULT '0' NOT NULL, 
+	CONSTRAINT pk_audit_head PRIMARY KEY (id)
+);
+
+CREATE TABLE dougong.audit_link (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	chain_id UUID NOT NULL, 
+	seq BIGINT NOT NULL, 
+	body_hash BYTEA NOT NULL, 
+	hash BYTEA NOT NULL, 
+	CONSTRAINT pk_audit_link PRIMARY KEY (id), 
+	CONSTRAINT uq_audit_link_chain_id_seq UNIQUE (chain_id, seq)
+);
+
+CREATE TABLE dougong.audit_pending (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	CONSTRAINT pk_audit_pending PRIMARY KEY (id)
+);
+
+CREATE TABLE dougong.data_key (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	scope_id UUID NOT NULL, 
+	purpose VARCHAR(40) NOT NULL, 
+	number INTEGER NOT NULL, 
+	suite SMALLINT NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	provider VARCHAR(60) NOT NULL, 
+	wrapped BYTEA, 
+	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	destroyed_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_data_key PRIMARY KEY (id), 
+	CONSTRAINT uq_data_key_scope_id_purpose_number UNIQUE (scope_id, purpose, number), 
+	CONSTRAINT ck_data_key_key_purpose CHECK (purpose IN ('data', 'index')), 
+	CONSTRAINT ck_data_key_key_state CHECK (state IN ('current', 'retiring', 'retired', 'destroyed'))
+);
+
+CREATE UNIQUE INDEX uq_data_key_current ON dougong.data_key (scope_id, purpose) WHERE state = 'current';
+
+CREATE TABLE dougong.erasure (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	community_id UUID NOT NULL, 
+	person_id UUID NOT NULL, 
+	at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	reason VARCHAR(200) NOT NULL, 
+	emptied JSONB NOT NULL, 
+	kept JSONB NOT NULL, 
+	audit_event_ids JSONB NOT NULL, 
+	CONSTRAINT pk_erasure PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_erasure_community_id ON dougong.erasure (community_id, person_id);
+
 CREATE TABLE dougong.plugin (
 	id UUID DEFAULT uuidv7() NOT NULL, 
 	plugin VARCHAR(40) NOT NULL, 
@@ -116,6 +198,39 @@ CREATE TABLE dougong.repair_issue (
 
 CREATE UNIQUE INDEX uq_repair_issue_open ON dougong.repair_issue (plugin, point) WHERE resolved_at is null;
 
+CREATE TABLE dougong.reveal (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	community_id UUID, 
+	group_id UUID, 
+	user_id UUID, 
+	at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	"table" VARCHAR(130) NOT NULL, 
+	row_id UUID NOT NULL, 
+	field VARCHAR(63) NOT NULL, 
+	reason VARCHAR(40) NOT NULL, 
+	note VARCHAR(200) NOT NULL, 
+	is_alarm BOOLEAN DEFAULT false NOT NULL, 
+	CONSTRAINT pk_reveal PRIMARY KEY (id), 
+	CONSTRAINT ck_reveal_reveal_reason CHECK (reason IN ('call', 'identity_check', 'emergency', 'legal', 'subject_request', 'correction'))
+);
+
+CREATE INDEX ix_reveal_user_id ON dougong.reveal (user_id, at);
+
+CREATE TABLE dougong.role (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	group_id UUID, 
+	key VARCHAR(60) NOT NULL, 
+	name VARCHAR(120) NOT NULL, 
+	name_zh VARCHAR(120) NOT NULL, 
+	duty VARCHAR(40) NOT NULL, 
+	permissions JSONB NOT NULL, 
+	clearance JSONB NOT NULL, 
+	CONSTRAINT pk_role PRIMARY KEY (id), 
+	CONSTRAINT uq_role_id_duty UNIQUE (id, duty), 
+	CONSTRAINT uq_role_group_id_key UNIQUE NULLS NOT DISTINCT (group_id, key), 
+	CONSTRAINT ck_role_duty CHECK (duty IN ('system', 'security', 'audit', 'business'))
+);
+
 CREATE TABLE dougong.scope_version (
 	id UUID DEFAULT uuidv7() NOT NULL, 
 	version INTEGER NOT NULL, 
@@ -131,6 +246,47 @@ CREATE TABLE dougong.setting (
 	CONSTRAINT uq_setting_scope_id_name UNIQUE (scope_id, name)
 );
 
+CREATE TABLE dougong.sign_in_attempt (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	login VARCHAR(80) NOT NULL, 
+	address VARCHAR(60) NOT NULL, 
+	at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	is_success BOOLEAN NOT NULL, 
+	CONSTRAINT pk_sign_in_attempt PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_sign_in_attempt_address_at ON dougong.sign_in_attempt (address, at);
+
+CREATE INDEX ix_sign_in_attempt_login_at ON dougong.sign_in_attempt (login, at);
+
+CREATE TABLE dougong."user" (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	login VARCHAR(80) NOT NULL, 
+	name VARCHAR(120) NOT NULL, 
+	password_hash VARCHAR(200), 
+	locale VARCHAR(20), 
+	is_active BOOLEAN DEFAULT true NOT NULL, 
+	totp_step INTEGER, 
+	is_totp_confirmed BOOLEAN DEFAULT false NOT NULL, 
+	totp_secret BYTEA, 
+	CONSTRAINT pk_user PRIMARY KEY (id), 
+	CONSTRAINT uq_user_login UNIQUE (login)
+);
+
+CREATE TABLE dougong.api_token (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	user_id UUID NOT NULL, 
+	name VARCHAR(120) NOT NULL, 
+	token_hash BYTEA NOT NULL, 
+	permissions JSONB NOT NULL, 
+	community_ids JSONB, 
+	ends_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	revoked_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_api_token PRIMARY KEY (id), 
+	CONSTRAINT uq_api_token_token_hash UNIQUE (token_hash), 
+	CONSTRAINT fk_api_token_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
+);
+
 CREATE TABLE dougong.legal_entity (
 	group_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -142,12 +298,89 @@ CREATE TABLE dougong.legal_entity (
 	CONSTRAINT fk_legal_entity_ FOREIGN KEY(group_id) REFERENCES dougong.property_group (id)
 );
 
+CREATE TABLE dougong.one_time_link (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	user_id UUID NOT NULL, 
+	token_hash BYTEA NOT NULL, 
+	ends_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	used_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_one_time_link PRIMARY KEY (id), 
+	CONSTRAINT uq_one_time_link_token_hash UNIQUE (token_hash), 
+	CONSTRAINT fk_one_time_link_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
+);
+
 CREATE TABLE dougong.region (
 	group_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
 	name VARCHAR(120) NOT NULL, 
 	CONSTRAINT pk_region PRIMARY KEY (group_id, id), 
 	CONSTRAINT fk_region_ FOREIGN KEY(group_id) REFERENCES dougong.property_group (id)
+);
+
+CREATE TABLE dougong.role_grant (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	user_id UUID NOT NULL, 
+	role_id UUID NOT NULL, 
+	duty VARCHAR(40) NOT NULL, 
+	group_id UUID, 
+	region_id UUID, 
+	community_id UUID, 
+	building_ids JSONB, 
+	from_on DATE, 
+	to_on DATE, 
+	CONSTRAINT pk_role_grant PRIMARY KEY (id), 
+	CONSTRAINT fk_role_grant_role FOREIGN KEY(role_id, duty) REFERENCES dougong.role (id, duty), 
+	CONSTRAINT ex_role_grant_one_duty EXCLUDE USING gist (user_id WITH =, duty WITH <>) WHERE (duty in ('system', 'security', 'audit')), 
+	CONSTRAINT ck_role_grant_scope CHECK (group_id is not null or (community_id is null and region_id is null)), 
+	CONSTRAINT ck_role_grant_buildings CHECK (building_ids is null or community_id is not null), 
+	CONSTRAINT fk_role_grant_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_role_grant_user_id ON dougong.role_grant (user_id);
+
+CREATE TABLE dougong.sign_in_session (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	user_id UUID NOT NULL, 
+	token_hash BYTEA NOT NULL, 
+	started_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	seen_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	ends_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	revoked_at TIMESTAMP WITH TIME ZONE, 
+	stepped_up_at TIMESTAMP WITH TIME ZONE, 
+	device VARCHAR(200) NOT NULL, 
+	address VARCHAR(60) NOT NULL, 
+	CONSTRAINT pk_sign_in_session PRIMARY KEY (id), 
+	CONSTRAINT uq_sign_in_session_token_hash UNIQUE (token_hash), 
+	CONSTRAINT fk_sign_in_session_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_sign_in_session_user_id ON dougong.sign_in_session (user_id);
+
+CREATE TABLE dougong.staff (
+	group_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	user_id UUID, 
+	name VARCHAR(120) NOT NULL, 
+	post VARCHAR(60) NOT NULL, 
+	phone BYTEA, 
+	phone_index BYTEA, 
+	phone_tail BYTEA, 
+	CONSTRAINT pk_staff PRIMARY KEY (group_id, id), 
+	CONSTRAINT fk_staff_ FOREIGN KEY(group_id) REFERENCES dougong.property_group (id)
+);
+
+CREATE INDEX ix_staff_phone_index ON dougong.staff (group_id, phone_index);
+
+CREATE INDEX ix_staff_phone_tail ON dougong.staff (group_id, phone_tail);
+
+CREATE TABLE dougong.user_person (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	user_id UUID NOT NULL, 
+	community_id UUID NOT NULL, 
+	person_id UUID NOT NULL, 
+	CONSTRAINT pk_user_person PRIMARY KEY (id), 
+	CONSTRAINT uq_user_person_user_id_community_id_person_id UNIQUE (user_id, community_id, person_id), 
+	CONSTRAINT fk_user_person_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
 );
 
 CREATE TABLE dougong.community (
@@ -194,6 +427,18 @@ CREATE TABLE dougong.document_text (
 	CONSTRAINT fk_document_text_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
 );
 
+CREATE TABLE dougong.message_template (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	template VARCHAR(80) NOT NULL, 
+	locale VARCHAR(20) NOT NULL, 
+	subject VARCHAR(200) NOT NULL, 
+	body TEXT NOT NULL, 
+	CONSTRAINT pk_message_template PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_message_template_community_id_template_locale UNIQUE (community_id, template, locale), 
+	CONSTRAINT fk_message_template_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
 CREATE TABLE dougong.person (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -235,6 +480,44 @@ CREATE TABLE dougong.plugin_enablement (
 
 CREATE INDEX ix_plugin_enablement_community_id ON dougong.plugin_enablement (community_id);
 
+CREATE TABLE dougong.consent (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	person_id UUID NOT NULL, 
+	purpose VARCHAR(200) NOT NULL, 
+	notice_hash VARCHAR(64) NOT NULL, 
+	channel VARCHAR(40) NOT NULL, 
+	given_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	withdrawn_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_consent PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_consent_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_consent_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_consent_person_id ON dougong.consent (community_id, person_id);
+
+CREATE TABLE dougong.contact_point (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	person_id UUID, 
+	user_id UUID, 
+	channel VARCHAR(20) NOT NULL, 
+	locale VARCHAR(20) NOT NULL, 
+	is_active BOOLEAN DEFAULT true NOT NULL, 
+	address BYTEA NOT NULL, 
+	address_index BYTEA, 
+	CONSTRAINT pk_contact_point PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_contact_point_one_recipient CHECK ((person_id is null) <> (user_id is null)), 
+	CONSTRAINT fk_contact_point_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_contact_point_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_contact_point_address_index ON dougong.contact_point (community_id, address_index);
+
+CREATE INDEX ix_contact_point_person_id ON dougong.contact_point (community_id, person_id);
+
+CREATE INDEX ix_contact_point_user_id ON dougong.contact_point (community_id, user_id);
+
 CREATE TABLE dougong.family (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -255,6 +538,49 @@ CREATE INDEX ix_family_person_id ON dougong.family (community_id, person_id);
 
 CREATE INDEX ix_family_relative_id ON dougong.family (community_id, relative_id);
 
+CREATE TABLE dougong.message (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	person_id UUID, 
+	user_id UUID, 
+	template VARCHAR(80) NOT NULL, 
+	key VARCHAR(120), 
+	locale VARCHAR(20) NOT NULL, 
+	link VARCHAR(300), 
+	is_urgent BOOLEAN DEFAULT false NOT NULL, 
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	read_at TIMESTAMP WITH TIME ZONE, 
+	subject BYTEA NOT NULL, 
+	body BYTEA NOT NULL, 
+	CONSTRAINT pk_message PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_message_one_recipient CHECK ((person_id is null) <> (user_id is null)), 
+	CONSTRAINT uq_message_community_id_key UNIQUE (community_id, key), 
+	CONSTRAINT fk_message_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_message_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_message_person_id ON dougong.message (community_id, person_id);
+
+CREATE INDEX ix_message_unread_person ON dougong.message (community_id, person_id) WHERE read_at is null;
+
+CREATE INDEX ix_message_unread_user ON dougong.message (community_id, user_id) WHERE read_at is null;
+
+CREATE INDEX ix_message_user_id ON dougong.message (community_id, user_id, id);
+
+CREATE TABLE dougong.restriction (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	person_id UUID NOT NULL, 
+	since_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	reason VARCHAR(200) NOT NULL, 
+	CONSTRAINT pk_restriction PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_restriction_community_id_person_id UNIQUE (community_id, person_id), 
+	CONSTRAINT fk_restriction_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_restriction_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_restriction_person_id ON dougong.restriction (community_id, person_id);
+
 CREATE TABLE dougong.unit (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -268,6 +594,42 @@ CREATE TABLE dougong.unit (
 );
 
 CREATE INDEX ix_unit_building_id ON dougong.unit (community_id, building_id);
+
+CREATE TABLE dougong.message_attachment (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	message_id UUID NOT NULL, 
+	filename VARCHAR(200) NOT NULL, 
+	media_type VARCHAR(100) NOT NULL, 
+	content BYTEA NOT NULL, 
+	CONSTRAINT pk_message_attachment PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_message_attachment_message_id FOREIGN KEY(community_id, message_id) REFERENCES dougong.message (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_message_attachment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_message_attachment_message_id ON dougong.message_attachment (community_id, message_id);
+
+CREATE TABLE dougong.message_delivery (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	message_id UUID NOT NULL, 
+	channel VARCHAR(20) NOT NULL, 
+	rank INTEGER NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	due_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	attempts INTEGER NOT NULL, 
+	sent_at TIMESTAMP WITH TIME ZONE, 
+	provider_id VARCHAR(200), 
+	detail VARCHAR(200) NOT NULL, 
+	address BYTEA, 
+	CONSTRAINT pk_message_delivery PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_message_delivery_community_id_message_id_channel UNIQUE (community_id, message_id, channel), 
+	CONSTRAINT fk_message_delivery_message_id FOREIGN KEY(community_id, message_id) REFERENCES dougong.message (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_message_delivery_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_message_delivery_delivery_state CHECK (state IN ('standby', 'waiting', 'sent', 'failed'))
+);
+
+CREATE INDEX ix_message_delivery_due ON dougong.message_delivery (community_id, due_at) WHERE state = 'waiting';
 
 CREATE TABLE dougong.room (
 	community_id UUID NOT NULL, 
@@ -339,9 +701,141 @@ CREATE INDEX ix_ownership_person_id ON dougong.ownership (community_id, person_i
 
 CREATE INDEX ix_ownership_room_id ON dougong.ownership (community_id, room_id);
 
--- Replaced by the audit log: rows get into it by statement-level triggers only.
+-- The audit log: rows get into it by statement-level triggers only, whoever writes and however.
+-- One event per row up to fifty rows of a statement, above that one digest per community. The
+-- body is JSON text; it is what the sealer hashes, and the other columns only repeat it.
+-- The chain of an event is its community's, else its group's, else the platform's (nil).
+
+create function dougong.audit_key(image jsonb) returns text
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp
+as $$ select coalesce(image ->> 'id', image::text) $$;
+
+create function dougong.audit_chain_of(image jsonb) returns uuid
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(image ->> 'community_id', image ->> 'group_id',
+                    '00000000-0000-0000-0000-000000000000')::uuid
+$$;
+
+-- What opens something must not lie in a log that is kept for years: only that it changed is said.
+create function dougong.audit_image(image jsonb) returns jsonb
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp
+as $$
+    select case when image ?| array['password_hash', 'token_hash', 'wrapped'] then (
+        select jsonb_object_agg(key, case
+            when key in ('password_hash', 'token_hash', 'wrapped') and value <> 'null'
+            then to_jsonb('sha256:' || left(encode(sha256(convert_to(value::text, 'UTF8')), 'hex'), 16))
+            else value end)
+        from jsonb_each(image)) else image end
+$$;
+
+create function dougong.audit_append(
+    chain uuid, schema_name text, table_name text, operation text, row_key text, facts jsonb
+) returns void language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp as $$
+declare
+    event_id uuid := uuidv7();
+    now_at timestamptz := clock_timestamp();
+    xid xid8 := pg_current_xact_id();
+    acting uuid := dougong.actor_id();
+    verb text := coalesce(nullif(current_setting('dougong.verb', true), ''), '');
+    body text;
+begin
+    body := (jsonb_build_object(
+        'id', event_id, 'chain', chain, 'xid', xid::text,
+        'at', to_char(now_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+        'actor', acting, 'login', session_user, 'verb', verb,
+        'reason', coalesce(current_setting('dougong.reason', true), ''),
+        'request', coalesce(current_setting('dougong.request_id', true), ''),
+        'table', schema_name || '.' || table_name, 'row', row_key, 'operation', operation
+    ) || facts)::text;
+    insert into dougong.audit_event
+        (id, chain_id, txid, at, actor_id, verb, schema_name, table_name, row_id, operation, body)
+        values (event_id, chain, xid, now_at, acting, verb, schema_name, table_name, row_key,
+                operation, body);
+    insert into dougong.audit_pending (id) values (event_id);
+end $$;
+revoke all on function dougong.audit_append(uuid, text, text, text, text, jsonb) from public;
+
 create function dougong.audit_rows() returns trigger language plpgsql security definer
 set search_path = pg_catalog, pg_temp as $$
+declare
+    image_limit constant integer := 50;
+    platform constant text := '''00000000-0000-0000-0000-000000000000''::uuid';
+    side constant text := case tg_op when 'DELETE' then 'old_rows' else 'new_rows' end;
+    digests constant text := 'select %s as chain, count(*) as rows,'
+        ' encode(sha256(string_agg(d.digest, '''' order by d.digest)), ''hex'') as digest'
+        ' from %I r cross join lateral'
+        ' (select sha256(convert_to(r::text, ''UTF8'')) as digest) d group by 1';
+    chain text;
+    affected bigint;
+    item record;
 begin
+    if tg_op = 'DELETE' then
+        select count(*) into affected from old_rows;
+    else
+        select count(*) into affected from new_rows;
+    end if;
+    if affected > image_limit then
+        select format('coalesce(%s, %s)', string_agg(format('r.%I', attname), ', ' order by attname),
+                      platform)
+            into chain from pg_attribute
+            where attrelid = tg_relid and attname in ('community_id', 'group_id');
+        for item in execute format(digests, coalesce(chain, platform), side) loop
+            perform dougong.audit_append(item.chain, tg_table_schema, tg_table_name, tg_op, null,
+                jsonb_build_object('rows', item.rows, 'digest', item.digest));
+        end loop;
+    elsif tg_op = 'INSERT' then
+        for item in
+            select to_jsonb(r) as image from new_rows r order by dougong.audit_key(to_jsonb(r))
+        loop
+            perform dougong.audit_append(dougong.audit_chain_of(item.image),
+                tg_table_schema, tg_table_name, tg_op, dougong.audit_key(item.image),
+                jsonb_build_object('new', dougong.audit_image(item.image)));
+        end loop;
+    elsif tg_op = 'DELETE' then
+        for item in
+            select to_jsonb(r) as image from old_rows r order by dougong.audit_key(to_jsonb(r))
+        loop
+            perform dougong.audit_append(dougong.audit_chain_of(item.image),
+                tg_table_schema, tg_table_name, tg_op, dougong.audit_key(item.image),
+                jsonb_build_object('old', dougong.audit_image(item.image)));
+        end loop;
+    else
+        for item in
+            select coalesce(a.image, b.image) as image, dougong.audit_image(b.image) as before,
+                   dougong.audit_image(a.image) as after
+            from (select to_jsonb(r) as image, dougong.audit_key(to_jsonb(r)) as key
+                  from old_rows r) b
+            full join (select to_jsonb(r) as image, dougong.audit_key(to_jsonb(r)) as key
+                       from new_rows r) a using (key)
+            where b.image is distinct from a.image order by key
+        loop
+            perform dougong.audit_append(dougong.audit_chain_of(item.image),
+                tg_table_schema, tg_table_name, tg_op, dougong.audit_key(item.image),
+                jsonb_build_object('old', item.before, 'new', (
+                    select jsonb_object_agg(key, value) from jsonb_each(item.after)
+                    where item.before is null or item.before -> key is distinct from value)));
+        end loop;
+    end if;
     return null;
 end $$;
+revoke all on function dougong.audit_rows() from public;
+
+-- An erased person's images leave the log; their hashes stay in the chain, and the erasure that
+-- took them is itself an event that names them. Nothing else can change a body.
+create function dougong.audit_redact(erasure uuid) returns bigint language plpgsql volatile
+security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    changed bigint;
+begin
+    update dougong.audit_event e
+    set body = ((e.body::jsonb - 'old' - 'new') || jsonb_build_object('erasure', erasure))::text
+    from dougong.erasure x
+    where x.id = erasure and e.chain_id = x.community_id
+      and x.audit_event_ids ? e.id::text and not e.body::jsonb ? 'erasure';
+    get diagnostics changed = row_count;
+    return changed;
+end $$;
+revoke all on function dougong.audit_redact(uuid) from public;
+grant execute on function dougong.audit_redact(uuid) to dougong_platform;

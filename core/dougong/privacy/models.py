@@ -1,0 +1,168 @@
+"""Keys, reveals, consents and the erasure ledger."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Boolean,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dougong.db import InCommunity, KernelBase, OnPlatform, label, labels, ref, state
+
+KEEP = "select, insert"
+
+
+class KeyPurpose(StrEnum):
+    """What a key is for: sealing values, or indexing them blindly."""
+
+    DATA = "data"
+    INDEX = "index"
+
+
+class KeyState(StrEnum):
+    """Where a key stands.
+
+    A current key seals. A retiring one still opens while its values are sealed anew, a retired one
+    opens old copies (audit images, backups); a destroyed one is gone, and what it sealed with it.
+    """
+
+    CURRENT = "current"
+    RETIRING = "retiring"
+    RETIRED = "retired"
+    DESTROYED = "destroyed"
+
+    __labels__ = labels(
+        CURRENT=("Current", "当前"),
+        RETIRING=("Retiring", "轮换中"),
+        RETIRED=("Retired", "已停用"),
+        DESTROYED=("Destroyed", "已销毁"),
+    )
+
+
+class DataKeyRow(OnPlatform, KernelBase):
+    """A wrapped key of a community, a group or the platform (nil).
+
+    number: the key id in the envelopes that it sealed. provider: what wrapped it.
+    """
+
+    __tablename__ = "data_key"
+    __table_args__ = (
+        UniqueConstraint("scope_id", "purpose", "number"),
+        Index(
+            "uq_data_key_current",
+            "scope_id",
+            "purpose",
+            unique=True,
+            postgresql_where=text("state = 'current'"),
+        ),
+        {"info": {"grants": {"dougong_access": "select, insert, update"}}},
+    )
+
+    scope_id: Mapped[UUID]
+    purpose: Mapped[KeyPurpose] = state(KeyPurpose)
+    number: Mapped[int] = mapped_column(Integer)
+    suite: Mapped[int] = mapped_column(SmallInteger)
+    state: Mapped[KeyState] = state(KeyState, default=KeyState.CURRENT)
+    provider: Mapped[str] = mapped_column(String(60))
+    wrapped: Mapped[bytes | None] = mapped_column(LargeBinary)
+    made_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    destroyed_at: Mapped[datetime | None]
+
+
+class RevealReason(StrEnum):
+    """Why someone looks at a personal value in clear."""
+
+    CALL = "call"
+    IDENTITY_CHECK = "identity_check"
+    EMERGENCY = "emergency"
+    LEGAL = "legal"
+    SUBJECT_REQUEST = "subject_request"
+    CORRECTION = "correction"
+
+    __labels__ = labels(
+        CALL=("To call or write to them", "联系当事人"),
+        IDENTITY_CHECK=("To check their identity", "核验身份"),
+        EMERGENCY=("Emergency", "紧急情况"),
+        LEGAL=("Court or authority asks", "司法或行政机关要求"),
+        SUBJECT_REQUEST=("They asked for it", "本人请求"),
+        CORRECTION=("To correct it", "更正信息"),
+    )
+
+
+class Reveal(OnPlatform, KernelBase):
+    """That someone looked at a personal value; written before it is shown, and kept."""
+
+    __tablename__ = "reveal"
+    __table_args__ = (
+        Index("ix_reveal_user_id", "user_id", "at"),
+        {"info": {"grants": {"dougong_access": KEEP, "dougong_platform": KEEP}}},
+    )
+
+    community_id: Mapped[UUID | None]
+    group_id: Mapped[UUID | None]
+    user_id: Mapped[UUID | None]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    table: Mapped[str] = mapped_column(String(130))
+    row_id: Mapped[UUID]
+    field: Mapped[str] = mapped_column(String(63))
+    reason: Mapped[RevealReason] = state(RevealReason)
+    note: Mapped[str] = mapped_column(String(200), default="")
+    is_alarm: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+
+
+class Consent(InCommunity, KernelBase):
+    """That a person agreed to a purpose, and when they took it back."""
+
+    __tablename__ = "consent"
+
+    person_id: Mapped[UUID] = ref("dougong.person", info=label("Person", "人员"))
+    purpose: Mapped[str] = mapped_column(String(200), info=label("Purpose", "处理目的"))
+    notice_hash: Mapped[str] = mapped_column(String(64), info=label("Notice version", "告知书版本"))
+    channel: Mapped[str] = mapped_column(String(40), info=label("Given through", "同意方式"))
+    given_at: Mapped[datetime] = mapped_column(info=label("Given at", "同意时间"))
+    withdrawn_at: Mapped[datetime | None] = mapped_column(info=label("Withdrawn at", "撤回时间"))
+
+
+class Restriction(InCommunity, KernelBase):
+    """That the data of a person is only stored and not used, until the law lets it go."""
+
+    __tablename__ = "restriction"
+    __table_args__ = (UniqueConstraint("community_id", "person_id"),)
+
+    person_id: Mapped[UUID] = ref("dougong.person", info=label("Person", "人员"))
+    since_at: Mapped[datetime] = mapped_column(info=label("Since", "开始时间"))
+    reason: Mapped[str] = mapped_column(String(200), info=label("Reason", "原因"))
+
+
+class Erasure(OnPlatform, KernelBase):
+    """One entry of the erasure ledger: who was erased, what was emptied, what had to stay.
+
+    It names the audit events whose images were taken out; verification accepts only those.
+    """
+
+    __tablename__ = "erasure"
+    __table_args__ = (
+        Index("ix_erasure_community_id", "community_id", "person_id"),
+        {"info": {"grants": {"dougong_access": "select", "dougong_platform": KEEP}}},
+    )
+
+    community_id: Mapped[UUID]
+    person_id: Mapped[UUID]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    reason: Mapped[str] = mapped_column(String(200))
+    emptied: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    kept: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    audit_event_ids: Mapped[list[Any]] = mapped_column(JSONB)
