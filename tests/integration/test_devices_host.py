@@ -135,7 +135,7 @@ async def test_sixty_meters_of_three_kinds_are_read_on_one_loop():
     starts = {m.serial: m.start_kwh for g in gateways for m in g.meters}
     names = {d.id: d.name for c in configs for d in c.devices}
     for reading in energy:
-        assert reading.kind is PointKind.COUNTER
+        assert reading.point_kind is PointKind.COUNTER
         assert 0 <= reading.value - Decimal(starts[names[reading.device_id]]) < 1
 
 

@@ -102,6 +102,8 @@ class Reading:
 
     device_time: what the device's own clock says, None when it says nothing. server_time: when
     the answer was complete here. sequence grows by one with every reading of a device.
+    subject_kind, subject_id: what the point is bound to (``meters.meter`` and its id); a device
+    knows nothing of it, the store fills it in.
     """
 
     device_id: UUID
@@ -112,8 +114,10 @@ class Reading:
     server_time: datetime
     sequence: int
     uom: str = ""
-    kind: PointKind = PointKind.GAUGE
+    point_kind: PointKind = PointKind.GAUGE
     detail: str = ""
+    subject_kind: str = ""
+    subject_id: UUID | None = None
 
 
 def bad(points: tuple[Point, ...], quality: Quality, detail: str) -> list[Measured]:

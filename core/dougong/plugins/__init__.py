@@ -12,10 +12,11 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import HTTPException
 
 import dougong
 from dougong.db.migrator import KERNEL, Distribution
-from dougong.errors import NotFound
+from dougong.errors import DougongError, NotFound
 from dougong.i18n import N_
 from dougong.plugins import records
 from dougong.plugins.discovery import Discovered, Found, discover
@@ -234,6 +235,8 @@ class Plugins:
 
         Pages of all loaded plugins are there; `gate` answers 404 where a plugin is not on.
         """
+        from dougong.plugins.gating import guard_views
+
         for plugin, module in self.modules("web"):
             install = getattr(module, "install", None)
             try:
@@ -241,6 +244,7 @@ class Plugins:
                     install(app, installation)
             except Exception as error:  # noqa: BLE001 - the plugin boundary
                 self.broken(plugin, "import web", error)
+        guard_views(app, installation)
 
     # --- where plugins are on ---------------------------------------------------------------
 
@@ -308,9 +312,14 @@ class Plugins:
 
     @contextmanager
     def boundary(self, plugin: str, point: str) -> Iterator[None]:
-        """Count whatever a plugin's code raises inside the block, and pass it on."""
+        """Count what a plugin's code raises inside the block by mistake, and pass it on.
+
+        Errors that it raises on purpose (`DougongError`, an HTTP status) are answers, not failures.
+        """
         try:
             yield
+        except (DougongError, HTTPException):
+            raise
         except Exception as error:
             self.failed(plugin, point, error)
             raise

@@ -99,10 +99,17 @@ def _install_one(
 
 
 def install_everything(installation: "Installation", report: Report | None = None) -> list[str]:
-    """Install every plugin that was found and fits; for tests and the demonstration."""
+    """Install every plugin that was found and fits; for tests and the demonstration.
+
+    One that cannot be installed is left out; its standing says why.
+    """
     actor, done = Actor.system("install"), []
-    for plugin in installation.plugins.order:
-        done += install(installation, actor, plugin, report)
+    plugins = installation.plugins
+    for plugin in plugins.order:
+        try:
+            done += install(installation, actor, plugin, report)
+        except Conflict as error:
+            plugins.errors[plugin] = str(error)
     return done
 
 

@@ -1,7 +1,6 @@
 """What meters answers when others ask."""
 
 from dougong.hookspecs import hookimpl
-
 from dougong_meters import services
 
 
@@ -15,7 +14,8 @@ def readings_received(scope, readings):
     counters = [
         (reading.subject_id, reading.value, reading.server_time)
         for reading in readings
-        if reading.subject_kind == "meters.meter" and reading.point_kind == "counter"
+        if reading.subject_kind == "meters.meter"
+        and reading.point_kind == "counter"
         and reading.quality == "good"
     ]
     return services.collect(scope, counters)

@@ -5,10 +5,11 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from dougong.db import InCommunity, label, labels, plugin_base, ref, state, to_one
-from dougong.tenancy.models import Building, Room
 from sqlalchemy import CheckConstraint, Index, Integer, Numeric, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
+
+from dougong.db import InCommunity, label, labels, plugin_base, ref, state, to_one
+from dougong.tenancy.models import Building, Room
 
 Base = plugin_base("meters")
 

@@ -6,12 +6,12 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from sqlalchemy import select, text
+
 from dougong.db import Scope, uuid7
 from dougong.errors import Conflict, Invalid
 from dougong.i18n import N_, gettext
 from dougong.services import service
-from sqlalchemy import select, text
-
 from dougong_meters.domain import Verdict, judge, looks_like_rollover
 from dougong_meters.errors import Implausible, MeterRemoved
 from dougong_meters.models import (

@@ -3,9 +3,10 @@
 from decimal import Decimal
 
 import pytest
-from dougong_meters.domain import Segment, Verdict, judge, segment_usage, usage
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dougong_meters.domain import Segment, Verdict, judge, segment_usage, usage
 
 values = st.decimals(min_value=0, max_value=99999, places=2, allow_nan=False)
 

@@ -1,0 +1,5 @@
+"""Who may do what: users, sign-in, sessions, roles within scopes."""
+
+from dougong.access.actors import actor_for_session, actor_for_token, resolve_actor
+
+__all__ = ["actor_for_session", "actor_for_token", "resolve_actor"]

@@ -1,0 +1,151 @@
+"""Turns a session's or token's secret into the Actor that everything else asks."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from dougong.db.scope import Actor, Grant
+
+if TYPE_CHECKING:
+    from dougong.installation import Installation
+
+IDLE = timedelta(minutes=30)
+TOUCH = timedelta(minutes=1)
+
+RIGHTS = """
+    (select coalesce(json_agg(json_build_object(
+        'permissions', r.permissions, 'clearance', r.clearance, 'role', r.key,
+        'group', coalesce(t.group_id, r.group_id), 'community', t.community_id,
+        'buildings', t.building_ids,
+        'region', (select json_agg(c.id) from dougong.community c
+                   where t.region_id is not null and c.group_id = t.group_id
+                     and c.region_id = t.region_id),
+        'has_region', t.region_id is not null)), '[]')
+     from dougong.role_grant t join dougong.role r on r.id = t.role_id
+     where t.user_id = u.id
+       and (t.from_on is null or t.from_on <= current_date)
+       and (t.to_on is null or t.to_on > current_date)) as grants,
+    (select coalesce(json_object_agg(p.community_id, p.person_id), '{}')
+     from dougong.user_person p where p.user_id = u.id) as persons
+"""
+BY_SESSION = text(
+    f"""
+    select u.id, u.name, u.locale, s.id as session_id, s.seen_at, s.stepped_up_at, {RIGHTS}
+    from dougong.sign_in_session s join dougong."user" u on u.id = s.user_id
+    where s.token_hash = :hash and s.revoked_at is null and s.ends_at > :now
+      and s.seen_at > :idle and u.is_active
+    """
+)
+BY_TOKEN = text(
+    f"""
+    select u.id, u.name, u.locale, null as session_id, t.permissions, t.community_ids, {RIGHTS}
+    from dougong.api_token t join dougong."user" u on u.id = t.user_id
+    where t.token_hash = :hash and t.revoked_at is null and t.ends_at > :now and u.is_active
+    """
+)
+BY_USER = text(
+    f"""
+    select u.id, u.name, u.locale, null as session_id, {RIGHTS}
+    from dougong."user" u where u.id = :user and u.is_active
+    """
+)
+
+
+def hash_of(token: str) -> bytes:
+    """Return what is stored of a token; 32 random bytes need no salt."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def actor_for_session(installation: "Installation", token: str) -> Actor | None:
+    """Return who is signed in with this cookie, None when nobody is. One statement.
+
+    A session ends after 30 minutes without a request and 12 hours after sign-in.
+    """
+    now = datetime.now(UTC)
+    with installation.access() as session:
+        row = session.execute(
+            BY_SESSION, {"hash": hash_of(token), "now": now, "idle": now - IDLE}
+        ).mappings().first()
+        if row is None:
+            return None
+        if row["seen_at"] < now - TOUCH:
+            session.execute(
+                text("update dougong.sign_in_session set seen_at = :now where id = :id"),
+                {"now": now, "id": row["session_id"]},
+            )
+    return _actor(row, "user")
+
+
+def actor_for_token(installation: "Installation", token: str) -> Actor | None:
+    """Return the program behind a bearer token, None when it is unknown or over."""
+    with installation.access() as session:
+        row = session.execute(
+            BY_TOKEN, {"hash": hash_of(token), "now": datetime.now(UTC)}
+        ).mappings().first()
+    if row is None:
+        return None
+    whole = _actor(row, "token")
+    wanted = frozenset(row["permissions"])
+    places = row["community_ids"] and frozenset(UUID(c) for c in row["community_ids"])
+    grants = tuple(
+        narrowed for grant in whole.grants
+        if (narrowed := _narrowed(grant, wanted, places)) is not None
+    )
+    return Actor(whole.user_id, whole.name, "token", grants, locale=whole.locale)
+
+
+def resolve_actor(installation: "Installation", user_id: UUID) -> Actor | None:
+    """Return a user as actor without a session: for jobs that act in someone's name."""
+    with installation.access() as session:
+        row = session.execute(BY_USER, {"user": user_id}).mappings().first()
+    return _actor(row, "user") if row else None
+
+
+def _actor(row: Mapping[str, Any], kind: str) -> Actor:
+    return Actor(
+        user_id=row["id"],
+        name=row["name"],
+        kind=kind,
+        grants=tuple(_grant(entry) for entry in row["grants"]),
+        persons={UUID(c): UUID(p) for c, p in row["persons"].items()},
+        locale=row["locale"],
+        session_id=row["session_id"],
+        stepped_up_at=row.get("stepped_up_at"),
+    )
+
+
+def _grant(entry: Mapping[str, Any]) -> Grant:
+    communities: frozenset[UUID] | None = None
+    if entry["community"]:
+        communities = frozenset({UUID(entry["community"])})
+    elif entry["has_region"]:
+        communities = frozenset(UUID(c) for c in entry["region"] or ())
+    buildings = entry["buildings"]
+    return Grant(
+        permissions=frozenset(entry["permissions"]),
+        group_id=UUID(entry["group"]) if entry["group"] else None,
+        communities=communities,
+        buildings=None if buildings is None else frozenset(UUID(b) for b in buildings),
+        clearance=entry["clearance"],
+        role=entry["role"],
+    )
+
+
+def _narrowed(
+    grant: Grant, wanted: frozenset[str], places: frozenset[UUID] | None
+) -> Grant | None:
+    """Return the part of a grant that a token asks for, None when nothing is left."""
+    asked = Grant(wanted)
+    kept = {p for p in wanted if grant.allows(p)} | {p for p in grant.permissions if asked.allows(p)}
+    communities = grant.communities
+    if places is not None:
+        communities = places if communities is None else places & communities
+    if not kept or communities == frozenset():
+        return None
+    return Grant(
+        frozenset(kept), grant.group_id, communities, grant.buildings, grant.clearance, grant.role
+    )

@@ -1,0 +1,63 @@
+"""Finds phone and identity numbers in free text, so that a form can warn before they are kept."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dougong.i18n import N_, gettext
+
+PHONE = re.compile(r"(?<!\d)1[3-9]\d(?:[ -]?\d{4}){2}(?!\d)")
+IDENTITY = re.compile(r"(?<!\d)\d{17}[\dXx](?![\dA-Za-z])")
+WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+CHECKS = "10X98765432"
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a text holds a personal number. kind: ``phone`` or ``id_number``."""
+
+    kind: str
+    start: int
+    end: int
+
+
+def is_identity_number(digits: str) -> bool:
+    """Tell whether 18 characters are an identity number with a right check character.
+
+    Source: GB 11643-1999, ISO 7064:1983 MOD 11-2.
+    """
+    if not re.fullmatch(r"\d{17}[\dXx]", digits):
+        return False
+    total = sum(int(digit) * weight for digit, weight in zip(digits[:17], WEIGHTS, strict=True))
+    return CHECKS[total % 11] == digits[17].upper()
+
+
+def find_personal(words: str) -> list[Spot]:
+    """Return the phone and identity numbers in ``words``, in order."""
+    spots = [
+        Spot("id_number", m.start(), m.end())
+        for m in IDENTITY.finditer(words)
+        if is_identity_number(m.group())
+    ]
+    taken = [range(s.start, s.end) for s in spots]
+    spots += [
+        Spot("phone", m.start(), m.end())
+        for m in PHONE.finditer(words)
+        if not any(m.start() in span for span in taken)
+    ]
+    return sorted(spots, key=lambda s: s.start)
+
+
+def warnings_for(model: Any, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return a warning per plain text field whose new value holds a personal number."""
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        if name in model.__encrypted__ or not isinstance(value, str):
+            continue
+        kinds = {spot.kind for spot in find_personal(value)}
+        if "id_number" in kinds:
+            found[name] = gettext(N_("This text holds an identity number; keep it in its field."))
+        elif "phone" in kinds:
+            found[name] = gettext(N_("This text holds a phone number; keep it in its field."))
+    return found

@@ -1,0 +1,153 @@
+"""Where a person's data lies: rows that refer to the person, in every plugin, and what to copy.
+
+Rows are found by foreign keys, so that a plugin needs no code of its own: those that refer to the
+person, and those that refer to these. What foreign keys cannot tell, a plugin answers itself
+(hooks ``export_subject`` and ``erase_subject``).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, Table, or_, select
+from sqlalchemy.orm import Session
+
+from dougong.audit.timeline import model_of
+from dougong.db import Scope
+from dougong.db.base import METADATA
+from dougong.db.columns import Ref
+from dougong.db.vault import Vault
+from dougong.i18n import use_locale
+from dougong.services import service
+from dougong.tenancy.models import Person
+
+PERSON = "dougong.person"
+DEPTH = 2
+
+Rows = dict[str, set[UUID]]
+
+__all__ = ["export_person", "model_of", "personal_columns", "rows_of"]
+
+
+def rows_of(session: Session, community_id: UUID, person_id: UUID) -> Rows:
+    """Return the ids of the rows that are about a person, by ``schema.table``.
+
+    Rows about a room or a building are not the person's, whoever lives there.
+    """
+    found: Rows = defaultdict(set)
+    found[PERSON].add(person_id)
+    edge: Rows = {PERSON: {person_id}}
+    for _ in range(DEPTH):
+        edge = _referring(session, community_id, edge, found)
+        for name, ids in edge.items():
+            found[name] |= ids
+    return dict(found)
+
+
+def _referring(session: Session, community_id: UUID, edge: Rows, known: Rows) -> Rows:
+    reached: Rows = {}
+    for table in METADATA.sorted_tables:
+        if table.info.get("kind") != "community" or model_of(table.fullname) is None:
+            continue
+        conditions = [
+            column.in_(edge[target]) for column, target in references(table) if target in edge
+        ]
+        if conditions:
+            ids = session.scalars(
+                select(table.c.id).where(table.c.community_id == community_id, or_(*conditions))
+            )
+            fresh = set(ids) - known.get(table.fullname, set())
+            if fresh:
+                reached[table.fullname] = fresh
+    return reached
+
+
+def references(table: Table) -> list[tuple[Column[Any], str]]:
+    """Return the columns of a table that refer to another, with ``schema.table``."""
+    return [
+        (column, column.info["ref"].target)
+        for column in table.columns
+        if isinstance(column.info.get("ref"), Ref)
+    ]
+
+
+def personal_columns(table: Table, declared: Iterable[str]) -> list[Column[Any]]:
+    """Return the columns of a table that hold what is personal, free text included.
+
+    declared: keys ``schema.table.column`` of all declarations.
+    """
+    keys = set(declared)
+    return [
+        column
+        for column in table.columns
+        if {"encrypted", "personal", "free_text"} & column.info.keys()
+        or f"{table.schema}.{table.name}.{column.name}" in keys
+    ]
+
+
+@service("person.export", title=("Export personal data", "导出个人信息"))
+def export_person(scope: Scope, person: Person) -> dict[str, Any]:
+    """Return everything kept about a person, in clear, for the person: plain JSON values.
+
+    The export is recorded like a look at a personal value.
+    """
+    from dougong.privacy.reveals import record_look
+
+    record_look(scope, PERSON, person.id, "*", "subject_request", "export")
+    community = person.community_id
+    found = rows_of(scope.session, community, person.id)
+    tables = {
+        name: [_row(scope, METADATA.tables[name], id) for id in sorted(ids)]
+        for name, ids in sorted(found.items())
+    }
+    return {
+        "person": str(person.id),
+        "community": str(community),
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "records": tables,
+        "plugins": _answers(scope, person.id),
+    }
+
+
+def _row(scope: Scope, table: Table, id: UUID) -> dict[str, Any]:
+    row = scope.session.execute(
+        select(table).where(table.c.community_id == scope.community_id, table.c.id == id)
+    ).one()
+    return readable_row(scope.vault, table, row._mapping)
+
+
+def readable_row(vault: Vault, table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with labels as keys and personal values in clear; search tags left out."""
+    model, shown = model_of(table.fullname), {}
+    for column in table.columns:
+        value = row[column.name]
+        field = model.__encrypted__.get(column.info.get("encrypted", ""))
+        if field is not None and value is not None:
+            value = vault.open(field, _Place(row), bytes(value))
+        elif isinstance(value, bytes) or column.name == "community_id":
+            continue
+        with use_locale("en"):
+            title = str(column.info.get("label") or column.name)
+        shown[title] = value if value is None or isinstance(value, bool | int) else str(value)
+    return shown
+
+
+class _Place:
+    """A row as the vault wants it: attributes for the keys."""
+
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        self.id = row["id"]
+        self.community_id = row.get("community_id")
+        self.group_id = row.get("group_id")
+
+
+def _answers(scope: Scope, person_id: UUID) -> dict[str, Any]:
+    """Return what plugins add; also of those that were on once and are off now."""
+    hooks = scope.installation.plugins.hooks
+    answers = {
+        plugin: hooks.tell(scope, plugin, "export_subject", person_id=person_id)
+        for plugin in scope.installation.plugins.loaded
+    }
+    return {plugin: answer for plugin, answer in answers.items() if answer is not None}

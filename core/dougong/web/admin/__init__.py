@@ -1,0 +1,29 @@
+"""The admin: lists, forms and pages of every model, from a few lines of declaration.
+
+A plugin's ``admin.py``::
+
+    class LiftView(RecordView, model=Lift):
+        columns = ("registration", "building", "state", "inspected_on")
+        filters = ("state", "building", "inspected_on")
+        search = ("registration",)
+        actions = (action(services.take_out_of_service, confirm=True),)
+"""
+
+from flask import Flask
+
+from dougong.installation import Installation
+from dougong.web.admin.views import VIEWS, RecordAction, RecordView, ViewExtension, action
+
+__all__ = [
+    "VIEWS", "RecordAction", "RecordView", "ViewExtension", "action", "install",
+]
+
+
+def install(app: Flask, installation: Installation) -> None:
+    """Add the admin's pages, and the views of every loaded plugin."""
+    from dougong.web.admin import ground, pages  # noqa: F401
+
+    for _plugin, _module in installation.plugins.modules("admin"):
+        pass
+    app.register_blueprint(pages.blueprint)
+    app.context_processor(pages.frame)

@@ -1,0 +1,245 @@
+"""The list: filters, search, sort and keyset paging over any number of rows.
+
+There is no OFFSET and no count of a whole table: a page costs the same wherever it is.
+"""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import joinedload
+
+from dougong.db.scope import Scope
+from dougong.web.admin.views import Column, RecordView
+
+SIZES = (20, 50, 100)
+COUNT_LIMIT = 100_000
+LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass
+class Page:
+    """One page of a list and how to go on."""
+
+    records: Sequence[Any]
+    columns: list[Column]
+    total: int
+    is_capped: bool
+    next: str | None
+    previous: str | None
+    active: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the address asks for; anything that makes no sense is left out."""
+
+    words: str = ""
+    sort: str = ""
+    after: str = ""
+    before: str = ""
+    size: int = SIZES[0]
+    columns: tuple[str, ...] = ()
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, arguments: Mapping[str, str]) -> "Wish":
+        """Return the wish in an address's arguments, by column key."""
+        given = {k: v.replace("\0", "").strip() for k, v in arguments.items()}
+        size = given.get("size", "")
+        return cls(
+            words=given.get("q", "")[:100],
+            sort=given.get("sort", ""),
+            after=given.get("after", ""),
+            before=given.get("before", ""),
+            size=int(size) if size.isdecimal() and int(size) in SIZES else SIZES[0],
+            columns=tuple(c for c in given.get("columns", "").split(",") if c),
+            filters={k: v for k, v in given.items() if v and k not in RESERVED},
+        )
+
+
+RESERVED = {"q", "sort", "after", "before", "size", "columns", "view"}
+
+
+def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
+    """Return a page of the view: one statement for rows, one for their number."""
+    columns = view.shown(wish.columns)
+    conditions, active = _conditions(scope, view, wish)
+    query = select(view.model).where(*conditions)
+    key, is_descending = _order(view, wish.sort)
+    backwards = bool(wish.before)
+    cursor = _decode(wish.before or wish.after)
+    if cursor is not None:
+        query = query.where(_beyond(view.model, key, is_descending != backwards, cursor))
+    query = _sorted(query, view.model, key, is_descending != backwards).limit(wish.size + 1)
+    for column in columns:
+        if column.kind == "relation":
+            query = query.options(joinedload(getattr(view.model, column.key)))
+    found = list(scope.session.scalars(query).unique())
+    has_more = len(found) > wish.size
+    found = found[: wish.size]
+    if backwards:
+        found.reverse()
+    total = _count(scope, view, conditions)
+    return Page(
+        records=found,
+        columns=columns,
+        total=min(total, COUNT_LIMIT),
+        is_capped=total > COUNT_LIMIT,
+        next=_encode(found[-1], key) if found and (has_more or backwards) else None,
+        previous=_encode(found[0], key) if found and cursor and (has_more or not backwards)
+        else None,
+        active=active,
+    )
+
+
+def matching(scope: Scope, view: type[RecordView], wish: Wish) -> Select[Any]:
+    """Return the query of everything that the wish's filters let through, for exports."""
+    conditions, _ = _conditions(scope, view, wish)
+    key, is_descending = _order(view, wish.sort)
+    return _sorted(select(view.model).where(*conditions), view.model, key, is_descending)
+
+
+def _count(scope: Scope, view: type[RecordView], conditions: list[Any]) -> int:
+    some = select(view.model.id).where(*conditions).limit(COUNT_LIMIT + 1).subquery()
+    return scope.session.execute(select(func.count()).select_from(some)).scalar_one()
+
+
+# --- order and cursors ----------------------------------------------------------------------------
+
+
+def _order(view: type[RecordView], wanted: str) -> tuple[str, bool]:
+    name = wanted.removeprefix("-")
+    column = view.all_columns().get(name)
+    if column is None or not column.is_sortable:
+        wanted = view.order
+        name = wanted.removeprefix("-")
+    return name, wanted.startswith("-")
+
+
+def _sorted(query: Select[Any], model: Any, key: str, is_descending: bool) -> Select[Any]:
+    columns = [getattr(model, key)] if key != "id" else []
+    ordered = [
+        (c.desc().nulls_last() if is_descending else c.asc().nulls_last()) for c in columns
+    ]
+    return query.order_by(*ordered, model.id.desc() if is_descending else model.id.asc())
+
+
+def _beyond(model: Any, key: str, is_descending: bool, cursor: tuple[Any, UUID]) -> Any:
+    value, identity = cursor
+    further = model.id < identity if is_descending else model.id > identity
+    if key == "id":
+        return further
+    column = getattr(model, key)
+    if value is None:
+        return and_(column.is_(None), further)
+    value = _typed(column, value)
+    beyond = column < value if is_descending else column > value
+    return or_(beyond, and_(column == value, further), column.is_(None))
+
+
+def _typed(column: Any, value: Any) -> Any:
+    python = column.type.python_type
+    if python in (datetime, date):
+        return python.fromisoformat(value)
+    return python(value) if python in (Decimal, int, str) else value
+
+
+def _encode(record: Any, key: str) -> str:
+    value = getattr(record, key)
+    plain = value.isoformat() if isinstance(value, date | datetime) else value
+    text = json.dumps([None if value is None else str(plain), str(record.id)])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> tuple[Any, UUID] | None:
+    if not cursor:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        value, identity = json.loads(base64.urlsafe_b64decode(padded))
+        return value, UUID(identity)
+    except (ValueError, TypeError):
+        return None
+
+
+# --- filters and search ---------------------------------------------------------------------------
+
+
+def _conditions(
+    scope: Scope, view: type[RecordView], wish: Wish
+) -> tuple[list[Any], dict[str, Any]]:
+    conditions: list[Any] = []
+    active: dict[str, Any] = {}
+    known = view.all_columns()
+    for argument, text in wish.filters.items():
+        key, _, edge = argument.partition(".")
+        column = known.get(key)
+        if column is None or key not in view.filters:
+            continue
+        condition = _filter(scope, view.model, column, edge, text)
+        if condition is not None:
+            conditions.append(condition)
+            active[argument] = text
+    if wish.words and view.search:
+        conditions.append(_search(scope, view, wish.words))
+    return conditions, active
+
+
+def _filter(scope: Scope, model: Any, column: Column, edge: str, text: str) -> Any:
+    """Return a condition, None when the value makes no sense for the column."""
+    try:
+        if column.kind == "relation":
+            return getattr(model, f"{column.key}_id") == UUID(text)
+        attribute = getattr(model, column.key)
+        if column.members is not None:
+            return attribute.in_([column.members(v) for v in text.split(",")])
+        if column.kind == "flag":
+            return attribute.is_(text == "true")
+        if column.kind in ("money", "number"):
+            number = Decimal(text)
+            return attribute >= number if edge == "from" else attribute <= number
+        if column.kind == "day":
+            day = date.fromisoformat(text)
+            return attribute >= day if edge == "from" else attribute <= day
+        if column.kind == "instant":
+            start = datetime.combine(date.fromisoformat(text), time(), scope.zone)
+            return attribute >= start if edge == "from" else attribute < start + timedelta(days=1)
+        return attribute == text
+    except (ValueError, InvalidOperation, OverflowError):
+        return None
+
+
+def _search(scope: Scope, view: type[RecordView], words: str) -> Any:
+    """Return the condition that any searched column starts with, or personal value equals, words.
+
+    Beginnings are ranges, which stay index conditions under row-level security; LIKE would not.
+    """
+    known = view.all_columns()
+    choices: list[Any] = []
+    for key in view.search:
+        column = known[key]
+        if column.encrypted is not None:
+            bound = getattr(view.model, key)
+            choices.append(bound.matches(scope, words))
+            if len(words) == 4 and column.encrypted.search == "last4":
+                choices.append(bound.ends_with(scope, words))
+        elif column.kind == "relation":
+            choices.append(_related(view.model, column, words))
+        else:
+            attribute = getattr(view.model, key)
+            choices.append(and_(attribute >= words, attribute < words + LAST_CHARACTER))
+    return or_(*choices)
+
+
+def _related(model: Any, column: Column, words: str) -> Any:
+    target = column.target
+    name = target.code if hasattr(target, "code") else target.name
+    ids = select(target.id).where(name >= words, name < words + LAST_CHARACTER).limit(200)
+    return getattr(model, f"{column.key}_id").in_(ids)

@@ -1,0 +1,82 @@
+"""Static files: bundled, compressed once, named by their content so that they never go stale."""
+
+import gzip
+import hashlib
+import mimetypes
+from functools import lru_cache
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, abort, request
+
+from dougong.installation import Installation
+
+STATIC = Path(__file__).with_name("static")
+BUNDLES = {
+    "admin.css": ("vendor/bootstrap@5.3.9/bootstrap.min.css", "admin.css"),
+    "admin.js": ("vendor/htmx.org@2.0.11/htmx.min.js", "admin.js"),
+    "form.css": ("vendor/tom-select@2.6.2/tom-select.min.css",),
+    "form.js": ("vendor/tom-select@2.6.2/tom-select.base.min.js", "form.js"),
+    "portal.css": ("portal.css",),
+    "portal.js": ("portal.js",),
+}
+TEXTS = ("text/", "application/javascript", "image/svg", "application/json")
+SMALLEST = 1000
+blueprint = Blueprint("assets", __name__)
+
+
+def install(app: Flask, installation: Installation) -> None:
+    """Serve ``/static/<hash>/<name>`` and compress what goes out."""
+    app.register_blueprint(blueprint)
+    app.jinja_env.globals["asset"] = asset
+    app.after_request(_compress)
+
+
+@lru_cache(maxsize=64)
+def content(name: str) -> tuple[bytes, bytes, str]:
+    """Return a bundle's bytes, the same compressed, and the hash that names it."""
+    if name in BUNDLES:
+        data = b"\n".join((STATIC / part).read_bytes() for part in BUNDLES[name])
+    else:
+        path = (STATIC / name).resolve()
+        if not path.is_relative_to(STATIC) or not path.is_file():
+            raise FileNotFoundError(name)
+        data = path.read_bytes()
+    return data, gzip.compress(data, 9, mtime=0), hashlib.sha256(data).hexdigest()[:12]
+
+
+def asset(name: str) -> str:
+    """Return the address of a static file; it changes when the file does."""
+    return f"/static/{content(name)[2]}/{name}"
+
+
+@blueprint.get("/static/<digest>/<path:name>")
+def serve(digest: str, name: str) -> Response:
+    """Send a file; browsers may keep it for ever."""
+    try:
+        data, packed, _ = content(name)
+    except (FileNotFoundError, ValueError):
+        abort(404)
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    answer = Response(data, content_type=kind)
+    if kind.startswith(TEXTS) and "gzip" in request.headers.get("Accept-Encoding", ""):
+        answer = Response(packed, content_type=kind)
+        answer.headers["Content-Encoding"] = "gzip"
+    answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    answer.headers["Vary"] = "Accept-Encoding"
+    return answer
+
+
+def _compress(response: Response) -> Response:
+    wants = "gzip" in request.headers.get("Accept-Encoding", "")
+    kind = response.content_type or ""
+    if (
+        not wants or response.direct_passthrough or response.is_streamed
+        or "Content-Encoding" in response.headers or not kind.startswith(TEXTS)
+    ):
+        return response
+    data = response.get_data()
+    if len(data) >= SMALLEST:
+        response.set_data(gzip.compress(data, 5))
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers.add("Vary", "Accept-Encoding")
+    return response
