@@ -27,7 +27,8 @@ def explained(solution, name):
 
 def test_dependencies_come_first():
     solution = solved(
-        plugin("bills", depends={"fees": ">=1"}), plugin("fees", depends={"books": ">=1"}),
+        plugin("bills", depends={"fees": ">=1"}),
+        plugin("fees", depends={"books": ">=1"}),
         plugin("books"),
     )
     assert solution.order == ("books", "fees", "bills")
@@ -113,8 +114,11 @@ def test_reasons_are_told_in_chinese_too():
 def test_dependants_are_found_through_others():
     manifests = {
         m.id: m
-        for m in (plugin("aa"), plugin("bb", depends={"aa": ">0"}),
-                  plugin("cc", depends={"bb": ">0"}))
+        for m in (
+            plugin("aa"),
+            plugin("bb", depends={"aa": ">0"}),
+            plugin("cc", depends={"bb": ">0"}),
+        )
     }
     assert dependants(manifests, "aa") == {"bb", "cc"}
 

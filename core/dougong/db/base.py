@@ -8,7 +8,7 @@ import time
 from datetime import date, datetime
 from decimal import Decimal
 from os import urandom
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -124,7 +124,13 @@ def plugin_base(schema: str) -> type[DeclarativeBase]:
     return PluginBase
 
 
-KernelBase = plugin_base(KERNEL_SCHEMA)
+if TYPE_CHECKING:
+
+    class KernelBase(DeclarativeBase):
+        """The declarative base of the kernel's models; a name that type checkers understand."""
+
+else:
+    KernelBase = plugin_base(KERNEL_SCHEMA)
 
 
 def _complete(cls: type[Row]) -> None:

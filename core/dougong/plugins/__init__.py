@@ -259,8 +259,10 @@ class Plugins:
             if plugin not in self.loaded:
                 continue
             before = found.get(plugin, frozenset())
-            everywhere = buildings is None or before is None
-            found[plugin] = None if everywhere else before | frozenset(buildings)
+            if buildings is None or before is None:
+                found[plugin] = None
+            else:
+                found[plugin] = before | frozenset(buildings)
         return self._with_dependencies(found)
 
     def _with_dependencies(self, enabled: dict[str, frozenset[UUID] | None]) -> Enablement:

@@ -91,7 +91,10 @@ class Hooks:
         self._implementations = {
             name: tuple(
                 Implementation(found.plugin_name, found.function, found.argnames)
-                for found in reversed(getattr(self._manager.hook, name).get_hookimpls())
+                for found in sorted(
+                    getattr(self._manager.hook, name).get_hookimpls(),
+                    key=lambda found: found.trylast - found.tryfirst,
+                )
             )
             for name in self._owner_of_spec
         }

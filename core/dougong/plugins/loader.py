@@ -132,10 +132,10 @@ def _refuse_way_back(
     model: type, name: str, relation: RelationshipProperty[Any], owners: set[registry]
 ) -> None:
     """Refuse a relation that would add an attribute to another distribution's class."""
-    target = relation.argument
+    target: Any = relation.argument
     if isinstance(target, str) or not (relation.backref or relation.back_populates):
         return
-    target = target if isinstance(target, type) else target()  # type: ignore[operator]
+    target = target if isinstance(target, type) else target()
     if getattr(target, "registry", None) not in owners:
         raise TypeError(
             gettext(

@@ -198,7 +198,7 @@ class Manifest(_Strict):
         return self
 
     @property
-    def schema(self) -> str:
+    def schema(self) -> str:  # type: ignore[override]
         """Return the PostgreSQL schema of the plugin."""
         return self.schema_name or self.id
 

@@ -46,8 +46,8 @@ class LazySavepoint:
         if not self.is_open:
             return
         self._send("ROLLBACK TO SAVEPOINT")
-        for key, record in list(self.session.identity_map.items()):
-            if key not in self._known:
+        for key in set(self.session.identity_map.keys()) - self._known:
+            if (record := self.session.identity_map.get(key)) is not None:
                 self.session.expunge(record)
         self.session.expire_all()
 
