@@ -6,6 +6,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from dougong.db.scope import Scope
+from dougong.i18n import gettext
 from dougong.messages.channels import Attachment, Outcome, Outgoing, channels
 from dougong.messages.domain import next_try
 from dougong.messages.models import DeliveryState, MessageAttachment, MessageDelivery
@@ -29,14 +30,16 @@ def deliver(scope: Scope, delivery: MessageDelivery) -> MessageDelivery:
     channel = channels(scope.installation).get(delivery.channel)
     if channel is None:
         # The operator took the channel away; the message waits for him no longer than for others.
-        outcome = Outcome(False, detail="this channel is not configured")
+        outcome = Outcome(False, detail=gettext("This channel is not configured."))
     else:
         outcome = channel.send(_outgoing(scope, delivery))
     _record(scope, delivery, outcome)
     return delivery
 
 
-@service("message_delivery.deliver_due", title=("Send what is due", "发送到期消息"), is_public=False)
+@service(
+    "message_delivery.deliver_due", title=("Send what is due", "发送到期消息"), is_public=False
+)
 def deliver_due(scope: Scope) -> int:
     """Hand what has become due to the workers; return how many. Runs every minute."""
     due = select(MessageDelivery).where(

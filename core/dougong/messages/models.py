@@ -50,9 +50,7 @@ class ContactPoint(InCommunity, KernelBase):
     person_id: Mapped[UUID | None] = ref("dougong.person", info=label("Person", "人员"))
     person: Mapped[Person | None] = to_one(person_id, Person)
     user_id: Mapped[UUID | None] = mapped_column(info=label("Login", "账号"))
-    channel: Mapped[str] = mapped_column(
-        String(20), default="email", info=label("Channel", "渠道")
-    )
+    channel: Mapped[str] = mapped_column(String(20), default="email", info=label("Channel", "渠道"))
     address: Mapped[str] = encrypted(search="exact", info=label("Address", "地址"))
     locale: Mapped[str] = mapped_column(
         String(20), default="zh_Hans_CN", info=label("Language", "语言")

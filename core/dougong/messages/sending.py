@@ -81,9 +81,7 @@ def _written(scope: Scope, key: str) -> Message | None:
 def _points(scope: Scope, to: Recipient) -> dict[str, ContactPoint]:
     """Return where the recipient can be reached, one contact point per channel."""
     is_theirs = (
-        ContactPoint.person_id == to.id
-        if isinstance(to, Person)
-        else ContactPoint.user_id == to
+        ContactPoint.person_id == to.id if isinstance(to, Person) else ContactPoint.user_id == to
     )
     query = select(ContactPoint).where(is_theirs, ContactPoint.is_active).order_by(ContactPoint.id)
     found: dict[str, ContactPoint] = {}
