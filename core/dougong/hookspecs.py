@@ -197,6 +197,27 @@ def plugin_disabled(scope: "Scope") -> None:
 
 
 @hookspec
+def export_subject(scope: "Scope", person_id: UUID) -> Mapping[str, Any]:
+    """Return what the plugin keeps about a person beyond the rows that refer to the person.
+
+    scope: the person's community. person_id: who asked for a copy of the data.
+    Called when someone's personal data is exported, for every loaded plugin, on or off. Rows that
+    refer to the person by a foreign key are exported already: add files, devices and the like.
+    Result: plain JSON values, personal ones in clear.
+    """
+
+
+@hookspec
+def erase_subject(scope: "Scope", person_id: UUID) -> None:
+    """Delete or empty what the plugin keeps about a person beyond its declared columns.
+
+    scope: the person's community, with whoever erases as actor. person_id: who is erased.
+    Called before the declared columns are emptied, for every loaded plugin, on or off; when it
+    raises, nobody is erased. What a law makes the plugin keep stays. Result: none.
+    """
+
+
+@hookspec
 def health_checks(installation: "Installation") -> Sequence[HealthFinding]:
     """Return what `dougong doctor` should know of the plugin.
 

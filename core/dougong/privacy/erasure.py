@@ -23,7 +23,6 @@ from dougong.db.base import METADATA
 from dougong.db.scope import Actor
 from dougong.db.vault import Vault
 from dougong.errors import NotFound
-from dougong.i18n import N_
 from dougong.privacy.models import Erasure, Restriction
 from dougong.privacy.purposes import Declaration, declarations
 from dougong.privacy.subjects import PERSON, Rows, personal_columns, rows_of

@@ -115,7 +115,7 @@ def _row(scope: Scope, table: Table, id: UUID) -> dict[str, Any]:
     row = scope.session.execute(
         select(table).where(table.c.community_id == scope.community_id, table.c.id == id)
     ).one()
-    return readable_row(scope.vault, table, row._mapping)
+    return readable_row(scope.vault, table, dict(row._mapping))
 
 
 def readable_row(vault: Vault, table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
