@@ -415,6 +415,21 @@ CREATE TABLE dougong.building (
 	CONSTRAINT fk_building_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
 );
 
+CREATE TABLE dougong.device_health (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	subject_id UUID NOT NULL, 
+	is_ok BOOLEAN NOT NULL, 
+	since_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	last_ok_at TIMESTAMP WITH TIME ZONE, 
+	failures INTEGER NOT NULL, 
+	next_try_at TIMESTAMP WITH TIME ZONE, 
+	detail VARCHAR(200) NOT NULL, 
+	CONSTRAINT pk_device_health PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_device_health_community_id_subject_id UNIQUE (community_id, subject_id), 
+	CONSTRAINT fk_device_health_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
 CREATE TABLE dougong.document_text (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -425,6 +440,24 @@ CREATE TABLE dougong.document_text (
 	CONSTRAINT pk_document_text PRIMARY KEY (community_id, id), 
 	CONSTRAINT uq_document_text_community_id_document_name_locale UNIQUE (community_id, document, name, locale), 
 	CONSTRAINT fk_document_text_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE TABLE dougong.gateway (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	name VARCHAR(80) NOT NULL, 
+	transport VARCHAR(40) NOT NULL, 
+	host VARCHAR(120) NOT NULL, 
+	port INTEGER NOT NULL, 
+	timeout_s NUMERIC(8, 3) NOT NULL, 
+	settle_s NUMERIC(8, 3) NOT NULL, 
+	is_enabled BOOLEAN DEFAULT true NOT NULL, 
+	CONSTRAINT pk_gateway PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_gateway_community_id_name UNIQUE (community_id, name), 
+	CONSTRAINT ck_gateway_port CHECK (port between 0 and 65535), 
+	CONSTRAINT ck_gateway_times CHECK (timeout_s > 0 and settle_s >= 0), 
+	CONSTRAINT fk_gateway_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_gateway_transport CHECK (transport IN ('tcp', 'rtu_tcp', 'http_push', 'mqtt_push'))
 );
 
 CREATE TABLE dougong.message_template (
@@ -518,6 +551,36 @@ CREATE INDEX ix_contact_point_person_id ON dougong.contact_point (community_id, 
 
 CREATE INDEX ix_contact_point_user_id ON dougong.contact_point (community_id, user_id);
 
+CREATE TABLE dougong.device (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	gateway_id UUID NOT NULL, 
+	building_id UUID, 
+	name VARCHAR(80) NOT NULL, 
+	driver VARCHAR(60) NOT NULL, 
+	profile VARCHAR(60) NOT NULL, 
+	settings JSONB DEFAULT '{}' NOT NULL, 
+	serial VARCHAR(40), 
+	poll_s INTEGER NOT NULL, 
+	is_vital BOOLEAN DEFAULT false NOT NULL, 
+	is_enabled BOOLEAN DEFAULT true NOT NULL, 
+	push_key VARCHAR(80), 
+	simulation JSONB, 
+	secrets BYTEA, 
+	CONSTRAINT pk_device PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_device_community_id_name UNIQUE (community_id, name), 
+	CONSTRAINT ck_device_poll_s CHECK (poll_s > 0), 
+	CONSTRAINT fk_device_gateway_id FOREIGN KEY(community_id, gateway_id) REFERENCES dougong.gateway (community_id, id), 
+	CONSTRAINT fk_device_building_id FOREIGN KEY(community_id, building_id) REFERENCES dougong.building (community_id, id), 
+	CONSTRAINT fk_device_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_device_building_id ON dougong.device (community_id, building_id);
+
+CREATE INDEX ix_device_gateway_id ON dougong.device (community_id, gateway_id);
+
+CREATE UNIQUE INDEX uq_device_push_key ON dougong.device (community_id, push_key) WHERE push_key is not null;
+
 CREATE TABLE dougong.family (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -594,6 +657,92 @@ CREATE TABLE dougong.unit (
 );
 
 CREATE INDEX ix_unit_building_id ON dougong.unit (community_id, building_id);
+
+CREATE TABLE dougong.device_command (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	device_id UUID NOT NULL, 
+	name VARCHAR(60) NOT NULL, 
+	arguments JSONB DEFAULT '{}' NOT NULL, 
+	ground VARCHAR(40), 
+	state VARCHAR(40) NOT NULL, 
+	reason VARCHAR(200) NOT NULL, 
+	policy VARCHAR(200), 
+	requires JSONB DEFAULT '[]' NOT NULL, 
+	ordered_by_id UUID, 
+	ordered_by VARCHAR(80) NOT NULL, 
+	ordered_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	approved_by_id UUID, 
+	approved_by VARCHAR(80), 
+	deadline_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	sent_at TIMESTAMP WITH TIME ZONE, 
+	ended_at TIMESTAMP WITH TIME ZONE, 
+	readback VARCHAR(200), 
+	detail VARCHAR(400) NOT NULL, 
+	raw VARCHAR(600) NOT NULL, 
+	CONSTRAINT pk_device_command PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_device_command_device_id FOREIGN KEY(community_id, device_id) REFERENCES dougong.device (community_id, id), 
+	CONSTRAINT fk_device_command_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_device_command_ground CHECK (ground IN ('energy_arrears', 'dormitory_rule', 'safety', 'resident_request', 'meter_work', 'property_fees')), 
+	CONSTRAINT ck_device_command_command_state CHECK (state IN ('proposed', 'queued', 'sent', 'acked', 'confirmed', 'rejected', 'failed', 'unknown', 'expired'))
+);
+
+CREATE INDEX ix_device_command_device_id ON dougong.device_command (community_id, device_id);
+
+CREATE INDEX ix_device_command_open ON dougong.device_command (community_id, deadline_at) WHERE state in ('queued', 'sent', 'unknown');
+
+CREATE TABLE dougong.device_event (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	device_id UUID NOT NULL, 
+	type VARCHAR(60) NOT NULL, 
+	key VARCHAR(120) NOT NULL, 
+	device_at TIMESTAMP WITH TIME ZONE, 
+	server_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	data JSONB NOT NULL, 
+	CONSTRAINT pk_device_event PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_device_event_community_id_device_id_key UNIQUE (community_id, device_id, key), 
+	CONSTRAINT fk_device_event_device_id FOREIGN KEY(community_id, device_id) REFERENCES dougong.device (community_id, id), 
+	CONSTRAINT fk_device_event_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE TABLE dougong.device_point (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	device_id UUID NOT NULL, 
+	point VARCHAR(60) NOT NULL, 
+	subject_kind VARCHAR(60) NOT NULL, 
+	subject_id UUID NOT NULL, 
+	CONSTRAINT pk_device_point PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_device_point_community_id_device_id_point UNIQUE (community_id, device_id, point), 
+	CONSTRAINT fk_device_point_device_id FOREIGN KEY(community_id, device_id) REFERENCES dougong.device (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_device_point_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_device_point_subject_id ON dougong.device_point (community_id, subject_id);
+
+CREATE TABLE dougong.device_value (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	device_id UUID NOT NULL, 
+	point VARCHAR(60) NOT NULL, 
+	point_kind VARCHAR(40) NOT NULL, 
+	uom VARCHAR(20) NOT NULL, 
+	value VARCHAR(200), 
+	value_at TIMESTAMP WITH TIME ZONE, 
+	quality VARCHAR(40) NOT NULL, 
+	detail VARCHAR(200) NOT NULL, 
+	device_at TIMESTAMP WITH TIME ZONE, 
+	server_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	sequence BIGINT NOT NULL, 
+	CONSTRAINT pk_device_value PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_device_value_community_id_device_id_point UNIQUE (community_id, device_id, point), 
+	CONSTRAINT fk_device_value_device_id FOREIGN KEY(community_id, device_id) REFERENCES dougong.device (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_device_value_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_device_value_point_kind CHECK (point_kind IN ('gauge', 'counter', 'state', 'setpoint', 'text')), 
+	CONSTRAINT ck_device_value_quality CHECK (quality IN ('good', 'uncertain', 'stale', 'bad_comm', 'bad_data', 'bad_config'))
+)
+ WITH (fillfactor = 60);
 
 CREATE TABLE dougong.message_attachment (
 	community_id UUID NOT NULL, 

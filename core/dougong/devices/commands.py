@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from dougong.devices.readings import Value
+from dougong.i18n import bilingual
 
 
 class Effect(StrEnum):
@@ -34,10 +35,23 @@ class Ground(StrEnum):
     METER_WORK = "meter_work"
     PROPERTY_FEES = "property_fees"
 
+    __labels__ = {
+        "ENERGY_ARREARS": bilingual("Energy not paid", "欠缴水电费"),
+        "DORMITORY_RULE": bilingual("Dormitory rule", "宿舍管理规定"),
+        "SAFETY": bilingual("Safety", "安全"),
+        "RESIDENT_REQUEST": bilingual("Resident asks for it", "住户申请"),
+        "METER_WORK": bilingual("Work on the meter", "表计检修"),
+        "PROPERTY_FEES": bilingual("Property fees", "物业费"),
+    }
+
 
 class CommandState(StrEnum):
-    """How far a command has come. Everything from ``confirmed`` on is final but ``unknown``."""
+    """How far a command has come. Everything from ``confirmed`` on is final but ``unknown``.
 
+    A proposed one waits for the second person; nobody sends it.
+    """
+
+    PROPOSED = "proposed"
     QUEUED = "queued"
     SENT = "sent"
     ACKED = "acked"
@@ -46,6 +60,18 @@ class CommandState(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     EXPIRED = "expired"
+
+    __labels__ = {
+        "PROPOSED": bilingual("Waits for approval", "待批准"),
+        "QUEUED": bilingual("Queued", "待发送"),
+        "SENT": bilingual("Sent", "已发送"),
+        "ACKED": bilingual("Acknowledged", "已应答"),
+        "CONFIRMED": bilingual("Confirmed", "已确认"),
+        "REJECTED": bilingual("Rejected", "被拒绝"),
+        "FAILED": bilingual("Failed", "失败"),
+        "UNKNOWN": bilingual("Unknown", "结果未知"),
+        "EXPIRED": bilingual("Expired", "已过期"),
+    }
 
     @property
     def is_open(self) -> bool:

@@ -19,6 +19,7 @@ from dougong.devices.commands import Command, CommandResult, CommandSpec, Verdic
 from dougong.devices.profiles import Profile, check_settings, find_profile
 from dougong.devices.readings import Measured, Point, Reading
 from dougong.errors import DeviceError
+from dougong.i18n import bilingual
 
 Clock = Callable[[], datetime]
 
@@ -39,6 +40,13 @@ class Transport(StrEnum):
     RTU_TCP = "rtu_tcp"
     HTTP_PUSH = "http_push"
     MQTT_PUSH = "mqtt_push"
+
+    __labels__ = {
+        "TCP": bilingual("TCP", "TCP"),
+        "RTU_TCP": bilingual("Serial bus over TCP", "串口透传（TCP）"),
+        "HTTP_PUSH": bilingual("HTTP push", "HTTP 上报"),
+        "MQTT_PUSH": bilingual("MQTT push", "MQTT 上报"),
+    }
 
     @property
     def is_push(self) -> bool:

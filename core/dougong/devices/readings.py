@@ -10,6 +10,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dougong.i18n import bilingual
+
 Value = Decimal | bool | str
 
 
@@ -22,6 +24,15 @@ class Quality(StrEnum):
     BAD_COMM = "bad_comm"
     BAD_DATA = "bad_data"
     BAD_CONFIG = "bad_config"
+
+    __labels__ = {
+        "GOOD": bilingual("Good", "正常"),
+        "UNCERTAIN": bilingual("Uncertain", "存疑"),
+        "STALE": bilingual("Stale", "过时"),
+        "BAD_COMM": bilingual("No answer", "通信失败"),
+        "BAD_DATA": bilingual("Wrong data", "数据异常"),
+        "BAD_CONFIG": bilingual("Wrong settings", "配置错误"),
+    }
 
     @property
     def is_usable(self) -> bool:
@@ -36,6 +47,14 @@ class PointKind(StrEnum):
     STATE = "state"
     SETPOINT = "setpoint"
     TEXT = "text"
+
+    __labels__ = {
+        "GAUGE": bilingual("Gauge", "瞬时量"),
+        "COUNTER": bilingual("Counter", "累计量"),
+        "STATE": bilingual("State", "状态量"),
+        "SETPOINT": bilingual("Setpoint", "设定值"),
+        "TEXT": bilingual("Text", "文本"),
+    }
 
 
 class Point(BaseModel):
