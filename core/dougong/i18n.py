@@ -98,7 +98,9 @@ def _merge(locale: str) -> Translations:
         compile_catalogues(folder)
         for mo in sorted((folder / locale / "LC_MESSAGES").glob("*.mo")):
             with mo.open("rb") as source:
-                merged.merge(Translations(source, domain=mo.stem))
+                merged.merge(found := Translations(source, domain=mo.stem))
+            # Merging leaves the plural rule behind: Chinese has one form for every number.
+            merged.plural = found.plural  # type: ignore[attr-defined]
     return merged
 
 

@@ -21,7 +21,7 @@ from dougong.audit.checkpoints import (
     write_checkpoint,
 )
 from dougong.audit.commands import audit_commands
-from dougong.audit.sealing import chained, run_sealer, seal_everything
+from dougong.audit.sealing import chained, run, seal_once
 from dougong.audit.timeline import image_before, timeline
 from dougong.audit.verification import Fault, verify
 from dougong.db import insert_rows, uuid7
@@ -69,7 +69,7 @@ def superuser(test_server, installation):
 @pytest.fixture
 def sealed(installation, place):
     """Return a place whose log is sealed and witnessed."""
-    seal_everything(installation)
+    seal_once(installation)
     write_checkpoint(installation)
     return place
 
@@ -244,7 +244,7 @@ def rewrite(superuser, chain):
 def test_verification_since_the_last_checkpoint_reads_only_what_came_after(installation, sealed):
     with installation.scope(SYSTEM, community=sealed.community_id) as scope:
         create(scope, Building, {"code": "9", "name": "9栋"})
-    seal_everything(installation)
+    seal_once(installation)
     report = verified(installation, sealed.community_id, since_checkpoint=True)
     assert (report.entries, report.findings) == (1, [])
 
@@ -263,8 +263,8 @@ def test_an_event_that_commits_late_is_sealed_late(installation, place):
         late = create(slow, Building, {"code": "8", "name": "8栋"})
         with installation.scope(SYSTEM, community=place.other_community_id) as quick:
             create(quick, Building, {"code": "9", "name": "9栋"})
-        seal_everything(installation)
-    seal_everything(installation)
+        seal_once(installation)
+    seal_once(installation)
     with installation.platform() as session:
         linked = session.execute(
             text(
@@ -279,7 +279,7 @@ def test_an_event_that_commits_late_is_sealed_late(installation, place):
 
 def test_the_sealer_seals_within_a_second_and_signs(installation, place):
     stop = threading.Event()
-    worker = threading.Thread(target=run_sealer, args=(installation, stop))
+    worker = threading.Thread(target=run, args=(installation, stop))
     lines = len(read_witness(witness_files(installation.settings.paths)[0]))
     worker.start()
     try:

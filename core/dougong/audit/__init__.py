@@ -4,6 +4,6 @@ Triggers append events in the business transaction (``db/sql/audit.sql``), the s
 into a chain per community, checkpoints sign where the chains end, witnesses keep the checkpoints.
 """
 
-from dougong.audit.sealing import run_sealer, seal_everything
+from dougong.audit.sealing import run, seal_once
 
-__all__ = ["run_sealer", "seal_everything"]
+__all__ = ["run", "seal_once"]

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dougong.audit.checkpoints import read_witness, signing_key, witness_files, write_checkpoint
 from dougong.audit.dumps import dump_lines, read_dump
-from dougong.audit.sealing import seal_everything
+from dougong.audit.sealing import seal_once
 from dougong.audit.verification import Report, read_witnessed, verify, verify_entries
 from dougong.errors import DougongError
 from dougong.i18n import N_, gettext, ngettext, translate_error
@@ -126,7 +126,7 @@ def dump(installation: Installation, community: str | None) -> None:
 @_running
 def seal(installation: Installation) -> None:
     """Link what waits and sign a checkpoint now; the worker does it all the time."""
-    count = seal_everything(installation)
+    count = seal_once(installation)
     line = write_checkpoint(installation)
     click.echo(ngettext("%(num)s event sealed.", "%(num)s events sealed.", count))
     if line is not None:

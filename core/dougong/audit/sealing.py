@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 log = structlog.get_logger(__name__)
@@ -124,7 +124,7 @@ def _write(session: Session, links: list[Link], heads: dict[UUID, tuple[int, byt
     session.execute(text("delete from dougong.audit_pending where id = any(:ids)"), {"ids": ids})
 
 
-def seal_everything(installation: Any) -> int:
+def seal_once(installation: Any) -> int:
     """Link all events that wait, in batches; return how many."""
     total = 0
     while True:
@@ -135,21 +135,25 @@ def seal_everything(installation: Any) -> int:
             return total
 
 
-def run_sealer(installation: Any, stop: threading.Event) -> None:
+def run(installation: Any, stop: threading.Event) -> None:
     """Seal until ``stop`` is set: links twice a second, a signed checkpoint each minute.
 
-    A database that is away is waited for; every other error ends the loop, for the supervisor to
-    see.
+    A database or a witness that is away is waited for; every other error ends the loop, for the
+    supervisor to see.
     """
     from dougong.audit.checkpoints import write_checkpoint
 
     checkpoint_at = time.monotonic()
     while not stop.is_set():
         try:
-            seal_everything(installation)
+            seal_once(installation)
             if time.monotonic() >= checkpoint_at:
                 write_checkpoint(installation)
                 checkpoint_at = time.monotonic() + CHECKPOINT_S
-        except OperationalError as error:
-            log.warning("the audit sealer waits for the database", error=str(error.orig))
+        except DBAPIError as error:
+            if not (isinstance(error, OperationalError) or error.connection_invalidated):
+                raise
+            log.warning("the audit sealer waits for the database", error=type(error.orig).__name__)
+        except OSError as error:
+            log.error("a witness cannot be written", file=error.filename, reason=error.strerror)
         stop.wait(PAUSE_S)
