@@ -4,6 +4,7 @@ pluggy registers and checks the implementations; calling is our own loop, becaus
 every answer when one implementation raises.
 """
 
+import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
@@ -51,7 +52,11 @@ class Hooks:
 
     def declare(self, plugin: str, module: ModuleType) -> None:
         """Add the hooks that a module declares; raises Conflict when a name is taken."""
-        found = [n for n, f in vars(module).items() if getattr(f, "dougong_spec", None)]
+        found = [
+            name
+            for name, function in inspect.getmembers(module, inspect.isroutine)
+            if getattr(function, "dougong_spec", None)
+        ]
         for name in found:
             owner = self._owner_of_spec.get(name, plugin)
             if owner != plugin:
@@ -65,7 +70,7 @@ class Hooks:
 
         Raises Conflict for a hook that nobody asks or an argument that it does not have.
         """
-        for name, function in vars(module).items():
+        for name, function in inspect.getmembers(module, inspect.isroutine):
             options = getattr(function, "dougong_impl", None)
             if not options or options["optionalhook"]:
                 continue

@@ -21,6 +21,7 @@ from dougong.paths import Paths
 from dougong.plugins.operations import install_everything
 from dougong.settings import Settings
 from dougong.testing.factories import Place, make_place
+from dougong.testing.planting import kernel_template
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +62,12 @@ def installation(test_server: EmbeddedPostgres, settings: Settings) -> Iterator[
     install_everything(made)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def kernel_database(test_server: EmbeddedPostgres) -> str:
+    """Return a database with nothing but the kernel, for `dougong.testing.planting.workshop`."""
+    return kernel_template(test_server)
 
 
 @pytest.fixture
