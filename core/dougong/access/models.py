@@ -133,7 +133,7 @@ class ApiToken(OnPlatform, KernelBase):
     name: Mapped[str] = mapped_column(String(120))
     token_hash: Mapped[bytes] = mapped_column(LargeBinary)
     permissions: Mapped[list[Any]] = mapped_column(JSONB)
-    community_ids: Mapped[list[Any] | None] = mapped_column(JSONB)
+    community_ids: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     ends_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 
@@ -187,7 +187,7 @@ class RoleGrant(OnPlatform, KernelBase):
     group_id: Mapped[UUID | None]
     region_id: Mapped[UUID | None]
     community_id: Mapped[UUID | None]
-    building_ids: Mapped[list[Any] | None] = mapped_column(JSONB)
+    building_ids: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     from_on: Mapped[date | None]
     to_on: Mapped[date | None]
 

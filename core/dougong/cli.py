@@ -1,0 +1,60 @@
+"""`dougong …`: every command, imported only when it is called."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import click
+
+# A command's module; the command itself is the click object of that name inside it.
+COMMANDS = {
+    "up": "dougong.supervisor.commands",
+    "down": "dougong.supervisor.commands",
+    "reset": "dougong.supervisor.commands",
+    "status": "dougong.supervisor.commands",
+    "doctor": "dougong.doctor",
+    "user": "dougong.access.commands",
+    "plugin": "dougong.plugins.commands",
+    "keys": "dougong.privacy.commands",
+    "privacy": "dougong.privacy.commands",
+    "audit": "dougong.audit.commands",
+    "devices": "dougong.devices.commands",
+    "demo": "dougong.demo.commands",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in COMMANDS if self.get_command(ctx, name) is not None]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = COMMANDS.get(cmd_name)
+        if module is None or not _is_there(module):
+            return None
+        return _named(import_module(module), cmd_name)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _named(module: Any, name: str) -> click.Command | None:
+    for value in vars(module).values():
+        if isinstance(value, click.Command) and value.name == name:
+            return value
+    return None
+
+
+@click.command(cls=LazyGroup)
+@click.version_option(package_name="dougong", prog_name="dougong")
+def main() -> None:
+    """Run and look after a Dougong installation."""
+
+
+if __name__ == "__main__":
+    main()

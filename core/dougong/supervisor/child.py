@@ -1,0 +1,66 @@
+"""The program of every supervised process: ``python -m dougong.supervisor.child <name>``."""
+
+import ctypes
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+from dougong.settings import Settings
+
+PR_SET_PDEATHSIG = 1
+PROGRAMS = {
+    "web": "dougong.supervisor.serving",
+    "worker": "dougong.jobs.process",
+    "devices": "dougong.devices.process",
+    "simulators": "dougong.devices.simulators",
+}
+
+
+def main(name: str) -> None:
+    """Run one of ``PROGRAMS`` until SIGTERM, or until the supervisor is gone."""
+    stay_with_supervisor()
+    log_to_stderr()
+    program = import_module(PROGRAMS[name]).main
+    settings = Settings.from_environment()
+    if "ready" in inspect.signature(program).parameters:
+        program(settings, ready=say_ready)
+    else:
+        say_ready()
+        program(settings)
+
+
+def say_ready() -> None:
+    """Tell the supervisor that this process does its work from now on."""
+    descriptor = os.environ.pop("DOUGONG_READY_FD", None)
+    if descriptor is not None:
+        os.write(int(descriptor), b"ready\n")
+        os.close(int(descriptor))
+
+
+def stay_with_supervisor() -> None:
+    """Have the kernel end this process when its supervisor dies, even by SIGKILL."""
+    expected = os.environ.pop("DOUGONG_SUPERVISOR", None)
+    if expected is None:
+        return
+    prctl: Callable[..., int] | None = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != int(expected):
+        sys.exit(0)
+
+
+def log_to_stderr() -> None:
+    """Write warnings and our own messages as lines with time and level."""
+    import logging
+
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

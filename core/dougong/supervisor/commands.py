@@ -1,0 +1,172 @@
+"""`dougong up`, `down`, `reset`, `status`."""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from dougong.db.embedded import EmbeddedServerError
+from dougong.i18n import N_, gettext
+from dougong.installation import Installation, embedded_server
+from dougong.settings import Settings
+from dougong.supervisor import state
+
+console = Console(highlight=False)
+
+
+@click.command("up")
+@click.option("--demo/--no-demo", default=True, help="Load the demonstration when empty.")
+def up(demo: bool) -> None:
+    """Start Dougong and stay in the foreground; Ctrl-C stops everything."""
+    from dougong.supervisor.running import NotReady, Stopped, stoppable
+
+    settings = Settings.from_environment()
+    try:
+        with state.held(settings.paths), stoppable():
+            _run(settings, demo)
+    except state.AlreadyRunning:
+        _show_running(settings)
+    except Stopped:
+        console.print(gettext(N_("Stopped. All data is kept; `make up` starts it again.")))
+    except (NotReady, EmbeddedServerError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _run(settings: Settings, demo: bool) -> None:
+    from dougong.supervisor.running import Supervisor, listening_socket, reachable_settings
+    from dougong.supervisor.startup import administrator, prepare, shown_steps
+
+    began = time.monotonic()
+    state.stop_leftovers(settings.paths)
+    server = embedded_server(settings)
+    listener = listening_socket(settings.host, settings.port, exact=settings.production)
+    settings = reachable_settings(settings, listener.getsockname()[1])
+    supervisor = Supervisor(settings, server, listener, tell=_tell)
+    try:
+        with shown_steps(console) as steps:
+            installation = prepare(settings, steps, demo=demo)
+            user = administrator(installation)
+            with steps.step(N_("Processes")):
+                supervisor.start()
+            link = _link(installation, user)
+            installation.close()
+        _welcome(link, time.monotonic() - began)
+        supervisor.run()
+    finally:
+        supervisor.stop()
+
+
+def _link(installation: Installation, user: object) -> str:
+    from dougong.access.operations import one_time_link
+
+    return one_time_link(installation, user) if user else installation.settings.url  # type: ignore[arg-type]
+
+
+def _welcome(link: str, seconds: float) -> None:
+    console.print(gettext(N_("Ready after %(seconds)s s. Open"), seconds=f"{seconds:.1f}"))
+    click.echo(f"\n    {link}\n")
+    console.print(
+        gettext(N_("The link signs you in once, within half an hour. Ctrl-C stops everything."))
+    )
+
+
+def _tell(name: str, what: str) -> None:
+    words = {
+        "died": N_("%(name)s has died and is started again."),
+        "ready": N_("%(name)s works again."),
+        "renewed": N_("%(name)s starts anew with other plugins."),
+    }
+    console.print(time.strftime("%H:%M:%S"), gettext(words[what], name=name))
+
+
+def _show_running(settings: Settings) -> None:
+    """Print a new link to what runs already."""
+    from dataclasses import replace
+
+    from dougong.supervisor.startup import administrator
+
+    url = state.read(settings.paths).get("url")
+    if url is None:
+        raise click.ClickException(gettext(N_("Dougong is being started already.")))
+    installation = Installation.open(replace(settings, url=url), load=False)
+    try:
+        link = _link(installation, administrator(installation))
+    finally:
+        installation.close()
+    console.print(gettext(N_("Dougong runs already. Open")))
+    click.echo(f"\n    {link}\n")
+
+
+@click.command("down")
+def down() -> None:
+    """Stop everything that `dougong up` started, from another terminal."""
+    _stop(Settings.from_environment())
+    console.print(gettext(N_("Stopped. All data is kept; `make up` starts it again.")))
+
+
+def _stop(settings: Settings) -> None:
+    facts = state.read(settings.paths)
+    if facts:
+        state.stop_process(facts, patience_s=30)
+    state.stop_leftovers(settings.paths)
+    server = embedded_server(settings)
+    if server is not None and server.data.exists():
+        server.stop()
+    state.forget(settings.paths)
+
+
+@click.command("reset")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(yes: bool) -> None:
+    """Stop, and delete all data, keys and files of the embedded installation."""
+    settings = Settings.from_environment()
+    server = embedded_server(settings)
+    if server is None:
+        raise click.ClickException(
+            gettext(N_("This installation uses a server of its own; drop its database there."))
+        )
+    if not yes:
+        click.confirm(
+            gettext(N_("Delete everything in %(home)s?"), home=str(settings.paths.home)), abort=True
+        )
+    _stop(settings)
+    server.destroy()
+    for folder in _own_folders(settings):
+        shutil.rmtree(folder, ignore_errors=True)
+    console.print(gettext(N_("Everything was deleted.")))
+
+
+def _own_folders(settings: Settings) -> list[Path]:
+    """Return the folders that Dougong itself made; others in its home stay."""
+    paths = settings.paths
+    return [paths.files, paths.cache, paths.run, paths.log, paths.witness, paths.keys]
+
+
+@click.command("status")
+def status() -> None:
+    """Show the processes; exit 1 when something does not run."""
+    settings = Settings.from_environment()
+    facts = state.read(settings.paths)
+    is_well = state.is_held(settings.paths) and state.is_alive(facts)
+    table = Table("process", "pid", "state", "restarts", "log", box=None)
+    server = embedded_server(settings)
+    if server is not None:
+        runs = server.data.exists() and server.is_running()
+        table.add_row("database", "", "ready" if runs else "stopped", "", str(server.data / "log"))
+        is_well = is_well and runs
+    for process in facts.get("processes", ()):
+        alive = state.is_alive(process)
+        phase = process["phase"] if alive else "stopped"
+        is_well = is_well and alive
+        table.add_row(
+            process["name"], str(process["pid"]), phase, str(process["restarts"]), process["log"]
+        )
+    console.print(table)
+    if facts.get("url"):
+        click.echo(facts["url"])
+    if not is_well:
+        sys.exit(1)
