@@ -121,7 +121,7 @@ def _shown(scope: Scope, model: Any, record: Any, column: Column[Any], raw: Any)
     value = python_value(column, raw)
     ref = column.info.get("ref")
     if isinstance(ref, Ref):
-        return _named(scope.session, ref.target, value)
+        return name_of(scope.session, ref.target, value)
     if isinstance(value, bool):
         return gettext(N_("yes")) if value else gettext(N_("no"))
     if isinstance(column.type, Enum) and column.type.enum_class is not None:
@@ -145,7 +145,8 @@ def _masked(scope: Scope, model: Any, record: Any, column: Column[Any], raw: str
     return ciphers.mask(field.mask, plain)
 
 
-def _named(session: Session, target: str, id: UUID) -> str:
+def name_of(session: Session, target: str, id: UUID) -> str:
+    """Return what people call a row of ``schema.table``, its id when it is gone."""
     model = model_of(target)
     found = session.scalars(select(model).where(model.id == id)).first() if model else None
     return str(found) if found is not None else str(id)

@@ -9,8 +9,8 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from dougong.db import Scope
-from dougong.errors import NotAllowed, NotFound
-from dougong.i18n import N_
+from dougong.errors import Invalid, NotAllowed, NotFound
+from dougong.i18n import N_, gettext
 from dougong.privacy.models import Reveal, RevealReason
 from dougong.privacy.subjects import model_of
 from dougong.services import service
@@ -62,14 +62,14 @@ def record_look(
 
     It stays written when the request fails later: the value may have been seen.
     """
-    user = scope.actor.user_id
+    user, why = scope.actor.user_id, reason_of(reason)
     with scope.installation.access(scope.actor) as session:
         session.execute(
             text(
                 "select pg_advisory_xact_lock(hashtextextended(:u, 11)),"
                 " set_config('dougong.verb', :v, true), set_config('dougong.reason', :r, true)"
             ),
-            {"u": str(user), "v": PERMISSION, "r": str(RevealReason(reason))},
+            {"u": str(user), "v": PERMISSION, "r": why.value},
         )
         today = _looks(session, user, timedelta(days=1))
         if user is not None and _looks(session, user, timedelta(hours=1)) >= PER_HOUR:
@@ -85,13 +85,23 @@ def record_look(
                 table=table,
                 row_id=row_id,
                 field=field,
-                reason=RevealReason(reason),
+                reason=why,
                 note=note[:200],
                 is_alarm=user is not None and today + 1 >= ALARM_PER_DAY,
             )
         )
     if user is not None and today + 1 >= ALARM_PER_DAY:
         log.warning("many personal values were looked at", user=str(user), count=today + 1)
+
+
+def reason_of(reason: RevealReason | str) -> RevealReason:
+    """Return the reason that someone gave; raises Invalid for one that is none."""
+    try:
+        return RevealReason(reason)
+    except ValueError:
+        raise Invalid(
+            N_("Say why you need to see this."), fields={"reason": gettext("This is needed.")}
+        ) from None
 
 
 def _looks(session: Session, user: UUID | None, span: timedelta) -> int:

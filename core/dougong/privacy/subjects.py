@@ -5,21 +5,23 @@ person, and those that refer to these. What foreign keys cannot tell, a plugin a
 (hooks ``export_subject`` and ``erase_subject``).
 """
 
+import io
+import json
+import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Table, or_, select
+from sqlalchemy import Column, Table, and_, or_, select
 from sqlalchemy.orm import Session
 
-from dougong.audit.timeline import model_of
+from dougong.audit.timeline import model_of, name_of
 from dougong.db import Scope
 from dougong.db.base import METADATA
 from dougong.db.columns import Ref
-from dougong.db.vault import Vault
-from dougong.i18n import use_locale
+from dougong.i18n import LOCALES, N_, gettext, use_locale
 from dougong.services import service
 from dougong.tenancy.models import Person
 
@@ -28,13 +30,14 @@ DEPTH = 2
 
 Rows = dict[str, set[UUID]]
 
-__all__ = ["export_person", "model_of", "personal_columns", "rows_of"]
+__all__ = ["export_archive", "export_person", "model_of", "personal_columns", "rows_of"]
 
 
 def rows_of(session: Session, community_id: UUID, person_id: UUID) -> Rows:
     """Return the ids of the rows that are about a person, by ``schema.table``.
 
-    Rows about a room or a building are not the person's, whoever lives there.
+    Rows about a room or a building are not the person's, whoever lives there; a row that names
+    another person is that one's, whatever it hangs on.
     """
     found: Rows = defaultdict(set)
     found[PERSON].add(person_id)
@@ -51,16 +54,19 @@ def _referring(session: Session, community_id: UUID, edge: Rows, known: Rows) ->
     for table in METADATA.sorted_tables:
         if table.info.get("kind") != "community" or model_of(table.fullname) is None:
             continue
-        conditions = [
-            column.in_(edge[target]) for column, target in references(table) if target in edge
-        ]
-        if conditions:
-            ids = session.scalars(
-                select(table.c.id).where(table.c.community_id == community_id, or_(*conditions))
+        pairs = references(table)
+        conditions = [column.in_(edge[target]) for column, target in pairs if target in edge]
+        if not conditions:
+            continue
+        nobody = [c.is_(None) for c, target in pairs if target == PERSON and PERSON not in edge]
+        ids = session.scalars(
+            select(table.c.id).where(
+                table.c.community_id == community_id, or_(*conditions), and_(True, *nobody)
             )
-            fresh = set(ids) - known.get(table.fullname, set())
-            if fresh:
-                reached[table.fullname] = fresh
+        )
+        fresh = set(ids) - known.get(table.fullname, set())
+        if fresh:
+            reached[table.fullname] = fresh
     return reached
 
 
@@ -111,26 +117,60 @@ def export_person(scope: Scope, person: Person) -> dict[str, Any]:
     }
 
 
+def export_archive(scope: Scope, person: Person) -> bytes:
+    """Return the export as a ZIP: ``person.json``, and what it is in both languages."""
+    told = {
+        locale: gettext_in(
+            locale,
+            N_(
+                "This archive holds what %(community)s keeps about you, made on %(day)s. "
+                "person.json can be read by people and by programs."
+            ),
+            community=scope.place.name,
+            day=str(scope.today),
+        )
+        for locale in LOCALES
+    }
+    content = json.dumps(export_person(scope, person), ensure_ascii=False, indent=2)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("person.json", content)
+        archive.writestr("README.txt", "\n\n".join(told.values()) + "\n")
+    return buffer.getvalue()
+
+
+def gettext_in(locale: str, message: str, **parameters: Any) -> str:
+    """Return a text in a language other than the one in force."""
+    with use_locale(locale):
+        return gettext(message, **parameters)
+
+
 def _row(scope: Scope, table: Table, id: UUID) -> dict[str, Any]:
     row = scope.session.execute(
         select(table).where(table.c.community_id == scope.community_id, table.c.id == id)
     ).one()
-    return readable_row(scope.vault, table, dict(row._mapping))
+    return readable_row(scope, table, dict(row._mapping))
 
 
-def readable_row(vault: Vault, table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with labels as keys and personal values in clear; search tags left out."""
+def readable_row(scope: Scope, table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row for its person: label and value of every column, personal ones in clear.
+
+    Other records are named, other people are not; search tags are left out.
+    """
     model, shown = model_of(table.fullname), {}
     for column in table.columns:
         value = row[column.name]
         field = model.__encrypted__.get(column.info.get("encrypted", ""))
+        ref = column.info.get("ref")
         if field is not None and value is not None:
-            value = vault.open(field, _Place(row), bytes(value))
+            value = scope.vault.open(field, _Place(row), bytes(value))
         elif isinstance(value, bytes) or column.name == "community_id":
             continue
-        with use_locale("en"):
-            title = str(column.info.get("label") or column.name)
-        shown[title] = value if value is None or isinstance(value, bool | int) else str(value)
+        elif isinstance(ref, Ref) and ref.target != PERSON and value is not None:
+            value = name_of(scope.session, ref.target, value)
+        plain = value if value is None or isinstance(value, bool | int) else str(value)
+        title = str(column.info.get("label") or column.name)
+        shown[column.name] = {"label": title, "value": plain}
     return shown
 
 
