@@ -46,8 +46,8 @@ class Plugins:
     """The plugins of one process.
 
     found: the version of each plugin that would be used. standings: where each known plugin
-    stands. loaded: the ids of those whose code runs here, dependencies first. generation: moves
-    when that changes.
+    stands. loaded: the ids of those whose code runs here, dependencies first. hashes: of the code
+    that was loaded. generation: moves when what is loaded changes.
     """
 
     failures_until_quarantine = 5
@@ -60,6 +60,7 @@ class Plugins:
         self.order: tuple[str, ...] = ()
         self.standings: dict[str, Standing] = {}
         self.loaded: list[str] = []
+        self.hashes: dict[str, str] = {}
         self.generation = 0
         self.hooks = Hooks(self.failed)
         self._installation: Any = None
@@ -173,6 +174,7 @@ class Plugins:
             raise LoadError("import", f"it needs {', '.join(missing)}, which is not loaded")
         load(self.found[plugin], self.hooks)
         self.loaded.append(plugin)
+        self.hashes[plugin] = self.found[plugin].content_hash()
         self.generation += 1
 
     def unload(self, plugin: str) -> None:
@@ -184,8 +186,7 @@ class Plugins:
 
     def _is_behind(self, plugin: str) -> bool:
         """Tell whether the database lacks revisions of the code; read only when code changed."""
-        found = self.found[plugin]
-        if self.standings[plugin].content_hash == found.content_hash():
+        if self.standings[plugin].content_hash == self.hashes[plugin]:
             return False
         migrator = self._installation.migrator
         with migrator.databases.engine("migrator").connect() as connection:
@@ -251,8 +252,10 @@ class Plugins:
     def enablement(self, session: Session, place: Any) -> Enablement:
         """Return what is switched on in a community, or anywhere in a group: id → buildings.
 
-        None stands for all buildings. A plugin counts only where what it needs is on, too.
+        None stands for all buildings. A plugin counts only where what it needs is on, too. Called
+        whenever something changed, so this is where a process learns what others have recorded.
         """
+        self._learn(session)
         communities = [c.id for c in getattr(place, "communities", ())] or [place.id]
         found: dict[str, frozenset[UUID] | None] = {}
         for _community, plugin, buildings in records.enabled_rows(session, communities):
@@ -264,6 +267,27 @@ class Plugins:
             else:
                 found[plugin] = before | frozenset(buildings)
         return self._with_dependencies(found)
+
+    def _learn(self, session: Session) -> None:
+        self.standings = records.standings(session)
+        self.hooks.silenced = {
+            plugin
+            for plugin, standing in self.standings.items()
+            if standing.state == PluginState.QUARANTINED
+        }
+
+    def is_outdated(self) -> bool:
+        """Tell whether other plugins, or other code of theirs, are installed than run here.
+
+        The supervisor starts a new generation of processes then.
+        """
+        recorded = records.read_standings(self._installation) or {}
+        runs = {plugin: self.hashes[plugin] for plugin in self.loaded}
+        wanted = {p: s.content_hash for p, s in recorded.items() if s.is_working}
+        return any(runs.get(p) != content for p, content in wanted.items()) or any(
+            plugin not in recorded or recorded[plugin].state == PluginState.ARCHIVED
+            for plugin in runs
+        )
 
     def _with_dependencies(self, enabled: dict[str, frozenset[UUID] | None]) -> Enablement:
         kept: dict[str, frozenset[UUID] | None] = {}

@@ -48,6 +48,10 @@ where k.contype = 'f' and k.conparentid = 0
   and {side} = :schema and n.nspname <> kn.nspname
 order by c.relname, k.conname
 """
+RESTORED = text(
+    "with done as (update dougong.plugin_archive set restored_at = now() where id = :archive)"
+    " update dougong.plugin set state = 'needs_upgrade' where plugin = :plugin"
+)
 COLUMNS = re.compile(r"FOREIGN KEY \((.+?)\) REFERENCES ([\w.\"]+)\((.+?)\)")
 
 
@@ -107,10 +111,8 @@ def restore(installation: "Installation", actor: Actor, plugin: str) -> Restored
             plugin, lambda connection: _bring_back(connection, installation, archive)
         )
     plugins.standings[plugin] = Standing(PluginState.NEEDS_UPGRADE, "", archive.version)
-    upgrade_one(plugins, installation, plugin)
+    upgrade_one(plugins, installation, plugin, actor=actor, verb="restore")
     with installation.access(actor) as session:
-        records.name_verb(session, "restore")
-        session.merge(archive).restored_at = datetime.now(UTC)
         bump_version(session, PLATFORM)
     return result
 
@@ -122,6 +124,12 @@ def latest_archive(installation: "Installation", plugin: str) -> PluginArchive:
     if not found:
         raise Conflict(N_("There is no archive of %(plugin)s."), plugin=plugin)
     return found[0]
+
+
+def _has_archive(installation: "Installation", plugin: str) -> bool:
+    """Tell whether an uninstalled plugin's schema is put aside; not so after a crash before it."""
+    with installation.access() as session:
+        return bool(_archives(session, plugin))
 
 
 def archives(installation: "Installation") -> list[PluginArchive]:
@@ -140,7 +148,8 @@ def _archives(session: Session, plugin: str | None = None) -> list[PluginArchive
 def _check_uninstall(installation: "Installation", plugin: str) -> Standing:
     plugins = installation.plugins
     standing = plugins.standings.get(plugin)
-    if standing is None or standing.state == PluginState.ARCHIVED:
+    is_aside = standing is not None and standing.state == PluginState.ARCHIVED
+    if standing is None or (is_aside and _has_archive(installation, plugin)):
         raise Conflict(N_("%(plugin)s is not installed."), plugin=plugin)
     manifests = {p: f.manifest for p, f in plugins.found.items()}
     needing = [
@@ -210,6 +219,7 @@ def _bring_back(
     orphans = [_reconnect(connection, schema, key) for key in archive.foreign_keys]
     for statement in protection(connection, schema):
         connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+    connection.execute(RESTORED, {"plugin": archive.plugin, "archive": archive.id})
     rows = sum(table["rows"] for table in now.values())
     return Restored(rows, tuple(changed), tuple(o for o in orphans if o is not None))
 

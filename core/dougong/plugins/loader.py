@@ -7,9 +7,12 @@ failed plugin left behind (tables, services, modules) is taken out again.
 import importlib
 import sys
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 from sqlalchemy.orm import RelationshipProperty, registry
 
@@ -19,6 +22,7 @@ from dougong.plugins.discovery import Found, package_folder
 from dougong.plugins.hooks import Hooks
 from dougong.services import SERVICES
 
+_forgotten: "WeakSet[type]" = WeakSet()
 PARTS = ("hookspecs", "models", "services", "hooks")
 
 
@@ -76,12 +80,15 @@ def forget(found: Found, hooks: Hooks) -> None:
     hooks.unregister(plugin)
     for name in [n for n in SERVICES if n.startswith(f"{plugin}.")]:
         del SERVICES[name]
+    gone = list(models(package))
     for each in registries(package):
         each.dispose(cascade=True)
+    _forgotten.update(gone)
     for table in [t for t in METADATA.tables.values() if t.schema == found.manifest.schema]:
         METADATA.remove(table)
     for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
         del sys.modules[name]
+    PluginFinder.folders.pop(package, None)
 
 
 def models(package: str) -> Iterator[Any]:
@@ -90,7 +97,8 @@ def models(package: str) -> Iterator[Any]:
     while waiting:
         for cls in waiting.pop().__subclasses__():
             waiting.append(cls)
-            if cls.__module__.partition(".")[0] == package and hasattr(cls, "registry"):
+            is_of_package = cls.__module__.partition(".")[0] == package
+            if is_of_package and hasattr(cls, "registry") and cls not in _forgotten:
                 yield cls
 
 
@@ -99,13 +107,26 @@ def registries(package: str) -> set[registry]:
     return {cls.registry for cls in models(package)}
 
 
+class PluginFinder:
+    """Lets Python find the packages of plugin directories; it is asked last, so shadows nothing."""
+
+    folders: ClassVar[dict[str, Path]] = {}
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Return where the package ``name`` lies when a plugin directory holds it."""
+        if name not in cls.folders:
+            return None
+        return PathFinder.find_spec(name, [str(cls.folders[name].parent)])
+
+
 def _put_on_path(found: Found) -> None:
-    """Let Python find a plugin from a plugin directory; last, so that it shadows nothing."""
-    parent = str(found.folder.parent)
-    if not found.is_on_path and parent not in sys.path:
-        sys.path.append(parent)
-        importlib.invalidate_caches()
     package = found.manifest.package
+    if not found.is_on_path:
+        PluginFinder.folders[package] = found.folder
+        if PluginFinder not in sys.meta_path:
+            sys.meta_path.append(PluginFinder)
+        importlib.invalidate_caches()
     there = package_folder(package)
     if there is None or there.resolve() != found.folder.resolve():
         raise ImportError(

@@ -84,7 +84,7 @@ def _install_one(
 ) -> None:
     plugins = installation.plugins
     try:
-        upgrade_one(plugins, installation, plugin, report)
+        upgrade_one(plugins, installation, plugin, report, actor=actor, verb="install")
     except (LoadError, DougongError, DBAPIError) as error:
         if plugin in plugins.loaded:
             plugins.unload(plugin)
@@ -94,7 +94,6 @@ def _install_one(
             reason=describe(error) if isinstance(error, DBAPIError) else str(error),
         ) from error
     with installation.access(actor) as session:
-        records.name_verb(session, "install")
         bump_version(session, PLATFORM)
 
 
@@ -124,7 +123,7 @@ def upgrade(
     standing = installation.plugins.standing(plugin)
     if plugin not in installation.plugins.standings or standing.state == PluginState.ARCHIVED:
         raise Conflict(N_("%(plugin)s is not installed."), plugin=plugin)
-    statements = upgrade_one(installation.plugins, installation, plugin, report)
+    statements = upgrade_one(installation.plugins, installation, plugin, report, actor=actor)
     with installation.access(actor) as session:
         bump_version(session, PLATFORM)
     return statements

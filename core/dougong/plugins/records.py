@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from dougong.plugins.models import Plugin, PluginState, RepairIssue
 
 WINDOW_S = 60
+NO_SCHEMA_YET = ("42P01", "3F000", "42501", "3D000")
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,18 @@ def read_standings(installation: Any) -> dict[str, Standing] | None:
     """Return the recorded standings by plugin; None when the database has no kernel schema yet."""
     try:
         with installation.access() as session:
-            rows = session.execute(
-                text("select plugin, state, reason, version, content_hash from dougong.plugin")
-            ).all()
-    except ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) in ("42P01", "3F000", "42501"):
+            return standings(session)
+    except (ProgrammingError, OperationalError) as error:
+        if getattr(error.orig, "sqlstate", None) in NO_SCHEMA_YET:
             return None
         raise
-    except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) == "3D000":
-            return None
-        raise
+
+
+def standings(session: Session) -> dict[str, Standing]:
+    """Return the recorded standings by plugin."""
+    rows = session.execute(
+        text("select plugin, state, reason, version, content_hash from dougong.plugin")
+    )
     return {
         plugin: Standing(PluginState(state), reason or "", version, content_hash)
         for plugin, state, reason, version, content_hash in rows

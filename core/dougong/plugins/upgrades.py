@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 import dougong
 from dougong.db.migrator import KERNEL
+from dougong.db.scope import Actor
 from dougong.errors import DougongError
 from dougong.i18n import N_, gettext
 from dougong.plugins import records
@@ -56,12 +57,18 @@ def plan(installation: Any, plugin: str) -> Plan:
 
 
 def upgrade_one(
-    plugins: "Plugins", installation: Any, plugin: str, report: Report | None = None
+    plugins: "Plugins",
+    installation: Any,
+    plugin: str,
+    report: Report | None = None,
+    *,
+    actor: Actor | None = None,
+    verb: str = "upgrade",
 ) -> list[str]:
     """Migrate one plugin and record its new standing; return the statements that ran.
 
-    Raises LoadError, Conflict (its tables stay in use) or the database's error; the standing then
-    says why.
+    actor, verb: who does it and what it is called, for the audit log. Raises LoadError, Conflict
+    (its tables stay in use) or the database's error; the standing then says why.
     """
     try:
         plugins.import_code(plugin)
@@ -72,7 +79,7 @@ def upgrade_one(
     except (LoadError, DougongError, DBAPIError, OSError) as error:
         _record_failure(plugins, installation, plugin, error)
         raise
-    _stand(plugins, installation, plugin, PluginState.INSTALLED, upgraded=True)
+    _stand(plugins, installation, plugin, PluginState.INSTALLED, "", (actor, verb))
     return statements
 
 
@@ -111,20 +118,24 @@ def _stand(
     plugin: str,
     state: PluginState,
     reason: str = "",
-    upgraded: bool = False,
+    done: tuple[Actor | None, str] | None = None,
 ) -> None:
-    """Record the outcome of an upgrade, when it differs from what is known."""
+    """Record the outcome of an upgrade, when it differs from what is known.
+
+    done: who upgraded it and by which verb; None when it was not upgraded.
+    """
     known, found = plugins.standing(plugin), plugins.found[plugin]
-    version = found.manifest.version if upgraded else known.version
-    content = found.content_hash() if upgraded else known.content_hash
+    version = found.manifest.version if done else known.version
+    content = plugins.hashes[plugin] if done else known.content_hash
     standing = Standing(state, reason, version, content)
     if plugins.standings.get(plugin) == standing:
         return
+    actor, verb = done or (None, "upgrade")
     plugins.standings[plugin] = standing
-    with installation.access() as session:
-        records.name_verb(session, "upgrade", reason or f"{version} on {dougong.__version__}")
+    with installation.access(actor) as session:
+        records.name_verb(session, verb, reason or f"{version} on {dougong.__version__}")
         records.write_standing(session, plugin, standing)
         if reason:
             records.open_repair(session, plugin, "migration", reason, REPAIR)
         else:
-            records.resolve_repairs(session, plugin, ("migration",))
+            records.resolve_repairs(session, plugin, ("import", "mapper", "hooks", "migration"))
