@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -88,13 +88,19 @@ class Host:
         self._tasks, self.running = [], {}
         await self.flush()
 
-    async def _every(self, period_s: float, action) -> None:  # type: ignore[no-untyped-def]
+    async def _every(self, period_s: float, action: Callable[[], Awaitable[None]]) -> None:
+        name, failures = getattr(action, "__name__", ""), 0
         while True:
             await asyncio.sleep(period_s)
             try:
                 await action()
-            except Exception:  # an outer loop: the store may be away for a while
-                log.exception("%s failed and will be repeated", action.__name__)
+                failures = 0
+            except Exception as error:  # an outer loop: the store may be away for a while
+                failures += 1
+                if failures == 1:
+                    log.exception("%s failed and will be repeated", name)
+                elif failures % 60 == 0:
+                    log.warning("%s failed %d times in a row: %s", name, failures, error)
 
     # --- configuration ----------------------------------------------------------------------
 
@@ -134,13 +140,20 @@ class Host:
                 raise TypeError("a device that tells cannot be asked")
             profile = find_profile(driver, device.profile, config.transport)
             self.refused.pop(device.id, None)
-            return Polled(device, profile, codec, health)
+            return Polled(device, profile, codec, health, sequence=self._first_sequence())
         except Exception as error:  # noqa: BLE001 - the boundary to a driver's code
             reason = f"no driver {device.driver}" if isinstance(error, KeyError) else str(error)
             log.error("device %s cannot run: %s", device.id, reason)
             self.refused[device.id] = reason
             self._tell_health(health.failed(self.clock(), self.clock(), reason))
             return None
+
+    def _first_sequence(self) -> int:
+        """Return a number above every earlier one, also of a process that was killed.
+
+        Milliseconds: no device has more than a thousand readings in a second, year after year.
+        """
+        return int(self.clock().timestamp() * 1000)
 
     # --- what gateways say ------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The drivers of an installation: found in manifests, imported one by one, none harming another."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
 
@@ -20,8 +20,15 @@ class Drivers:
     broken: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, declared: Iterable[tuple[str, str]]) -> "Drivers":
-        """Return the drivers of (id, ``module:attribute``) pairs, as manifests declare them."""
+    def load(
+        cls,
+        declared: Iterable[tuple[str, str]],
+        failed: Callable[[str, Exception], None] = lambda driver, error: None,
+    ) -> "Drivers":
+        """Return the drivers of (id, ``module:attribute``) pairs, as manifests declare them.
+
+        failed: told about each one that does not load.
+        """
         drivers = cls()
         for driver_id, path in declared:
             try:
@@ -29,6 +36,7 @@ class Drivers:
             except Exception as error:  # the boundary to a plugin's code
                 log.exception("driver %s does not load", driver_id)
                 drivers.broken[driver_id] = f"{type(error).__name__}: {error}"
+                failed(driver_id, error)
         return drivers
 
 

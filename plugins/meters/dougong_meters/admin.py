@@ -1,7 +1,6 @@
 """The admin's view of meters and readings."""
 
 from dougong.web.admin import RecordView, action
-
 from dougong_meters import services
 from dougong_meters.models import Meter, Reading
 
