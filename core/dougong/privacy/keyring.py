@@ -8,11 +8,11 @@ import os
 import threading
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from dougong.db.ciphers import DataKey, IndexKey, Suite
@@ -176,7 +176,7 @@ class StoredKeyring:
             session.execute(
                 update(DataKeyRow)
                 .where(DataKeyRow.scope_id == scope_id, DataKeyRow.state == KeyState.RETIRING)
-                .values(state=KeyState.RETIRED)
+                .values(state=KeyState.RETIRED, retired_at=func.now())
             )
 
     def destroy(self, scope_id: UUID, number: int) -> None:
@@ -197,6 +197,21 @@ class StoredKeyring:
             row.wrapped, row.state = None, KeyState.DESTROYED
             row.destroyed_at = datetime.now(UTC)
         self.forget()
+
+    def destroy_older(self, days: int) -> int:
+        """Destroy every key that was retired more than ``days`` ago; return how many.
+
+        What only they open is shredded: backups and log images from before the rotation.
+        """
+        since = datetime.now(UTC) - timedelta(days=days)
+        due = [
+            (row.scope_id, row.number)
+            for row in self.rows()
+            if row.state is KeyState.RETIRED and row.retired_at and row.retired_at <= since
+        ]
+        for scope_id, number in due:
+            self.destroy(scope_id, number)
+        return len(due)
 
     def rewrap(self) -> int:
         """Wrap every key under the provider's newest key; return how many. Values stay as is."""

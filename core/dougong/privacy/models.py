@@ -79,6 +79,7 @@ class DataKeyRow(OnPlatform, KernelBase):
     provider: Mapped[str] = mapped_column(String(60))
     wrapped: Mapped[bytes | None] = mapped_column(LargeBinary)
     made_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    retired_at: Mapped[datetime | None]
     destroyed_at: Mapped[datetime | None]
 
 
@@ -151,6 +152,7 @@ class Erasure(OnPlatform, KernelBase):
     """One entry of the erasure ledger: who was erased, what was emptied, what had to stay.
 
     It names the audit events whose images were taken out; verification accepts only those.
+    person_id: nil for what was let go because its time was over, of whoever.
     """
 
     __tablename__ = "erasure"

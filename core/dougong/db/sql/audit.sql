@@ -128,9 +128,10 @@ declare
 begin
     update dougong.audit_event e
     set body = ((e.body::jsonb - 'old' - 'new') || jsonb_build_object('erasure', erasure))::text
-    from dougong.erasure x
-    where x.id = erasure and e.chain_id = x.community_id
-      and x.audit_event_ids ? e.id::text and not e.body::jsonb ? 'erasure';
+    from dougong.erasure x cross join lateral
+         jsonb_array_elements_text(x.audit_event_ids) as named (event_id)
+    where x.id = erasure and e.id = named.event_id::uuid and e.chain_id = x.community_id
+      and not e.body::jsonb ? 'erasure';
     get diagnostics changed = row_count;
     return changed;
 end $$;
