@@ -1,0 +1,33 @@
+"""What the API remembers: answers to writes that a program may repeat."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Index, LargeBinary, SmallInteger, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dougong.db.base import InCommunity, KernelBase
+from dougong.db.columns import encrypted
+
+
+class IdempotentAnswer(InCommunity, KernelBase):
+    """The answer to a write that carried an Idempotency-Key, kept for a day.
+
+    request_hash: keyed hash of method, path, If-Match and body, so that it gives nothing away.
+    """
+
+    __tablename__ = "idempotent_answer"
+    __audited__ = False
+    __table_args__ = (
+        UniqueConstraint("community_id", "actor_id", "key"),
+        Index("ix_idempotent_answer_answered_at", "community_id", "answered_at"),
+    )
+
+    actor_id: Mapped[UUID]
+    key: Mapped[str] = mapped_column(String(255))
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary, info={"api": "hidden"})
+    answered_at: Mapped[datetime]
+    status: Mapped[int] = mapped_column(SmallInteger)
+    location: Mapped[str | None] = mapped_column(String(300))
+    tag: Mapped[str | None] = mapped_column(String(80))
+    body: Mapped[str | None] = encrypted(mask="all", info={"api": "hidden"})
