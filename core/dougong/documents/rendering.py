@@ -137,7 +137,9 @@ def _own_texts(scope: Scope, name: str) -> dict[str, str]:
     query = select(DocumentText.name, DocumentText.body).where(
         DocumentText.document == name, DocumentText.locale == scope.locale
     )
-    return {} if scope.community_id is None else dict(scope.session.execute(query).tuples())
+    if scope.community_id is None:
+        return {}
+    return {row.name: row.body for row in scope.session.execute(query)}
 
 
 @pass_context

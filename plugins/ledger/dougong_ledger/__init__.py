@@ -1,0 +1,1 @@
+"""Accounts, journal, payment orders, wallets and receipts."""

@@ -1,0 +1,112 @@
+"""The admin's view of accounts, journal, orders, payments, wallets and receipts."""
+
+from dougong.i18n import bilingual
+from dougong.web.admin import RecordView, action
+from dougong_ledger import services
+from dougong_ledger.models import (
+    Account,
+    JournalEntry,
+    JournalLine,
+    Payment,
+    PaymentOrder,
+    Receipt,
+    Refund,
+    Wallet,
+    WalletMovement,
+)
+
+SECTION = bilingual("Money", "资金账务")
+
+
+class PaymentView(RecordView, model=Payment):
+    title = bilingual("Payments", "收款")
+    section = SECTION
+    columns = ("paid_at", "payer", "order", "channel", "amount", "refunded", "state", "reference")
+    filters = ("state", "channel", "paid_at", "amount")
+    search = ("reference", "payer")
+    actions = (action(services.refund_payment, confirm=True),)
+    can_create = can_change = can_delete = False
+    menu_order = 10
+
+
+class ReceiptView(RecordView, model=Receipt):
+    title = bilingual("Receipts", "收据")
+    section = SECTION
+    columns = ("code", "payer_name", "amount", "issued_on", "state", "void_reason")
+    filters = ("state", "issued_on", "amount")
+    search = ("code", "payer_name")
+    actions = (action(services.void_receipt, confirm=True),)
+    can_create = can_change = can_delete = False
+    menu_order = 20
+
+
+class PaymentOrderView(RecordView, model=PaymentOrder):
+    title = bilingual("Payment orders", "支付单")
+    section = SECTION
+    columns = ("title", "payer", "amount", "state", "opened_at", "expires_at")
+    filters = ("state", "opened_at", "amount")
+    search = ("title", "payer")
+    actions = (
+        action(services.record_cash),
+        action(services.cancel_order, confirm=True),
+    )
+    can_create = can_change = can_delete = False
+    menu_order = 30
+
+
+class RefundView(RecordView, model=Refund):
+    title = bilingual("Refunds", "退款")
+    section = SECTION
+    columns = ("refunded_at", "payment", "amount", "reason")
+    filters = ("refunded_at", "amount")
+    can_create = can_change = can_delete = False
+    menu_order = 40
+
+
+class WalletView(RecordView, model=Wallet):
+    title = bilingual("Wallets", "宝")
+    section = SECTION
+    columns = ("person", "balance")
+    filters = ("balance",)
+    search = ("person",)
+    can_create = can_change = can_delete = False
+    menu_order = 50
+
+
+class WalletMovementView(RecordView, model=WalletMovement):
+    title = bilingual("Wallet movements", "宝明细")
+    section = SECTION
+    columns = ("moved_at", "wallet", "amount")
+    filters = ("wallet", "moved_at", "amount")
+    can_create = can_change = can_delete = False
+    menu_order = 60
+
+
+class JournalEntryView(RecordView, model=JournalEntry):
+    title = bilingual("Journal", "凭证")
+    section = SECTION
+    columns = ("posted_on", "memo", "kind", "posted_at")
+    filters = ("posted_on", "kind")
+    search = ("memo",)
+    can_create = can_change = can_delete = False
+    menu_order = 70
+
+
+class JournalLineView(RecordView, model=JournalLine):
+    title = bilingual("Journal lines", "凭证明细")
+    section = SECTION
+    columns = ("entry", "debit", "credit", "amount", "memo", "room", "person")
+    filters = ("entry", "debit", "credit", "amount")
+    can_create = can_change = can_delete = False
+    menu_order = 80
+
+
+class AccountView(RecordView, model=Account):
+    title = bilingual("Accounts", "会计科目")
+    section = SECTION
+    columns = ("code", "name", "kind")
+    filters = ("kind",)
+    search = ("code", "name")
+    order = "code"
+    can_delete = False
+    menu_order = 90

@@ -1,0 +1,73 @@
+"""What the ledger answers when others ask."""
+
+from sqlalchemy import func, select
+
+from dougong.hookspecs import Card, Panel, SearchHit, hookimpl
+from dougong.i18n import gettext
+from dougong.tenancy.models import Person
+from dougong_ledger import services
+from dougong_ledger.domain import PREPAID
+from dougong_ledger.hookspecs import Settlement
+from dougong_ledger.models import Payment, Receipt
+
+
+@hookimpl
+def plugin_enabled(scope):
+    services.ensure_chart(scope)
+
+
+@hookimpl
+def payment_settled(scope, payment, items):
+    """A payment to the ledger itself tops up the payer's wallet."""
+    return [
+        Settlement(PREPAID, item.amount, item.title, person_id=item.subject_id) for item in items
+    ]
+
+
+@hookimpl
+def payment_refunded(scope, payment, refund):
+    return [Settlement(PREPAID, refund.amount, refund.reason, person_id=payment.payer_id)]
+
+
+@hookimpl
+def dashboard_cards(scope):
+    if not scope.may("ledger.payment.view"):
+        return None
+    start = scope.now.astimezone(scope.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    taken = func.coalesce(func.sum(Payment.amount - Payment.refunded), 0)
+    query = select(taken, func.count()).where(Payment.paid_at >= start)
+    total, count = scope.session.execute(query).one()
+    note = gettext("%(count)s payments", count=count)
+    return [Card(gettext("Received today"), f"¥{total:,.2f}", note, url="ledger/payment/")]
+
+
+@hookimpl
+def portal_cards(scope, person_id):
+    balance = services.balance_of(scope, person_id)
+    return [Card(gettext("My wallet"), f"¥{balance:,.2f}", url="fees/my/", order=20)]
+
+
+@hookimpl
+def search_records(scope, words, limit):
+    if not scope.may("ledger.receipt.view"):
+        return None
+    query = select(Receipt).where(Receipt.code == words).limit(limit)
+    return [
+        SearchHit(found.code, f"ledger/receipt/{found.id}", gettext("Receipt"), found.payer_name)
+        for found in scope.session.scalars(query)
+    ]
+
+
+@hookimpl
+def record_panels(scope, record):
+    if not isinstance(record, Person) or not scope.may("ledger.wallet.view"):
+        return None
+    balance = services.balance_of(scope, record.id)
+    return [Panel(gettext("Wallet"), [(gettext("Balance"), f"¥{balance:,.2f}")])]
+
+
+@hookimpl
+def load_demo(scope, chance):
+    from dougong_ledger import demo
+
+    demo.load(scope, chance)

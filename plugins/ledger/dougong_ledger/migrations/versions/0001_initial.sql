@@ -1,0 +1,207 @@
+CREATE TABLE ledger.account (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	code VARCHAR(20) NOT NULL, 
+	name VARCHAR(80) NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	legal_entity_id UUID, 
+	CONSTRAINT pk_account PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_account_community_id_code UNIQUE (community_id, code), 
+	CONSTRAINT fk_account_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_account_account_kind CHECK (kind IN ('asset', 'liability', 'income', 'expense'))
+);
+
+CREATE TABLE ledger.journal_entry (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	posted_on DATE NOT NULL, 
+	kind VARCHAR(60) NOT NULL, 
+	source_id UUID NOT NULL, 
+	memo VARCHAR(200) NOT NULL, 
+	legal_entity_id UUID, 
+	reverses_id UUID, 
+	posted_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_journal_entry PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_journal_entry_community_id_kind_source_id UNIQUE (community_id, kind, source_id), 
+	CONSTRAINT uq_journal_entry_community_id_reverses_id UNIQUE (community_id, reverses_id), 
+	CONSTRAINT fk_journal_entry_reverses_id FOREIGN KEY(community_id, reverses_id) REFERENCES ledger.journal_entry (community_id, id), 
+	CONSTRAINT fk_journal_entry_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_journal_entry_posted_on ON ledger.journal_entry (community_id, posted_on);
+
+CREATE TABLE ledger.receipt_series (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	prefix VARCHAR(20) NOT NULL, 
+	last_number INTEGER NOT NULL, 
+	CONSTRAINT pk_receipt_series PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_receipt_series_community_id_prefix UNIQUE (community_id, prefix), 
+	CONSTRAINT fk_receipt_series_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE TABLE ledger.payment_order (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	plugin VARCHAR(31) NOT NULL, 
+	title VARCHAR(200) NOT NULL, 
+	payer_id UUID, 
+	amount BIGINT NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	idempotency_key VARCHAR(80) NOT NULL, 
+	request_hash VARCHAR(64) NOT NULL, 
+	opened_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	expires_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	CONSTRAINT pk_payment_order PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_payment_order_community_id_idempotency_key UNIQUE (community_id, idempotency_key), 
+	CONSTRAINT ck_payment_order_amount CHECK (amount > 0), 
+	CONSTRAINT fk_payment_order_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_payment_order_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_payment_order_order_state CHECK (state IN ('open', 'paid', 'cancelled'))
+);
+
+CREATE INDEX ix_payment_order_payer_id ON ledger.payment_order (community_id, payer_id);
+
+CREATE TABLE ledger.wallet (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	person_id UUID NOT NULL, 
+	balance BIGINT NOT NULL, 
+	CONSTRAINT pk_wallet PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_wallet_community_id_person_id UNIQUE (community_id, person_id), 
+	CONSTRAINT ck_wallet_balance CHECK (balance >= 0), 
+	CONSTRAINT fk_wallet_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_wallet_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE TABLE ledger.payment (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	order_id UUID NOT NULL, 
+	payer_id UUID, 
+	channel VARCHAR(40) NOT NULL, 
+	amount BIGINT NOT NULL, 
+	refunded BIGINT DEFAULT 0 NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	reference VARCHAR(80), 
+	taken_by UUID, 
+	paid_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_payment PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_payment_community_id_order_id UNIQUE (community_id, order_id), 
+	CONSTRAINT ck_payment_refunded CHECK (refunded >= 0 and refunded <= amount), 
+	CONSTRAINT fk_payment_order_id FOREIGN KEY(community_id, order_id) REFERENCES ledger.payment_order (community_id, id), 
+	CONSTRAINT fk_payment_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_payment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_payment_payment_channel CHECK (channel IN ('wallet', 'cash', 'pos', 'bank_transfer', 'demo')), 
+	CONSTRAINT ck_payment_payment_state CHECK (state IN ('settled', 'partly_refunded', 'refunded'))
+);
+
+CREATE INDEX ix_payment_paid_at ON ledger.payment (community_id, paid_at);
+
+CREATE INDEX ix_payment_payer_id ON ledger.payment (community_id, payer_id);
+
+CREATE TABLE ledger.payment_order_item (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	order_id UUID NOT NULL, 
+	kind VARCHAR(60) NOT NULL, 
+	subject_id UUID NOT NULL, 
+	title VARCHAR(200) NOT NULL, 
+	amount BIGINT NOT NULL, 
+	CONSTRAINT pk_payment_order_item PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_payment_order_item_amount CHECK (amount > 0), 
+	CONSTRAINT fk_payment_order_item_order_id FOREIGN KEY(community_id, order_id) REFERENCES ledger.payment_order (community_id, id), 
+	CONSTRAINT fk_payment_order_item_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_payment_order_item_order_id ON ledger.payment_order_item (community_id, order_id);
+
+CREATE INDEX ix_payment_order_item_subject_id ON ledger.payment_order_item (community_id, subject_id);
+
+CREATE TABLE ledger.wallet_movement (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	wallet_id UUID NOT NULL, 
+	entry_id UUID NOT NULL, 
+	amount BIGINT NOT NULL, 
+	moved_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_wallet_movement PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_wallet_movement_amount CHECK (amount <> 0), 
+	CONSTRAINT fk_wallet_movement_wallet_id FOREIGN KEY(community_id, wallet_id) REFERENCES ledger.wallet (community_id, id), 
+	CONSTRAINT fk_wallet_movement_entry_id FOREIGN KEY(community_id, entry_id) REFERENCES ledger.journal_entry (community_id, id), 
+	CONSTRAINT fk_wallet_movement_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_wallet_movement_wallet_id ON ledger.wallet_movement (community_id, wallet_id);
+
+CREATE TABLE ledger.journal_line (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	entry_id UUID NOT NULL, 
+	debit_id UUID NOT NULL, 
+	credit_id UUID NOT NULL, 
+	amount BIGINT NOT NULL, 
+	memo VARCHAR(200) NOT NULL, 
+	room_id UUID, 
+	person_id UUID, 
+	CONSTRAINT pk_journal_line PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_journal_line_amount CHECK (amount > 0), 
+	CONSTRAINT ck_journal_line_two_accounts CHECK (debit_id <> credit_id), 
+	CONSTRAINT fk_journal_line_entry_id FOREIGN KEY(community_id, entry_id) REFERENCES ledger.journal_entry (community_id, id), 
+	CONSTRAINT fk_journal_line_debit_id FOREIGN KEY(community_id, debit_id) REFERENCES ledger.account (community_id, id), 
+	CONSTRAINT fk_journal_line_credit_id FOREIGN KEY(community_id, credit_id) REFERENCES ledger.account (community_id, id), 
+	CONSTRAINT fk_journal_line_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_journal_line_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_journal_line_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_journal_line_credit_id ON ledger.journal_line (community_id, credit_id);
+
+CREATE INDEX ix_journal_line_debit_id ON ledger.journal_line (community_id, debit_id);
+
+CREATE INDEX ix_journal_line_entry_id ON ledger.journal_line (community_id, entry_id);
+
+CREATE TABLE ledger.receipt (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	series_id UUID NOT NULL, 
+	number INTEGER NOT NULL, 
+	code VARCHAR(40) NOT NULL, 
+	payment_id UUID NOT NULL, 
+	payer_name VARCHAR(120) NOT NULL, 
+	amount BIGINT NOT NULL, 
+	lines JSONB NOT NULL, 
+	issued_on DATE NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	void_reason VARCHAR(200), 
+	CONSTRAINT pk_receipt PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_receipt_community_id_series_id_number UNIQUE (community_id, series_id, number), 
+	CONSTRAINT fk_receipt_series_id FOREIGN KEY(community_id, series_id) REFERENCES ledger.receipt_series (community_id, id), 
+	CONSTRAINT fk_receipt_payment_id FOREIGN KEY(community_id, payment_id) REFERENCES ledger.payment (community_id, id), 
+	CONSTRAINT fk_receipt_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_receipt_receipt_state CHECK (state IN ('issued', 'void'))
+);
+
+CREATE INDEX ix_receipt_payment_id ON ledger.receipt (community_id, payment_id);
+
+CREATE UNIQUE INDEX uq_receipt_payment_issued ON ledger.receipt (community_id, payment_id) WHERE state = 'issued';
+
+CREATE TABLE ledger.refund (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	payment_id UUID NOT NULL, 
+	amount BIGINT NOT NULL, 
+	reason VARCHAR(200) NOT NULL, 
+	idempotency_key VARCHAR(80) NOT NULL, 
+	request_hash VARCHAR(64) NOT NULL, 
+	refunded_by UUID, 
+	refunded_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_refund PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_refund_community_id_idempotency_key UNIQUE (community_id, idempotency_key), 
+	CONSTRAINT ck_refund_amount CHECK (amount > 0), 
+	CONSTRAINT fk_refund_payment_id FOREIGN KEY(community_id, payment_id) REFERENCES ledger.payment (community_id, id), 
+	CONSTRAINT fk_refund_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_refund_payment_id ON ledger.refund (community_id, payment_id);
+

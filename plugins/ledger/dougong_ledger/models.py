@@ -1,0 +1,332 @@
+"""Accounts, journal, orders, payments, wallets and receipts."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dougong.db import InCommunity, label, labels, money, plugin_base, ref, state, to_one
+from dougong.tenancy.models import Person, Room
+from dougong_ledger.domain import (
+    AccountKind,
+    OrderState,
+    PaymentChannel,
+    PaymentState,
+    ReceiptState,
+)
+
+Base = plugin_base("ledger")
+
+# What has happened is never edited: corrections are rows of their own.
+APPEND_ONLY = {"dougong_app": "select, insert", "dougong_platform": "select, insert"}
+NEVER_DELETED = {
+    "dougong_app": "select, insert, update",
+    "dougong_platform": "select, insert, update",
+}
+NOW = text("now()")
+
+AccountKind.__labels__ = labels(
+    ASSET=("Asset", "资产"),
+    LIABILITY=("Liability", "负债"),
+    INCOME=("Income", "收入"),
+    EXPENSE=("Expense", "费用支出"),
+)
+OrderState.__labels__ = labels(
+    OPEN=("Open", "待支付"), PAID=("Paid", "已支付"), CANCELLED=("Cancelled", "已取消")
+)
+PaymentState.__labels__ = labels(
+    SETTLED=("Settled", "已入账"),
+    PARTLY_REFUNDED=("Partly refunded", "部分退款"),
+    REFUNDED=("Refunded", "已退款"),
+)
+PaymentChannel.__labels__ = labels(
+    WALLET=("Wallet", "宝（预存）"),
+    CASH=("Cash", "现金"),
+    POS=("Card terminal", "POS 刷卡"),
+    BANK_TRANSFER=("Bank transfer", "银行转账"),
+    DEMO=("Demonstration", "演示渠道"),
+)
+ReceiptState.__labels__ = labels(ISSUED=("Issued", "有效"), VOID=("Void", "作废"))
+
+
+class Account(InCommunity, Base):
+    """An account (科目) of a legal entity in a community."""
+
+    __tablename__ = "account"
+    __table_args__ = (
+        UniqueConstraint("community_id", "code"),
+        {"info": {"grants": NEVER_DELETED}},
+    )
+
+    code: Mapped[str] = mapped_column(String(20), info=label("Code", "科目编码"))
+    name: Mapped[str] = mapped_column(String(80), info=label("Name", "名称"))
+    kind: Mapped[AccountKind] = state(AccountKind, info=label("Kind", "类型"))
+    legal_entity_id: Mapped[UUID | None] = mapped_column(
+        info={**label("Legal entity", "法人"), "api": "read"}
+    )
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.name}"
+
+
+class JournalEntry(InCommunity, Base):
+    """A journal entry (凭证): what happened, once, with the lines that it posted.
+
+    kind and source_id name the happening; the pair is unique, so that it is posted once.
+    """
+
+    __tablename__ = "journal_entry"
+    __table_args__ = (
+        UniqueConstraint("community_id", "kind", "source_id"),
+        UniqueConstraint("community_id", "reverses_id"),
+        Index("ix_journal_entry_posted_on", "community_id", "posted_on"),
+        {"info": {"grants": APPEND_ONLY}},
+    )
+
+    posted_on: Mapped[date] = mapped_column(info=label("Posted on", "记账日期"))
+    kind: Mapped[str] = mapped_column(String(60), info=label("Kind", "类型"))
+    source_id: Mapped[UUID] = mapped_column(info={"api": "read"})
+    memo: Mapped[str] = mapped_column(String(200), default="", info=label("Memo", "摘要"))
+    legal_entity_id: Mapped[UUID | None] = mapped_column(
+        info={**label("Legal entity", "法人"), "api": "read"}
+    )
+    reverses_id: Mapped[UUID | None] = ref(
+        "ledger.journal_entry", index=False, info=label("Reverses", "冲销")
+    )
+    posted_at: Mapped[datetime] = mapped_column(
+        server_default=NOW, info={**label("Posted at", "记账时间"), "api": "read"}
+    )
+
+    def __str__(self) -> str:
+        return f"{self.posted_on} {self.memo}"
+
+
+class JournalLine(InCommunity, Base):
+    """A line of the journal: an amount that moves from the credited to the debited account.
+
+    Debit and credit stand in one row, so that the journal balances whatever is written to it.
+    """
+
+    __tablename__ = "journal_line"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("debit_id <> credit_id", name="two_accounts"),
+        {"info": {"grants": APPEND_ONLY}},
+    )
+
+    entry_id: Mapped[UUID] = ref("ledger.journal_entry", info=label("Entry", "凭证"))
+    entry: Mapped[JournalEntry] = to_one(entry_id, JournalEntry)
+    debit_id: Mapped[UUID] = ref("ledger.account", info=label("Debit", "借方"))
+    debit: Mapped[Account] = to_one(debit_id, Account)
+    credit_id: Mapped[UUID] = ref("ledger.account", info=label("Credit", "贷方"))
+    credit: Mapped[Account] = to_one(credit_id, Account)
+    amount: Mapped[Decimal] = money(info=label("Amount", "金额"))
+    memo: Mapped[str] = mapped_column(String(200), default="", info=label("Memo", "摘要"))
+    room_id: Mapped[UUID | None] = ref("dougong.room", index=False, info=label("Room", "房屋"))
+    room: Mapped[Room | None] = to_one(room_id, Room)
+    person_id: Mapped[UUID | None] = ref(
+        "dougong.person", index=False, info=label("Person", "人员")
+    )
+    person: Mapped[Person | None] = to_one(person_id, Person)
+
+
+class Wallet(InCommunity, Base):
+    """A wallet (宝): the prepaid balance of a person, money that the company owes him."""
+
+    __tablename__ = "wallet"
+    __table_args__ = (
+        UniqueConstraint("community_id", "person_id"),
+        CheckConstraint("balance >= 0", name="balance"),
+        {"info": {"grants": NEVER_DELETED}},
+    )
+
+    person_id: Mapped[UUID] = ref("dougong.person", index=False, info=label("Person", "人员"))
+    person: Mapped[Person] = to_one(person_id, Person)
+    balance: Mapped[Decimal] = money(
+        default=Decimal(0), info={**label("Balance", "余额"), "api": "read"}
+    )
+
+    def __str__(self) -> str:
+        return str(self.person)
+
+
+class WalletMovement(InCommunity, Base):
+    """Money into (more than zero) or out of a wallet, with the journal entry that it stands in."""
+
+    __tablename__ = "wallet_movement"
+    __table_args__ = (
+        CheckConstraint("amount <> 0", name="amount"),
+        {"info": {"grants": APPEND_ONLY}},
+    )
+
+    wallet_id: Mapped[UUID] = ref("ledger.wallet", info=label("Wallet", "宝"))
+    wallet: Mapped[Wallet] = to_one(wallet_id, Wallet)
+    entry_id: Mapped[UUID] = ref("ledger.journal_entry", index=False, info=label("Entry", "凭证"))
+    amount: Mapped[Decimal] = money(info=label("Amount", "金额"))
+    moved_at: Mapped[datetime] = mapped_column(server_default=NOW, info=label("At", "时间"))
+
+
+class PaymentOrder(InCommunity, Base):
+    """A payment order (支付单), written before any channel is called.
+
+    plugin: whose records it pays. The idempotency key makes a repeated request find the first
+    order; request_hash tells a repetition from another request under the same key.
+    """
+
+    __tablename__ = "payment_order"
+    __table_args__ = (
+        UniqueConstraint("community_id", "idempotency_key"),
+        CheckConstraint("amount > 0", name="amount"),
+        {"info": {"grants": NEVER_DELETED}},
+    )
+
+    plugin: Mapped[str] = mapped_column(String(31), info=label("For", "用途"))
+    title: Mapped[str] = mapped_column(String(200), info=label("Title", "说明"))
+    payer_id: Mapped[UUID | None] = ref("dougong.person", info=label("Payer", "付款人"))
+    payer: Mapped[Person | None] = to_one(payer_id, Person)
+    amount: Mapped[Decimal] = money(info=label("Amount", "金额"))
+    state: Mapped[OrderState] = state(
+        OrderState, default=OrderState.OPEN, info=label("State", "状态")
+    )
+    idempotency_key: Mapped[str] = mapped_column(String(80), info={"api": "hidden"})
+    request_hash: Mapped[str] = mapped_column(String(64), info={"api": "hidden"})
+    opened_at: Mapped[datetime] = mapped_column(
+        server_default=NOW, info=label("Opened at", "下单时间")
+    )
+    expires_at: Mapped[datetime] = mapped_column(info=label("Open until", "有效至"))
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class PaymentOrderItem(InCommunity, Base):
+    """One thing that an order pays: a record of the order's plugin, and how much of it."""
+
+    __tablename__ = "payment_order_item"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount"),
+        Index("ix_payment_order_item_subject_id", "community_id", "subject_id"),
+        {"info": {"grants": APPEND_ONLY}},
+    )
+
+    order_id: Mapped[UUID] = ref("ledger.payment_order", info=label("Order", "支付单"))
+    order: Mapped[PaymentOrder] = to_one(order_id, PaymentOrder)
+    kind: Mapped[str] = mapped_column(String(60), info=label("Kind", "类型"))
+    subject_id: Mapped[UUID] = mapped_column(info={"api": "read"})
+    title: Mapped[str] = mapped_column(String(200), info=label("Title", "说明"))
+    amount: Mapped[Decimal] = money(info=label("Amount", "金额"))
+
+
+class Payment(InCommunity, Base):
+    """A payment (收款): the money of one order, however it came."""
+
+    __tablename__ = "payment"
+    __table_args__ = (
+        UniqueConstraint("community_id", "order_id"),
+        CheckConstraint("refunded >= 0 and refunded <= amount", name="refunded"),
+        Index("ix_payment_paid_at", "community_id", "paid_at"),
+        {"info": {"grants": NEVER_DELETED}},
+    )
+
+    order_id: Mapped[UUID] = ref("ledger.payment_order", index=False, info=label("Order", "支付单"))
+    order: Mapped[PaymentOrder] = to_one(order_id, PaymentOrder)
+    payer_id: Mapped[UUID | None] = ref("dougong.person", info=label("Payer", "付款人"))
+    payer: Mapped[Person | None] = to_one(payer_id, Person)
+    channel: Mapped[PaymentChannel] = state(PaymentChannel, info=label("Channel", "渠道"))
+    amount: Mapped[Decimal] = money(info=label("Amount", "金额"))
+    refunded: Mapped[Decimal] = money(
+        default=Decimal(0), server_default=text("0"), info=label("Refunded", "已退")
+    )
+    state: Mapped[PaymentState] = state(
+        PaymentState, default=PaymentState.SETTLED, info=label("State", "状态")
+    )
+    reference: Mapped[str | None] = mapped_column(String(80), info=label("Reference", "流水号"))
+    taken_by: Mapped[UUID | None] = mapped_column(info={"api": "read"})
+    paid_at: Mapped[datetime] = mapped_column(server_default=NOW, info=label("Paid at", "付款时间"))
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.paid_at:%Y-%m-%d}"
+
+
+class Refund(InCommunity, Base):
+    """Money of a payment that went back to where it came from, with the reason."""
+
+    __tablename__ = "refund"
+    __table_args__ = (
+        UniqueConstraint("community_id", "idempotency_key"),
+        CheckConstraint("amount > 0", name="amount"),
+        {"info": {"grants": APPEND_ONLY}},
+    )
+
+    payment_id: Mapped[UUID] = ref("ledger.payment", info=label("Payment", "收款"))
+    payment: Mapped[Payment] = to_one(payment_id, Payment)
+    amount: Mapped[Decimal] = money(info=label("Amount", "金额"))
+    reason: Mapped[str] = mapped_column(String(200), info=label("Reason", "原因"))
+    idempotency_key: Mapped[str] = mapped_column(String(80), info={"api": "hidden"})
+    request_hash: Mapped[str] = mapped_column(String(64), info={"api": "hidden"})
+    refunded_by: Mapped[UUID | None] = mapped_column(info={"api": "read"})
+    refunded_at: Mapped[datetime] = mapped_column(
+        server_default=NOW, info=label("Refunded at", "退款时间")
+    )
+
+
+class ReceiptSeries(InCommunity, Base):
+    """A numbered book of receipts; its row is locked while a number is taken, so none is lost."""
+
+    __tablename__ = "receipt_series"
+    __table_args__ = (
+        UniqueConstraint("community_id", "prefix"),
+        {"info": {"grants": NEVER_DELETED}},
+    )
+
+    prefix: Mapped[str] = mapped_column(String(20), info=label("Prefix", "字轨"))
+    last_number: Mapped[int] = mapped_column(
+        Integer, default=0, info={**label("Last number", "最后号码"), "api": "read"}
+    )
+
+    def __str__(self) -> str:
+        return self.prefix
+
+
+class Receipt(InCommunity, Base):
+    """A receipt (收据) for a payment. lines: what was paid, as it was on that day."""
+
+    __tablename__ = "receipt"
+    __table_args__ = (
+        UniqueConstraint("community_id", "series_id", "number"),
+        Index(
+            "uq_receipt_payment_issued",
+            "community_id",
+            "payment_id",
+            unique=True,
+            postgresql_where=text("state = 'issued'"),
+        ),
+        {"info": {"grants": NEVER_DELETED}},
+    )
+
+    series_id: Mapped[UUID] = ref(
+        "ledger.receipt_series", index=False, info=label("Series", "字轨")
+    )
+    number: Mapped[int] = mapped_column(Integer, info={**label("Number", "号码"), "api": "read"})
+    code: Mapped[str] = mapped_column(String(40), info=label("Receipt no.", "收据号"))
+    payment_id: Mapped[UUID] = ref("ledger.payment", info=label("Payment", "收款"))
+    payment: Mapped[Payment] = to_one(payment_id, Payment)
+    payer_name: Mapped[str] = mapped_column(
+        String(120), info={**label("Received from", "交款人"), "personal": "name"}
+    )
+    amount: Mapped[Decimal] = money(info=label("Amount", "金额"))
+    lines: Mapped[Any] = mapped_column(JSONB, info={**label("Lines", "明细"), "api": "read"})
+    issued_on: Mapped[date] = mapped_column(info=label("Issued on", "开具日期"))
+    state: Mapped[ReceiptState] = state(
+        ReceiptState, default=ReceiptState.ISSUED, info=label("State", "状态")
+    )
+    void_reason: Mapped[str | None] = mapped_column(
+        String(200), info=label("Void because", "作废原因")
+    )
+
+    def __str__(self) -> str:
+        return self.code

@@ -1,0 +1,33 @@
+"""What people, portals and other plugins do with money."""
+
+from dougong_ledger.services.journal import (
+    account_ids,
+    ensure_account,
+    ensure_chart,
+    post,
+    trial_balance,
+)
+from dougong_ledger.services.orders import OrderItem, cancel_order, open_order
+from dougong_ledger.services.payments import pay_with_wallet, record_cash, refund_payment
+from dougong_ledger.services.receipts import issue_receipt, print_receipt, void_receipt
+from dougong_ledger.services.wallets import balance_of, top_up, wallet_of
+
+__all__ = [
+    "OrderItem",
+    "account_ids",
+    "balance_of",
+    "cancel_order",
+    "ensure_account",
+    "ensure_chart",
+    "issue_receipt",
+    "open_order",
+    "pay_with_wallet",
+    "post",
+    "print_receipt",
+    "record_cash",
+    "refund_payment",
+    "top_up",
+    "trial_balance",
+    "void_receipt",
+    "wallet_of",
+]
