@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 IDLE = timedelta(minutes=30)
 TOUCH = timedelta(minutes=1)
+RESIDENT = frozenset({"*.portal"})
 
 RIGHTS = """
     (select coalesce(json_agg(json_build_object(
@@ -29,8 +30,10 @@ RIGHTS = """
      where t.user_id = u.id
        and (t.from_on is null or t.from_on <= current_date)
        and (t.to_on is null or t.to_on > current_date)) as grants,
-    (select coalesce(json_object_agg(p.community_id, p.person_id), '{}')
-     from dougong.user_person p where p.user_id = u.id) as persons
+    (select coalesce(
+        json_object_agg(p.community_id, json_build_array(p.person_id, c.group_id)), '{}')
+     from dougong.user_person p join dougong.community c on c.id = p.community_id
+     where p.user_id = u.id) as persons
 """
 BY_SESSION = text(
     f"""
@@ -67,9 +70,11 @@ def actor_for_session(installation: "Installation", token: str) -> Actor | None:
     """
     now = datetime.now(UTC)
     with installation.access() as session:
-        row = session.execute(
-            BY_SESSION, {"hash": hash_of(token), "now": now, "idle": now - IDLE}
-        ).mappings().first()
+        row = (
+            session.execute(BY_SESSION, {"hash": hash_of(token), "now": now, "idle": now - IDLE})
+            .mappings()
+            .first()
+        )
         if row is None:
             return None
         if row["seen_at"] < now - TOUCH:
@@ -83,16 +88,19 @@ def actor_for_session(installation: "Installation", token: str) -> Actor | None:
 def actor_for_token(installation: "Installation", token: str) -> Actor | None:
     """Return the program behind a bearer token, None when it is unknown or over."""
     with installation.access() as session:
-        row = session.execute(
-            BY_TOKEN, {"hash": hash_of(token), "now": datetime.now(UTC)}
-        ).mappings().first()
+        row = (
+            session.execute(BY_TOKEN, {"hash": hash_of(token), "now": datetime.now(UTC)})
+            .mappings()
+            .first()
+        )
     if row is None:
         return None
     whole = _actor(row, "token")
     wanted = frozenset(row["permissions"])
     places = row["community_ids"] and frozenset(UUID(c) for c in row["community_ids"])
     grants = tuple(
-        narrowed for grant in whole.grants
+        narrowed
+        for grant in whole.grants
         if (narrowed := _narrowed(grant, wanted, places)) is not None
     )
     return Actor(whole.user_id, whole.name, "token", grants, locale=whole.locale)
@@ -110,8 +118,11 @@ def _actor(row: Mapping[str, Any], kind: str) -> Actor:
         user_id=row["id"],
         name=row["name"],
         kind=kind,
-        grants=tuple(_grant(entry) for entry in row["grants"]),
-        persons={UUID(c): UUID(p) for c, p in row["persons"].items()},
+        grants=(
+            *(_grant(entry) for entry in row["grants"]),
+            *(_resident(UUID(c), UUID(group)) for c, (_, group) in row["persons"].items()),
+        ),
+        persons={UUID(c): UUID(person) for c, (person, _) in row["persons"].items()},
         locale=row["locale"],
         session_id=row["session_id"],
         stepped_up_at=row.get("stepped_up_at"),
@@ -135,12 +146,17 @@ def _grant(entry: Mapping[str, Any]) -> Grant:
     )
 
 
-def _narrowed(
-    grant: Grant, wanted: frozenset[str], places: frozenset[UUID] | None
-) -> Grant | None:
+def _resident(community_id: UUID, group_id: UUID) -> Grant:
+    """Return what everybody may do who lives or owns here: use the portal."""
+    return Grant(RESIDENT, group_id, frozenset({community_id}), role="resident")
+
+
+def _narrowed(grant: Grant, wanted: frozenset[str], places: frozenset[UUID] | None) -> Grant | None:
     """Return the part of a grant that a token asks for, None when nothing is left."""
     asked = Grant(wanted)
-    kept = {p for p in wanted if grant.allows(p)} | {p for p in grant.permissions if asked.allows(p)}
+    kept = {p for p in wanted if grant.allows(p)} | {
+        p for p in grant.permissions if asked.allows(p)
+    }
     communities = grant.communities
     if places is not None:
         communities = places if communities is None else places & communities

@@ -144,8 +144,9 @@ class Role(OnPlatform, KernelBase):
     __tablename__ = "role"
     __table_args__ = (
         UniqueConstraint("id", "duty", name="uq_role_id_duty"),
-        UniqueConstraint("group_id", "key", name="uq_role_group_id_key",
-                         postgresql_nulls_not_distinct=True),
+        UniqueConstraint(
+            "group_id", "key", name="uq_role_group_id_key", postgresql_nulls_not_distinct=True
+        ),
     )
 
     group_id: Mapped[UUID | None]
@@ -170,7 +171,8 @@ class RoleGrant(OnPlatform, KernelBase):
             ["role_id", "duty"], ["dougong.role.id", "dougong.role.duty"], name="fk_role_grant_role"
         ),
         ExcludeConstraint(
-            ("user_id", "="), ("duty", "<>"),
+            ("user_id", "="),
+            ("duty", "<>"),
             where=text("duty in ('system', 'security', 'audit')"),
             name="ex_role_grant_one_duty",
         ),
@@ -206,3 +208,21 @@ class Staff(InGroup, KernelBase):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SavedView(OnPlatform, KernelBase):
+    """A list's filters, order and columns under a name; its owner's, or shared in the group."""
+
+    __tablename__ = "saved_view"
+    __audited__ = False
+    __table_args__ = (
+        UniqueConstraint("user_id", "group_id", "view", "name"),
+        Index("ix_saved_view_group_id_view", "group_id", "view"),
+    )
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("dougong.user.id", ondelete="CASCADE"))
+    group_id: Mapped[UUID]
+    view: Mapped[str] = mapped_column(String(120))
+    name: Mapped[str] = mapped_column(String(60))
+    query: Mapped[str] = mapped_column(String(1000))
+    is_shared: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())

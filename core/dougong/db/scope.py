@@ -35,7 +35,8 @@ NOBODY = UUID(int=0)
 class Grant:
     """A bundle of permissions within a part of the organisation.
 
-    permissions: full names, ``*`` for all, or ``lifts.*``. group_id: None for the platform.
+    permissions: full names, ``*`` for all, ``lifts.*``, ``lifts.lift.*`` or ``*.view``.
+    group_id: None for the platform.
     communities: None for every community of the group. buildings: None for every building.
     clearance: field class → ``full``, ``mask`` or ``hide``.
     """
@@ -59,10 +60,9 @@ class Grant:
         """Tell whether the bundle holds ``permission``."""
         if permission in self.permissions or "*" in self.permissions:
             return True
-        plugin, _, verb = permission.partition(".")
-        return f"{plugin}.*" in self.permissions or (
-            f"*.{verb.rpartition('.')[2]}" in self.permissions
-        )
+        parts = permission.split(".")
+        wider = [f"{'.'.join(parts[:n])}.*" for n in range(1, len(parts))]
+        return not self.permissions.isdisjoint([*wider, f"*.{parts[-1]}"])
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,12 @@ def _finish(response: Response) -> Response:
     response.headers["X-Trace-Id"] = g.get("trace_id", "")
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store"
-    if current_installation().settings.is_secure:
+    is_secure = current_installation().settings.is_secure
+    if "new_visit" in g:
+        response.set_cookie(
+            VISIT_COOKIE, g.new_visit, httponly=True, samesite="Lax", secure=is_secure
+        )
+    if is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     return response
 
@@ -241,7 +246,17 @@ def current_installation() -> Installation:
 
 def csrf_token() -> str:
     """Return the token that every form and htmx request of this session carries."""
-    return _csrf_for(request.cookies.get(SESSION_COOKIE) or request.cookies.get(VISIT_COOKIE, ""))
+    return _csrf_for(request.cookies.get(SESSION_COOKIE) or _visit())
+
+
+def _visit() -> str:
+    """Return what ties a visitor's forms to his browser before he signs in."""
+    known = request.cookies.get(VISIT_COOKIE)
+    if known:
+        return known
+    if "new_visit" not in g:
+        g.new_visit = secrets.token_urlsafe(16)
+    return g.new_visit
 
 
 def _csrf_for(session: str) -> str:

@@ -70,8 +70,11 @@ def _compress(response: Response) -> Response:
     wants = "gzip" in request.headers.get("Accept-Encoding", "")
     kind = response.content_type or ""
     if (
-        not wants or response.direct_passthrough or response.is_streamed
-        or "Content-Encoding" in response.headers or not kind.startswith(TEXTS)
+        not wants
+        or response.direct_passthrough
+        or response.is_streamed
+        or "Content-Encoding" in response.headers
+        or not kind.startswith(TEXTS)
     ):
         return response
     data = response.get_data()

@@ -12,16 +12,32 @@ A plugin's ``admin.py``::
 from flask import Flask
 
 from dougong.installation import Installation
-from dougong.web.admin.views import VIEWS, RecordAction, RecordView, ViewExtension, action
+from dougong.web.admin.menu import MenuPage, menu_page
+from dougong.web.admin.views import (
+    VIEWS,
+    RecordAction,
+    RecordView,
+    ViewExtension,
+    action,
+    extend_view,
+)
 
 __all__ = [
-    "VIEWS", "RecordAction", "RecordView", "ViewExtension", "action", "install",
+    "VIEWS",
+    "MenuPage",
+    "RecordAction",
+    "RecordView",
+    "ViewExtension",
+    "action",
+    "extend_view",
+    "install",
+    "menu_page",
 ]
 
 
 def install(app: Flask, installation: Installation) -> None:
     """Add the admin's pages, and the views of every loaded plugin."""
-    from dougong.web.admin import ground, pages  # noqa: F401
+    from dougong.web.admin import ground, pages, record_pages  # noqa: F401
 
     for _plugin, _module in installation.plugins.modules("admin"):
         pass

@@ -12,10 +12,14 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
+from flask import url_for
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import joinedload
 
+from dougong.db.columns import member_label
 from dougong.db.scope import Scope
+from dougong.errors import NotFound
+from dougong.i18n import N_, gettext
 from dougong.web.admin.views import Column, RecordView
 
 SIZES = (20, 50, 100)
@@ -59,12 +63,74 @@ class Wish:
             after=given.get("after", ""),
             before=given.get("before", ""),
             size=int(size) if size.isdecimal() and int(size) in SIZES else SIZES[0],
-            columns=tuple(c for c in given.get("columns", "").split(",") if c),
+            columns=_listed(arguments, "columns"),
             filters={k: v for k, v in given.items() if v and k not in RESERVED},
         )
 
 
-RESERVED = {"q", "sort", "after", "before", "size", "columns", "view"}
+def _listed(arguments: Mapping[str, str], key: str) -> tuple[str, ...]:
+    """Return what is given as ``a,b`` or, by a form of checkboxes, as several arguments."""
+    several = getattr(arguments, "getlist", lambda key: [arguments.get(key, "")])(key)
+    return tuple(part for value in several for part in value.split(",") if part)
+
+
+RESERVED = {"q", "sort", "after", "before", "size", "columns", "done", "record"}
+
+
+@dataclass(frozen=True)
+class FilterField:
+    """One filter above the list, as the template draws it."""
+
+    key: str
+    label: str
+    kind: str
+    value: str = ""
+    until: str = ""
+    choices: Sequence[tuple[str, str]] = ()
+    lookup: str = ""
+    shown: str = ""
+
+
+def filter_fields(scope: Scope, view: type[RecordView], wish: Wish) -> list[FilterField]:
+    """Return the view's filters with what is chosen."""
+    fields = []
+    for key in view.filters:
+        column = view.all_columns().get(key)
+        if column is None:
+            continue
+        chosen = wish.filters.get(key, "")
+        choices: list[tuple[str, str]] = []
+        shown = lookup = ""
+        if column.members is not None:
+            choices = [(m.value, member_label(m)) for m in column.members]
+        elif column.kind == "flag":
+            choices = [("true", gettext(N_("yes"))), ("false", gettext(N_("no")))]
+        elif column.kind == "relation":
+            plugin, _, model = view.name().partition(".")
+            lookup = url_for("admin.lookup", plugin=plugin, model=model, key=f"{key}_id")
+            shown = _chosen(scope, column, chosen)
+        fields.append(
+            FilterField(
+                key,
+                str(column.label),
+                column.kind,
+                wish.filters.get(f"{key}.from", chosen),
+                wish.filters.get(f"{key}.to", ""),
+                choices,
+                lookup,
+                shown,
+            )
+        )
+    return fields
+
+
+def _chosen(scope: Scope, column: Column, value: str) -> str:
+    if not value:
+        return ""
+    try:
+        return str(scope.get(column.target, value))
+    except NotFound:
+        return ""
 
 
 def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
@@ -93,7 +159,8 @@ def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
         total=min(total, COUNT_LIMIT),
         is_capped=total > COUNT_LIMIT,
         next=_encode(found[-1], key) if found and (has_more or backwards) else None,
-        previous=_encode(found[0], key) if found and cursor and (has_more or not backwards)
+        previous=_encode(found[0], key)
+        if found and cursor and (has_more or not backwards)
         else None,
         active=active,
     )
@@ -114,6 +181,12 @@ def _count(scope: Scope, view: type[RecordView], conditions: list[Any]) -> int:
 # --- order and cursors ----------------------------------------------------------------------------
 
 
+def order_of(view: type[RecordView], wanted: str) -> str:
+    """Return the order in force as ``key`` or ``-key``."""
+    key, is_descending = _order(view, wanted)
+    return f"-{key}" if is_descending else key
+
+
 def _order(view: type[RecordView], wanted: str) -> tuple[str, bool]:
     name = wanted.removeprefix("-")
     column = view.all_columns().get(name)
@@ -125,9 +198,7 @@ def _order(view: type[RecordView], wanted: str) -> tuple[str, bool]:
 
 def _sorted(query: Select[Any], model: Any, key: str, is_descending: bool) -> Select[Any]:
     columns = [getattr(model, key)] if key != "id" else []
-    ordered = [
-        (c.desc().nulls_last() if is_descending else c.asc().nulls_last()) for c in columns
-    ]
+    ordered = [(c.desc().nulls_last() if is_descending else c.asc().nulls_last()) for c in columns]
     return query.order_by(*ordered, model.id.desc() if is_descending else model.id.asc())
 
 

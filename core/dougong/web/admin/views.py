@@ -91,7 +91,15 @@ def extend_view(plugin: str, extension: ViewExtension) -> None:
 
 
 class RecordView:
-    """The pages of one model: list, form, details, export; subclass it with ``model=``."""
+    """The pages of one model: list, form, details, import, export; subclass it with ``model=``.
+
+    columns: attributes of the list; relations under their own name. filters: what can be filtered
+    by. search: text columns and personal values that the search field looks in. actions: services
+    offered as buttons. form: attributes that people fill in, all writable ones when unsaid.
+    inline: attributes that can be changed in the list. order: ``serial`` or ``-serial``.
+    title: English and Chinese. section: another plugin's id or a heading of its own in
+    the menu. can_create, can_change, can_delete: False for what only services do.
+    """
 
     model: ClassVar[Any]
     columns: ClassVar[Sequence[str]] = ()
@@ -100,17 +108,23 @@ class RecordView:
     actions: ClassVar[Sequence[RecordAction]] = ()
     form: ClassVar[Sequence[str] | None] = None
     order: ClassVar[str] = "-id"
-    title: ClassVar[LazyText | None] = None
-    section: ClassVar[str] = ""
+    inline: ClassVar[Sequence[str]] = ()
+    title: ClassVar[tuple[str, str] | LazyText | None] = None
+    section: ClassVar[str | LazyText] = ""
+    icon: ClassVar[str] = "list"
     can_create: ClassVar[bool] = True
     can_change: ClassVar[bool] = True
     can_delete: ClassVar[bool] = True
+    can_import: ClassVar[bool] = True
+    in_menu: ClassVar[bool] = True
     menu_order: ClassVar[int] = 100
 
     def __init_subclass__(cls, model: Any = None, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         if model is not None:
             cls.model = model
+            if isinstance(cls.title, tuple):
+                cls.title = bilingual(*cls.title)
             VIEWS[cls.name()] = cls
 
     @classmethod
@@ -127,8 +141,7 @@ class RecordView:
         """Return what people call the model: the view's title, or its name in words."""
         if cls.title is not None:
             return str(cls.title)
-        words = cls.model.__tablename__.replace("_", " ").capitalize()
-        return str(LazyText(words))
+        return str(LazyText(cls.model.__tablename__.replace("_", " ").capitalize()))
 
     @classmethod
     def may(cls, scope: Scope, verb: str) -> bool:
@@ -181,20 +194,32 @@ def _columns(model: Any) -> dict[str, Column]:
         if encrypted:
             field = model.__encrypted__[encrypted]
             found[encrypted] = Column(
-                encrypted, _label(column, encrypted), "encrypted", False, column.nullable,
+                encrypted,
+                _label(column, encrypted),
+                "encrypted",
+                False,
+                column.nullable,
                 encrypted=field,
             )
         elif attribute.key in relations:
             relation = relations[attribute.key]
             found[relation.key] = Column(
-                relation.key, _label(column, relation.key), "relation", False, column.nullable,
+                relation.key,
+                _label(column, relation.key),
+                "relation",
+                False,
+                column.nullable,
                 target=relation.mapper.class_,
             )
         elif attribute.key != "id":
             members = column.type.enum_class if isinstance(column.type, SqlEnum) else None
             found[attribute.key] = Column(
-                attribute.key, _label(column, attribute.key), _kind(column.type), True,
-                column.nullable, members,
+                attribute.key,
+                _label(column, attribute.key),
+                _kind(column.type),
+                True,
+                column.nullable,
+                members,
             )
     return found
 
@@ -212,8 +237,17 @@ def _kind(kind: Any) -> str:
         python = kind.python_type
     except NotImplementedError:
         return "text"
-    names = {bool: "flag", date: "day", datetime: "instant", int: "number", Decimal: "number",
-             dict: "data", list: "data", UUID: "id", bytes: "data"}
+    names = {
+        bool: "flag",
+        date: "day",
+        datetime: "instant",
+        int: "number",
+        Decimal: "number",
+        dict: "data",
+        list: "data",
+        UUID: "id",
+        bytes: "data",
+    }
     return names.get(python, "text")
 
 
@@ -235,6 +269,26 @@ def show(scope: Scope, column: Column, record: Any) -> Any:
     return value
 
 
+GOOD = "paid settled accepted active installed published done occupied enabled completed resolved"
+GOOD += " closed delivered finished online succeeded answered"
+WARNING = (
+    "suspect draft open unpaid partly_paid waiting pending vacant preview submitted paused late"
+)
+DANGER = (
+    "rejected failed overdue error cancelled voided quarantined removed offline refused unknown"
+)
+TONES = {
+    word: tone
+    for words, tone in ((GOOD, "good"), (WARNING, "warning"), (DANGER, "danger"))
+    for word in words.split()
+}
+
+
+def tone(value: Any) -> str:
+    """Return the colour of a state's pill, from the word; ``info`` for what is neither."""
+    return TONES.get(str(getattr(value, "value", value)), "info")
+
+
 def plain_number(value: Any) -> str:
     """Return a number without trailing zeros, never in exponent form."""
     if isinstance(value, Decimal):
@@ -243,5 +297,16 @@ def plain_number(value: Any) -> str:
     return str(value)
 
 
-__all__ = ["EXTENSIONS", "VIEWS", "Column", "RecordAction", "RecordView", "ViewExtension",
-           "action", "extend_view", "plain_number", "show"]
+__all__ = [
+    "EXTENSIONS",
+    "VIEWS",
+    "Column",
+    "RecordAction",
+    "RecordView",
+    "ViewExtension",
+    "action",
+    "extend_view",
+    "plain_number",
+    "show",
+    "tone",
+]

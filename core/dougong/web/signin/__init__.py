@@ -125,8 +125,12 @@ def language() -> Response:
     """Remember the language of this browser."""
     answer = _to(safe_target(request.form.get("next")))
     answer.set_cookie(
-        LOCALE_COOKIE, best_locale(request.form.get("locale")), max_age=31536000,
-        samesite="Lax", httponly=True, secure=current_installation().settings.is_secure,
+        LOCALE_COOKIE,
+        best_locale(request.form.get("locale")),
+        max_age=31536000,
+        samesite="Lax",
+        httponly=True,
+        secure=current_installation().settings.is_secure,
     )
     return answer
 
@@ -161,7 +165,10 @@ def _to(address: str) -> Response:
 def _signed_in(token: str, target: str) -> Response:
     answer = _to(target)
     answer.set_cookie(
-        SESSION_COOKIE, token, httponly=True, samesite="Lax",
+        SESSION_COOKIE,
+        token,
+        httponly=True,
+        samesite="Lax",
         secure=current_installation().settings.is_secure,
     )
     answer.delete_cookie(VISIT_COOKIE)

@@ -1,0 +1,84 @@
+"""What a record's page shows: its values, its history, and the lists that belong to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from dougong.audit import timeline as audit
+from dougong.db.scope import Scope
+from dougong.errors import NotFound
+from dougong.i18n import N_
+from dougong.web.admin.menu import list_url
+from dougong.web.admin.views import VIEWS, Column, RecordView
+
+MOST_ENTRIES = 20
+
+
+@dataclass(frozen=True)
+class RelatedList:
+    """Another view's list, narrowed to the records that belong to this one."""
+
+    label: str
+    url: str
+    icon: str
+
+
+def details_of(scope: Scope, view: type[RecordView], record: Any) -> list[tuple[Column, Any]]:
+    """Return every column and the record, for the page's facts; hidden personal values left out."""
+    return [
+        (column, record)
+        for column in view.all_columns().values()
+        if column.encrypted is None or scope.clearance(column.encrypted.mask) != "hide"
+    ]
+
+
+def related_lists(scope: Scope, view: type[RecordView], record: Any) -> list[RelatedList]:
+    """Return links to the lists of other views that can be filtered by this record."""
+    found = []
+    for other in VIEWS.values():
+        if other is view or not other.may(scope, "view"):
+            continue
+        known = other.all_columns()
+        for key in other.filters:
+            if key in known and known[key].target is view.model:
+                url = list_url(other, scope=_place(scope, record), **{key: str(record.id)})
+                found.append(RelatedList(other.label(), url, other.icon))
+    return found
+
+
+def _place(scope: Scope, record: Any) -> Any:
+    community_id = getattr(record, "community_id", None)
+    return f"c/{community_id}" if community_id else scope
+
+
+def timeline_of(scope: Scope, record: Any, before: str | None) -> Sequence[audit.TimelineEntry]:
+    """Return the newest entries of the record's history, older than ``before`` when given."""
+    try:
+        cursor = UUID(before) if before else None
+    except ValueError:
+        cursor = None
+    return audit.timeline(scope, record, limit=MOST_ENTRIES, before=cursor)
+
+
+def undo_last(scope: Scope, view: type[RecordView], id: UUID) -> Any:
+    """Take back the last change or deletion of a row; raises Conflict when there is none."""
+    with scope.installation.platform() as session:
+        event_id = session.execute(
+            text(
+                "select id from dougong.audit_event where chain_id = any(:chains)"
+                " and schema_name = :schema and table_name = :table and row_id = :row"
+                " order by id desc limit 1"
+            ),
+            {
+                "chains": [*scope.readable, scope.group_id],
+                "schema": view.model.__table__.schema,
+                "table": view.model.__table__.name,
+                "row": str(id),
+            },
+        ).scalar()
+    if event_id is None:
+        raise NotFound(N_("There is no such entry in the log here."))
+    return audit.undo(scope, event_id)

@@ -1,0 +1,117 @@
+"""The side menu: the dashboard, then a section per plugin, then administration."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import g, request, url_for
+
+from dougong.db.scope import Scope
+from dougong.i18n import N_, LazyText, bilingual, gettext
+from dougong.installation import Installation
+from dougong.web.admin.views import VIEWS, RecordView
+
+ADMINISTRATION = "administration"
+PAGES: list["MenuPage"] = []
+
+
+@dataclass(frozen=True)
+class MenuPage:
+    """A page that is not a list of records, as the menu offers it.
+
+    permission: who sees it. plugin: where it is on, and its section unless ``section`` says other.
+    """
+
+    endpoint: str
+    title: LazyText
+    permission: str
+    plugin: str = "dougong"
+    section: str = ""
+    icon: str = "file-text"
+    order: int = 100
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of the menu."""
+
+    label: str
+    url: str
+    icon: str
+    is_current: bool
+    order: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """Lines under one heading."""
+
+    title: str
+    items: list[Item]
+
+
+def menu_page(endpoint: str, title: tuple[str, str], permission: str, **more: Any) -> None:
+    """Offer a page in the menu; ``more`` are the other fields of MenuPage."""
+    page = MenuPage(endpoint, bilingual(*title), permission, **more)
+    if page not in PAGES:
+        PAGES.append(page)
+
+
+def menu(installation: Installation) -> list[Section]:
+    """Return what the actor of this request may open, by section."""
+    scope: Scope = g.scope
+    found: dict[str, list[Item]] = {"dougong": []}
+    for plugin in installation.plugins.loaded:
+        found[plugin] = []
+    found[ADMINISTRATION] = []
+    for view in VIEWS.values():
+        if view.in_menu and view.may(scope, "view") and belongs(view, scope):
+            found.setdefault(section_of(view), []).append(_item(view))
+    for page in PAGES:
+        if page.plugin in scope.enabled and scope.may(page.permission):
+            is_current = request.endpoint == page.endpoint
+            item = Item(str(page.title), url_for(page.endpoint), page.icon, is_current, page.order)
+            found.setdefault(page.section or page.plugin, []).append(item)
+    home = Item(
+        gettext(N_("Dashboard")),
+        url_for("admin.dashboard"),
+        "home",
+        request.endpoint == "admin.dashboard",
+        0,
+    )
+    sections = [Section("", [home])]
+    for key, items in found.items():
+        if items:
+            title = section_title(installation, key)
+            sections.append(Section(title, sorted(items, key=lambda item: item.order)))
+    return sections
+
+
+def section_of(view: type[RecordView]) -> str:
+    """Return the section a view stands in: its plugin's unless it stands elsewhere."""
+    return str(view.section) or view.plugin()
+
+
+def section_title(installation: Installation, section: str) -> str:
+    """Return a section's heading: a plugin's name, what the kernel calls its own, or the text."""
+    own = {"dougong": N_("Ground"), ADMINISTRATION: N_("Administration")}
+    if section in own:
+        return gettext(own[section])
+    found = installation.plugins.found.get(section)
+    return str(section if found is None else found.manifest.name)
+
+
+def belongs(view: type[RecordView], scope: Scope) -> bool:
+    """Tell whether a view has a place here: the group's own tables stand on group pages."""
+    return scope.community_id is None or view.model.__kind__ == "community"
+
+
+def _item(view: type[RecordView]) -> Item:
+    url = list_url(view)
+    return Item(view.label(), url, view.icon, request.path.startswith(url), view.menu_order)
+
+
+def list_url(view: type[RecordView], scope: Scope | None = None, **arguments: Any) -> str:
+    """Return the address of a view's list, in this scope or another."""
+    plugin, _, model = view.name().partition(".")
+    place = {"scope": scope} if scope is not None else {}
+    return url_for("admin.records", plugin=plugin, model=model, **place, **arguments)

@@ -1,0 +1,214 @@
+"""The admin's addresses: one set of pages serves every view."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+
+from dougong import services
+from dougong.db.scope import Scope
+from dougong.errors import NotAllowed, NotFound
+from dougong.hookspecs import Card, SearchHit
+from dougong.i18n import N_, gettext
+from dougong.web.admin import listing, lookups, saved
+from dougong.web.admin.menu import belongs, list_url, menu, section_of, section_title
+from dougong.web.admin.views import EXTENSIONS, VIEWS, RecordAction, RecordView, show, tone
+from dougong.web.app import current_installation, require_scope
+
+Crumb = tuple[str, str | None]
+blueprint = Blueprint("admin", __name__, url_prefix="/<scope:scope>/admin")
+
+
+def frame() -> dict[str, Any]:
+    """Return what the admin's frame needs in every template."""
+    return {
+        "menu": lambda: menu(current_installation()),
+        "show": show,
+        "tone": tone,
+        "record_url": record_url,
+        "verb_label": verb_label,
+    }
+
+
+def verb_label(verb: str, operation: str) -> str:
+    """Return what was done in words: the service's title, else what happened to the row."""
+    if verb in services.SERVICES:
+        return str(services.SERVICES[verb].title)
+    words = {"insert": N_("Created"), "update": N_("Changed"), "delete": N_("Deleted")}
+    return gettext(words.get(operation.lower(), verb))
+
+
+@blueprint.before_request
+def _staff_only() -> None:
+    from dougong.web.home import is_staff
+
+    if not is_staff(g.actor):
+        raise NotAllowed(N_("This page is for staff."))
+
+
+def find_view(plugin: str, model: str, verb: str = "view") -> type[RecordView]:
+    """Return the view at an address; NotFound where it is off, NotAllowed without permission."""
+    scope = require_scope()
+    view = VIEWS.get(f"{plugin}.{model}")
+    if view is None or plugin not in scope.enabled or not belongs(view, scope):
+        raise NotFound(N_("There is no such page."))
+    if not view.may(scope, verb):
+        raise NotAllowed(
+            N_("You may not do this here (%(permission)s)."), permission=f"{view.name()}.{verb}"
+        )
+    return view
+
+
+def record_url(view: type[RecordView], record: Any, page: str = "details") -> str:
+    """Return the address of a record's page, in the community that the record belongs to."""
+    plugin, _, model = view.name().partition(".")
+    scope: Scope = g.scope
+    community_id = getattr(record, "community_id", None)
+    place = {"scope": f"c/{community_id}"} if community_id and not scope.community_id else {}
+    return url_for(f"admin.{page}", plugin=plugin, model=model, id=record.id, **place)
+
+
+def crumbs(view: type[RecordView], *further: Crumb) -> list[Crumb]:
+    """Return the path to a page: place, section, list, record."""
+    section = section_title(current_installation(), section_of(view))
+    place: Crumb = (require_scope().place.name, url_for("admin.dashboard"))
+    here: Crumb = (view.label(), list_url(view) if further else None)
+    return [place, (section, None), here, *further]
+
+
+# --- dashboard, places, palette -----------------------------------------------------------------
+
+
+@blueprint.get("/")
+def dashboard() -> str:
+    """Show the figures of this community, or of the whole group."""
+    scope = require_scope()
+    answers = scope.ask("dashboard_cards")
+    cards: list[Card] = [card for answer in answers for card in answer]
+    communities = getattr(scope.place, "communities", ())
+    return render_template(
+        "admin/dashboard.html",
+        cards=sorted(cards, key=lambda card: card.order),
+        communities=[c for c in communities if c.id in scope.readable],
+    )
+
+
+@blueprint.get("/places")
+def places() -> str:
+    """Return the communities to switch to; the same page opens there."""
+    from dougong.tenancy.operations import group_facts
+    from dougong.web.admin.access import reachable
+
+    scope = require_scope()
+    with current_installation().access() as session:
+        group = group_facts(session, scope.group_id)
+    rest = _rest_of(request.args.get("path", ""))
+    return render_template(
+        "admin/places.html", group=group, communities=reachable(scope, group), rest=rest
+    )
+
+
+def _rest_of(path: str) -> str:
+    """Return an address without its scope, cut at the record: records differ between places."""
+    parts = path.split("/")
+    return "/".join(parts[3:6]) + "/" if len(parts) > 5 and parts[3] == "admin" else "admin/"
+
+
+@blueprint.get("/search")
+def palette() -> str:
+    """Return pages and records that match what someone typed into the palette."""
+    scope = require_scope()
+    words = " ".join(request.args.get("q", "").replace("\0", "").split())[:100]
+    hits: list[SearchHit] = []
+    if len(words) >= 2:
+        hits = lookups.pages(menu(current_installation()), words)
+        hits += lookups.records(scope, words)
+        for answer in scope.ask("search_records", words=words, limit=8):
+            hits += [lookups.placed(scope, hit) for hit in answer[:8]]
+    return render_template("admin/hits.html", hits=hits[:30], words=words)
+
+
+# --- list ---------------------------------------------------------------------------------------
+
+
+@blueprint.get("/<plugin>/<model>/")
+def records(plugin: str, model: str) -> str:
+    """Show the list."""
+    scope = require_scope()
+    view = find_view(plugin, model)
+    wish = listing.Wish.read(request.args)
+    page = listing.load(scope, view, wish)
+    return render_template(
+        "admin/list.html",
+        view=view,
+        page=page,
+        wish=wish,
+        crumbs=crumbs(view),
+        filters=listing.filter_fields(scope, view, wish),
+        saved=saved.views_of(scope, view),
+        extensions=_extensions(scope, view, page.records),
+        communities=_community_names(scope),
+        bulk=[a for a in allowed_actions(scope, view) if a.bulk] if scope.community_id else [],
+        address=_address,
+        sorted_by=listing.order_of(view, wish.sort),
+    )
+
+
+def _address(**changes: Any) -> str:
+    """Return this list's address with some arguments changed; paging starts anew."""
+    arguments = {k: v for k, v in request.args.items() if k not in ("after", "before", "done")}
+    arguments |= {k: v for k, v in changes.items() if v is not None}
+    kept = {k: v for k, v in arguments.items() if v not in ("", None)}
+    return f"{request.path}?{urlencode(kept)}" if kept else request.path
+
+
+def _extensions(
+    scope: Scope, view: type[RecordView], found: Any
+) -> list[tuple[Any, dict[UUID, str]]]:
+    columns = []
+    for extension in EXTENSIONS.get(view.name(), ()):
+        if extension.plugin in scope.enabled:
+            values: Callable[..., Any] = extension.values
+            with current_installation().plugins.boundary(extension.plugin, "view extension"):
+                columns.append((extension, dict(values(scope, found))))
+    return columns
+
+
+def _community_names(scope: Scope) -> dict[UUID, str]:
+    if scope.community_id is not None:
+        return {}
+    return {c.id: c.name for c in scope.place.communities}
+
+
+def allowed_actions(scope: Scope, view: type[RecordView]) -> list[RecordAction]:
+    """Return the view's actions that the actor may do here."""
+    return [a for a in view.actions if scope.may(a.service.permission)]
+
+
+# --- saved views ----------------------------------------------------------------------------------
+
+
+@blueprint.post("/<plugin>/<model>/views")
+def save_view(plugin: str, model: str) -> Any:
+    """Keep the list's filters, order and columns under a name, or forget them."""
+    scope = require_scope()
+    view = find_view(plugin, model)
+    query = request.form.get("query", "")[:1000]
+    if request.form.get("forget"):
+        saved.forget(scope, view, request.form["forget"])
+        return go(list_url(view))
+    saved.keep(
+        scope,
+        view,
+        request.form.get("name", ""),
+        query,
+        is_shared=request.form.get("shared") == "true",
+    )
+    return go(f"{list_url(view)}?{query}")
+
+
+def go(address: str) -> Response:
+    """Send the browser on after a form was taken."""
+    return redirect(address, 303)  # type: ignore[return-value]
