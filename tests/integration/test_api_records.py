@@ -1,6 +1,7 @@
 """Programs read and write records with a bearer token."""
 
 import pytest
+
 from dougong.access import issue_token
 from dougong.access.operations import create_user, grant_role
 from dougong.db.scope import Actor

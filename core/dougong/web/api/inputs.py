@@ -11,6 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Union, get_args, get_origin
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -74,7 +75,7 @@ def read_body(model: type[BaseModel], content_type: str | None, body: bytes) -> 
 @lru_cache(maxsize=1024)
 def strict_record_input(model: Any, mode: str) -> type[BaseModel]:
     """Return the strict model for creating or changing rows of a model."""
-    return _strict(record_input(model, mode))
+    return _strict(record_input(model, mode), {"id": (UUID, None)} if mode == "create" else {})
 
 
 @lru_cache(maxsize=1024)
@@ -97,12 +98,13 @@ def _is_expressible(service: Service) -> bool:
     return True
 
 
-def _strict(model: type[BaseModel]) -> type[BaseModel]:
+def _strict(model: type[BaseModel], instead: dict[str, Any] | None = None) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         default = ... if field.is_required() else field.default
         fields[name] = (strict_type(kind), default)
+    fields |= instead or {}
     config = ConfigDict(extra="forbid", strict=True, regex_engine="python-re")
     if model.model_config.get("str_strip_whitespace"):
         config["str_strip_whitespace"] = True

@@ -194,7 +194,8 @@ def _decode(cursor: str, model: Any, sort: str) -> tuple[Any, UUID]:
 def _typed(column: Any, value: Any) -> Any:
     if value is None:
         return None
-    kind = column.type.enum_class if isinstance(column.type, SqlEnum) else column.type.python_type
+    is_state = isinstance(column.type, SqlEnum)
+    kind: Any = column.type.enum_class if is_state else column.type.python_type
     if kind in (date, datetime):
         return kind.fromisoformat(value)
     if kind is str and (not isinstance(value, str) or "\0" in value):

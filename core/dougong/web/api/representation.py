@@ -37,7 +37,8 @@ def shown_columns(model: Any) -> dict[str, Column[Any]]:
 def represent(scope: Scope, record: Any, wanted: Collection[str] | None = None) -> dict[str, Any]:
     """Return a record as JSON values. wanted: only these attributes; the id is always there."""
     shown: dict[str, Any] = {}
-    for name, column in shown_columns(type(record)).items():
+    model: Any = type(record)
+    for name, column in shown_columns(model).items():
         if wanted is not None and name not in wanted and name != "id":
             continue
         encrypted = column.info.get("encrypted")

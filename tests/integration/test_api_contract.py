@@ -1,0 +1,94 @@
+"""What the API does is what its document says: schemathesis against the real application."""
+
+from itertools import cycle
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import load_all_checks
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import FailureGroup
+
+from dougong.testing.programs import make_program
+from dougong.web.api import representation
+from dougong.web.app import create_app
+
+load_all_checks()
+# A record may refer to nothing, or break a rule of the trade: the document cannot say so.
+ACCEPTED = ["2xx", "304", "403", "404", "409", "412", "422", "429"]
+REQUESTS = 200
+METER = {"serial": "W-001", "commodity": "water", "installed_on": "2026-01-01"}
+
+
+@pytest.fixture(scope="module")
+def app(installation):
+    return create_app(installation)
+
+
+@pytest.fixture
+def program(app, installation, place, monkeypatch):
+    monkeypatch.setattr("dougong.web.api.limits.DEFAULT_PER_MINUTE", 10**9)
+    made = make_program(app, installation, place)
+    meter = made.call("POST", "/v1/meters/meter", METER).json["id"]
+    made.call("POST", "/v1/meters/reading.record", {"meter": meter, "value": "1.5"})
+    return made
+
+
+@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
+def test_the_api_keeps_its_contract(program, mode):
+    assert broken_promises(program, mode) == []
+
+
+def test_a_broken_promise_is_found(program, monkeypatch):
+    monkeypatch.setattr(representation, "plain", lambda value: value and float(1))
+    assert broken_promises(program, GenerationMode.POSITIVE, only="/v1/dougong/room")
+
+
+def broken_promises(program, mode, only=""):
+    """Return what schemathesis finds, with half of the requests about records that are there."""
+    config = SchemathesisConfig.from_dict(
+        {"checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}}}
+    )
+    schema = schemathesis.openapi.from_wsgi(
+        f"{program.base}/openapi.json", program.app, config=config, headers=headers(program)
+    )
+    operations = [found.ok() for found in schema.get_all_operations()]
+    operations = [found for found in operations if only in found.path]
+    wrong = []
+    for operation in operations:
+        known = cycle([None])
+        if mode is GenerationMode.POSITIVE and "{id}" in operation.path:
+            known = cycle([None, *known_ids(program, operation.path)])
+        try:
+            exercise(operation, mode, headers(program), known, max(2, REQUESTS // len(operations)))
+        except FailureGroup as group:
+            wrong += [f"{operation.label}: {failure}" for failure in group.exceptions]
+    return wrong
+
+
+def headers(program):
+    return {"Authorization": f"Bearer {program.token}", "Accept-Encoding": "identity"}
+
+
+def known_ids(program, path):
+    listed = program.call("GET", path.removesuffix("/{id}") + "?limit=1").json
+    return [item["id"] for item in listed.get("items", ())]
+
+
+def exercise(operation, mode, sent, known, count):
+    @seed(20261124)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def check(case):
+        if identity := next(known):
+            case.path_parameters["id"] = identity
+        case.call_and_validate(headers=sent)
+
+    check()
