@@ -1,0 +1,1 @@
+"""Notices, complaints, feedback and questionnaires."""

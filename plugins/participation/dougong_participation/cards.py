@@ -1,0 +1,151 @@
+"""Figures, hits and panels: what participation shows on pages that are not its own."""
+
+from collections.abc import Sequence
+from datetime import datetime, time
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+
+from dougong.db import Scope, member_label
+from dougong.hookspecs import Card, Panel, SearchHit
+from dougong.i18n import gettext
+from dougong.tenancy.models import Person, Room
+from dougong_participation.domain import ComplaintState
+from dougong_participation.models import Complaint, Feedback, Notice
+from dougong_participation.services import my_questionnaires, unread_notices
+
+UNANSWERED = (ComplaintState.OPEN, ComplaintState.IN_PROGRESS)
+
+
+def dashboard(scope: Scope) -> list[Card]:
+    """Return complaints that wait, how people rate the answers, and this month's feedback."""
+    cards = []
+    if scope.may("participation.complaint.view"):
+        cards += [_waiting(scope), _rating(scope)]
+    if scope.may("participation.feedback.view"):
+        cards.append(_feedback(scope))
+    return cards
+
+
+def _waiting(scope: Scope) -> Card:
+    waiting, late = scope.session.execute(
+        select(func.count(), func.count().filter(Complaint.due_at < scope.now)).where(
+            Complaint.state.in_(UNANSWERED)
+        )
+    ).one()
+    return Card(
+        gettext("Complaints to answer"),
+        str(waiting),
+        note=gettext("%(count)s past their time", count=late) if late else "",
+        tone="danger" if late else "plain" if waiting else "good",
+        url="participation/complaint/?state=open&state=in_progress",
+        order=40,
+    )
+
+
+def _rating(scope: Scope) -> Card:
+    mean, count = scope.session.execute(
+        select(func.avg(Complaint.rating), func.count(Complaint.rating)).where(
+            Complaint.rating.is_not(None), Complaint.closed_at >= _month_start(scope)
+        )
+    ).one()
+    return Card(
+        gettext("Satisfaction this month"),
+        f"{mean:.1f}" if mean is not None else "–",
+        note=gettext("%(count)s ratings", count=count),
+        tone="plain" if mean is None else "good" if mean >= 4 else "warning",
+        url="participation/complaint/?state=closed",
+        order=41,
+    )
+
+
+def _feedback(scope: Scope) -> Card:
+    query = select(func.count()).select_from(Feedback)
+    count = scope.session.scalar(query.where(Feedback.given_at >= _month_start(scope)))
+    return Card(gettext("Feedback this month"), str(count), url="participation/feedback/", order=42)
+
+
+def _month_start(scope: Scope) -> datetime:
+    return datetime.combine(scope.today.replace(day=1), time(), scope.zone)
+
+
+def portal(scope: Scope, person_id: UUID) -> list[Card]:
+    """Return a person's unread notices, open complaints and unanswered questionnaires."""
+    unread = unread_notices(scope, person_id)
+    mine = select(func.count()).where(Complaint.person_id == person_id)
+    waiting, answered = (
+        scope.session.scalar(mine.where(Complaint.state.in_(states))) or 0
+        for states in (UNANSWERED, (ComplaintState.ANSWERED,))
+    )
+    cards = [
+        Card(
+            gettext("Notices"),
+            gettext("%(count)s new", count=unread) if unread else gettext("all read"),
+            tone="warning" if unread else "plain",
+            url="participation/my/notices",
+            order=20,
+        ),
+        Card(
+            gettext("Complaints and suggestions"),
+            gettext("%(count)s in progress", count=waiting) if waiting else gettext("none open"),
+            note=gettext("%(count)s to rate", count=answered) if answered else "",
+            tone="warning" if answered else "plain",
+            url="participation/my/complaints",
+            order=30,
+        ),
+    ]
+    cards.append(
+        Card(gettext("Feedback"), gettext("Tell us"), url="participation/my/feedback", order=90)
+    )
+    asked = [q for q, is_answered in my_questionnaires(scope, person_id) if not is_answered]
+    if asked:
+        url = f"participation/my/questionnaires/{asked[0].id}"
+        cards.append(Card(gettext("Questionnaire"), asked[0].title, url=url, order=35))
+    return cards
+
+
+def search(scope: Scope, words: str, limit: int) -> list[SearchHit]:
+    """Return complaints by number or title and notices by title."""
+    hits = []
+    if scope.may("participation.complaint.view"):
+        hits += [
+            SearchHit(
+                str(complaint),
+                f"participation/complaint/{complaint.id}",
+                gettext("Complaint"),
+                member_label(complaint.state),
+            )
+            for complaint in _complaints(scope, words, limit)
+        ]
+    if scope.may("participation.notice.view"):
+        found = select(Notice).where(Notice.title.contains(words, autoescape=True))
+        hits += [
+            SearchHit(
+                n.title, f"participation/notice/{n.id}", gettext("Notice"), member_label(n.state)
+            )
+            for n in scope.session.scalars(found.order_by(Notice.id.desc()).limit(limit))
+        ]
+    return hits[:limit]
+
+
+def _complaints(scope: Scope, words: str, limit: int) -> Sequence[Complaint]:
+    conditions: list[Any] = [Complaint.title.contains(words, autoescape=True)]
+    if words.isascii() and words.isdigit() and len(words) < 10:
+        conditions.append(Complaint.number == int(words))
+    query = select(Complaint).where(or_(*conditions)).order_by(Complaint.id.desc())
+    return scope.session.scalars(query.limit(limit)).all()
+
+
+def panels(scope: Scope, record: Any) -> list[Panel]:
+    """Return the complaints of a person or room on its page."""
+    if not isinstance(record, Person | Room) or not scope.may("participation.complaint.view"):
+        return []
+    key = Complaint.person_id if isinstance(record, Person) else Complaint.room_id
+    query = select(Complaint).where(key == record.id).order_by(Complaint.number.desc()).limit(5)
+    rows = [(str(c), member_label(c.state)) for c in scope.session.scalars(query)]
+    if not rows:
+        return []
+    name = "person" if isinstance(record, Person) else "room"
+    url = f"participation/complaint/?{name}={record.id}"
+    return [Panel(gettext("Complaints and suggestions"), rows, url=url)]

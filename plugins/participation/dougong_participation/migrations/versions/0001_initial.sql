@@ -1,0 +1,214 @@
+CREATE TABLE participation.improvement (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	month_on DATE NOT NULL, 
+	topic VARCHAR(40) NOT NULL, 
+	voices INTEGER NOT NULL, 
+	measure VARCHAR(500), 
+	due_on DATE, 
+	state VARCHAR(40) NOT NULL, 
+	done_on DATE, 
+	CONSTRAINT pk_improvement PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_improvement_community_id_month_on_topic UNIQUE (community_id, month_on, topic), 
+	CONSTRAINT fk_improvement_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_improvement_topic CHECK (topic IN ('cleaning', 'security', 'greenery', 'facilities', 'parking', 'noise', 'fees', 'staff', 'software', 'other')), 
+	CONSTRAINT ck_improvement_improvement_state CHECK (state IN ('open', 'done'))
+);
+
+CREATE TABLE participation.notice (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	title VARCHAR(120) NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	body TEXT NOT NULL, 
+	audience VARCHAR(40) NOT NULL, 
+	is_pinned BOOLEAN DEFAULT false NOT NULL, 
+	expires_on DATE, 
+	state VARCHAR(40) NOT NULL, 
+	published_at TIMESTAMP WITH TIME ZONE, 
+	publisher VARCHAR(120), 
+	CONSTRAINT pk_notice PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_notice_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_notice_notice_kind CHECK (kind IN ('general', 'supply', 'safety', 'fees', 'activity', 'disclosure')), 
+	CONSTRAINT ck_notice_audience CHECK (audience IN ('everybody', 'buildings')), 
+	CONSTRAINT ck_notice_notice_state CHECK (state IN ('draft', 'published', 'withdrawn'))
+);
+
+CREATE INDEX ix_notice_published ON participation.notice (community_id, published_at);
+
+CREATE TABLE participation.questionnaire (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	title VARCHAR(120) NOT NULL, 
+	introduction TEXT, 
+	closes_on DATE, 
+	is_nameless BOOLEAN DEFAULT false NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	CONSTRAINT pk_questionnaire PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_questionnaire_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_questionnaire_questionnaire_state CHECK (state IN ('draft', 'open', 'closed'))
+);
+
+CREATE TABLE participation.answer_sheet (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	questionnaire_id UUID NOT NULL, 
+	person_id UUID, 
+	answered_on DATE NOT NULL, 
+	CONSTRAINT pk_answer_sheet PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_answer_sheet_questionnaire_id FOREIGN KEY(community_id, questionnaire_id) REFERENCES participation.questionnaire (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_answer_sheet_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_answer_sheet_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_answer_sheet_person_id ON participation.answer_sheet (community_id, person_id);
+
+CREATE INDEX ix_answer_sheet_questionnaire_id ON participation.answer_sheet (community_id, questionnaire_id);
+
+CREATE TABLE participation.feedback (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	topic VARCHAR(40) NOT NULL, 
+	text TEXT NOT NULL, 
+	page VARCHAR(200), 
+	person_id UUID, 
+	given_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	acknowledged_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_feedback PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_feedback_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_feedback_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_feedback_topic CHECK (topic IN ('cleaning', 'security', 'greenery', 'facilities', 'parking', 'noise', 'fees', 'staff', 'software', 'other'))
+);
+
+CREATE INDEX ix_feedback_given_at ON participation.feedback (community_id, given_at);
+
+CREATE INDEX ix_feedback_person_id ON participation.feedback (community_id, person_id);
+
+CREATE TABLE participation.notice_building (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	notice_id UUID NOT NULL, 
+	building_id UUID NOT NULL, 
+	CONSTRAINT pk_notice_building PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_notice_building_community_id_notice_id_building_id UNIQUE (community_id, notice_id, building_id), 
+	CONSTRAINT fk_notice_building_notice_id FOREIGN KEY(community_id, notice_id) REFERENCES participation.notice (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_notice_building_building_id FOREIGN KEY(community_id, building_id) REFERENCES dougong.building (community_id, id), 
+	CONSTRAINT fk_notice_building_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_notice_building_building_id ON participation.notice_building (community_id, building_id);
+
+CREATE TABLE participation.notice_read (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	notice_id UUID NOT NULL, 
+	person_id UUID NOT NULL, 
+	read_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	CONSTRAINT pk_notice_read PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_notice_read_community_id_notice_id_person_id UNIQUE (community_id, notice_id, person_id), 
+	CONSTRAINT fk_notice_read_notice_id FOREIGN KEY(community_id, notice_id) REFERENCES participation.notice (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_notice_read_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_notice_read_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_notice_read_person_id ON participation.notice_read (community_id, person_id);
+
+CREATE TABLE participation.question (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	questionnaire_id UUID NOT NULL, 
+	position INTEGER NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	text VARCHAR(300) NOT NULL, 
+	choices TEXT, 
+	is_needed BOOLEAN DEFAULT true NOT NULL, 
+	CONSTRAINT pk_question PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_question_community_id_questionnaire_id_position UNIQUE (community_id, questionnaire_id, position), 
+	CONSTRAINT fk_question_questionnaire_id FOREIGN KEY(community_id, questionnaire_id) REFERENCES participation.questionnaire (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_question_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_question_question_kind CHECK (kind IN ('one', 'several', 'score', 'text'))
+);
+
+CREATE TABLE participation.respondent (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	questionnaire_id UUID NOT NULL, 
+	person_id UUID NOT NULL, 
+	CONSTRAINT pk_respondent PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_respondent_community_id_questionnaire_id_person_id UNIQUE (community_id, questionnaire_id, person_id), 
+	CONSTRAINT fk_respondent_questionnaire_id FOREIGN KEY(community_id, questionnaire_id) REFERENCES participation.questionnaire (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_respondent_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_respondent_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_respondent_person_id ON participation.respondent (community_id, person_id);
+
+CREATE TABLE participation.answer (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	answer_sheet_id UUID NOT NULL, 
+	question_id UUID NOT NULL, 
+	text TEXT NOT NULL, 
+	CONSTRAINT pk_answer PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_answer_answer_sheet_id FOREIGN KEY(community_id, answer_sheet_id) REFERENCES participation.answer_sheet (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_answer_question_id FOREIGN KEY(community_id, question_id) REFERENCES participation.question (community_id, id), 
+	CONSTRAINT fk_answer_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_answer_answer_sheet_id ON participation.answer (community_id, answer_sheet_id);
+
+CREATE INDEX ix_answer_question_id ON participation.answer (community_id, question_id);
+
+CREATE TABLE participation.complaint (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	number INTEGER NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	topic VARCHAR(40) NOT NULL, 
+	title VARCHAR(120) NOT NULL, 
+	text TEXT NOT NULL, 
+	person_id UUID, 
+	room_id UUID, 
+	source VARCHAR(40) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	filed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	due_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	handler VARCHAR(120), 
+	answered_at TIMESTAMP WITH TIME ZONE, 
+	closed_at TIMESTAMP WITH TIME ZONE, 
+	times_reopened INTEGER DEFAULT 0 NOT NULL, 
+	rating INTEGER, 
+	rating_note VARCHAR(500), 
+	CONSTRAINT pk_complaint PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_complaint_community_id_number UNIQUE (community_id, number), 
+	CONSTRAINT ck_complaint_rating CHECK (rating between 1 and 5), 
+	CONSTRAINT fk_complaint_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_complaint_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_complaint_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_complaint_complaint_kind CHECK (kind IN ('complaint', 'suggestion', 'praise')), 
+	CONSTRAINT ck_complaint_topic CHECK (topic IN ('cleaning', 'security', 'greenery', 'facilities', 'parking', 'noise', 'fees', 'staff', 'software', 'other')), 
+	CONSTRAINT ck_complaint_complaint_source CHECK (source IN ('portal', 'phone', 'desk', 'hotline')), 
+	CONSTRAINT ck_complaint_complaint_state CHECK (state IN ('open', 'in_progress', 'answered', 'closed'))
+);
+
+CREATE INDEX ix_complaint_person_id ON participation.complaint (community_id, person_id);
+
+CREATE INDEX ix_complaint_room_id ON participation.complaint (community_id, room_id);
+
+CREATE INDEX ix_complaint_state ON participation.complaint (community_id, state);
+
+CREATE TABLE participation.complaint_reply (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	complaint_id UUID NOT NULL, 
+	replied_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	author VARCHAR(120) NOT NULL, 
+	is_staff BOOLEAN DEFAULT true NOT NULL, 
+	text TEXT NOT NULL, 
+	CONSTRAINT pk_complaint_reply PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_complaint_reply_complaint_id FOREIGN KEY(community_id, complaint_id) REFERENCES participation.complaint (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_complaint_reply_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_complaint_reply_complaint_id ON participation.complaint_reply (community_id, complaint_id);
+
