@@ -265,13 +265,18 @@ class Health:
 
 @dataclass(frozen=True)
 class SimulatedDevice:
-    """One device that a simulator plays. load_kw: what its counter grows by, per hour."""
+    """One device that a simulator plays.
+
+    load_kw: what its counter grows by, per hour. start: what the counter showed ``since``, a
+    time in seconds since 1970; without it, when the simulator started.
+    """
 
     profile: Profile
     settings: Any
     serial: str = ""
     load_kw: float = 1.2
     start: float = 1000.0
+    since: float | None = None
 
 
 class DeviceStore(Protocol):

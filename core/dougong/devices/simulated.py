@@ -9,7 +9,7 @@ import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -53,7 +53,11 @@ class Life:
     device: SimulatedDevice
     values: dict[str, Value] = field(default_factory=dict)
     is_cut: bool = False
-    born: float = field(default_factory=time.monotonic)
+    born: float = 0
+
+    def __post_init__(self) -> None:
+        since = self.device.since
+        self.born = time.time() if since is None else since
 
     def value(self, point: Point) -> Value:
         """Return what the device measures at a point now."""
@@ -69,17 +73,11 @@ class Life:
 
     def cut(self, is_cut: bool) -> None:
         """Open or close the relay; a cut meter counts no further."""
-        self.device = SimulatedDevice(
-            self.device.profile,
-            self.device.settings,
-            self.device.serial,
-            self.device.load_kw,
-            self._total(),
-        )
-        self.born, self.is_cut = time.monotonic(), is_cut
+        self.device = replace(self.device, start=self._total())
+        self.born, self.is_cut = time.time(), is_cut
 
     def _total(self) -> float:
-        hours = 0 if self.is_cut else (time.monotonic() - self.born) / 3600
+        hours = 0 if self.is_cut else max(0, time.time() - self.born) / 3600
         return self.device.start + self.device.load_kw * hours
 
     def _counter(self, point: Point) -> Decimal:

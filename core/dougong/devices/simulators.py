@@ -1,18 +1,40 @@
-"""The farm: sixty meters that answer on real sockets, for the demo and for trials.
+"""Simulated gateways on real sockets: the farm of sixty meters, and the simulator process.
 
-Which meters there are is fixed, so that demo data can be written before any of them runs.
+Which meters the farm has is fixed, so that demo data can be written before any of them runs.
+``main(settings)`` is what the supervisor starts: it plays every device that has a ``simulation``,
+on the port of its gateway's row.
 """
 
 import asyncio
+import errno
+import logging
+import signal
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+from sqlalchemy import select, text
+
+from dougong.db import Actor
+from dougong.devices.configuration import drivers_of, simulated_device
 from dougong.devices.contract import Driver, SimulatedDevice, Transport
+from dougong.devices.models import Device, Gateway
+from dougong.devices.registry import Drivers
 from dougong.devices.simulated import Faults, SimulatedGateway
+from dougong.devices.store import AWAY
+from dougong.services import entered
+from dougong.settings import Settings
+
+if TYPE_CHECKING:
+    from dougong.installation import Installation
+
+log = logging.getLogger(__name__)
 
 FIRST_PORT = 15020
+LOOPBACK = "127.0.0.1"
+LOOK_AGAIN_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -102,3 +124,140 @@ async def run_farm(
         if started is not None:
             started.set()
         await asyncio.Event().wait()
+
+
+# --- the process ----------------------------------------------------------------------------------
+
+PLAYED = text(
+    """
+    select d.community_id, concat_ws(':', sum(hashtextextended(d::text, 0)), max(g.mark)) as mark
+    from dougong.device d
+    join (select community_id, sum(hashtextextended(g::text, 0)) as mark
+          from dougong.gateway g group by community_id) g on g.community_id = d.community_id
+    where d.simulation is not null group by d.community_id
+    """
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One gateway to play: where it listens, and its devices as the simulator knows them."""
+
+    gateway_id: UUID
+    community_id: UUID
+    transport: Transport
+    port: int
+    driver: str
+    devices: tuple[SimulatedDevice, ...]
+
+
+@dataclass
+class Players:
+    """Plays the simulated gateways that the database names, and follows what changes there."""
+
+    installation: "Installation"
+    drivers: Drivers
+    running: dict[UUID, tuple[Part, SimulatedGateway]] = field(default_factory=dict)
+    marks: dict[UUID, str] = field(default_factory=dict)
+
+    async def follow(self) -> None:
+        """Start, stop and change simulators until they fit the rows."""
+        marks = await asyncio.to_thread(self._read_marks)
+        if marks == self.marks:
+            return
+        parts = {p.gateway_id: p for p in await asyncio.to_thread(self._read_parts, list(marks))}
+        for gateway_id, (part, served) in list(self.running.items()):
+            if parts.get(gateway_id) != part:
+                await served.stop()
+                del self.running[gateway_id]
+        for part in parts.values():
+            if part.gateway_id not in self.running:
+                await self._play(part)
+        self.marks = marks
+
+    async def stop(self) -> None:
+        """Stop every simulator."""
+        for _, served in self.running.values():
+            await served.stop()
+        self.running.clear()
+
+    def _read_marks(self) -> dict[UUID, str]:
+        with self.installation.platform() as session:
+            return {row.community_id: row.mark for row in session.execute(PLAYED)}
+
+    def _read_parts(self, communities: Sequence[UUID]) -> list[Part]:
+        parts: list[Part] = []
+        for community_id in communities:
+            with self.installation.scope(Actor.system("simulators"), community=community_id) as s:
+                found: dict[UUID, list[Device]] = {}
+                query = select(Device).where(Device.simulation.is_not(None)).order_by(Device.name)
+                for device in s.session.scalars(query):
+                    if device.driver in self.drivers.working:
+                        found.setdefault(device.gateway_id, []).append(device)
+                parts += [self._part(s.get(Gateway, g), own) for g, own in found.items()]
+        return parts
+
+    def _part(self, gateway: Gateway, devices: Sequence[Device]) -> Part:
+        played = tuple(simulated_device(device, self.drivers) for device in devices)
+        return Part(gateway.id, gateway.community_id, gateway.transport, gateway.port,
+                    devices[0].driver, played)  # fmt: skip
+
+    async def _play(self, part: Part) -> None:
+        make = self.drivers.working[part.driver].simulator
+        if make is None:
+            return
+        served = SimulatedGateway(make(part.devices, part.transport), None, LOOPBACK, part.port)
+        try:
+            await served.start()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            served.port = 0
+            await served.start()
+            log.warning("port %d is taken, a simulator answers on %d", part.port, served.port)
+            await asyncio.to_thread(self._move, part, served.port)
+        self.running[part.gateway_id] = (part, served)
+
+    def _move(self, part: Part, port: int) -> None:
+        """Write the port that was free into the gateway's row; the device host follows it."""
+        actor = Actor.system("simulators")
+        with (
+            self.installation.scope(actor, community=part.community_id) as scope,
+            entered(scope, "dougong.gateway.change", None),
+        ):
+            scope.get(Gateway, part.gateway_id, lock=True).port = port
+
+
+def main(settings: Settings | None = None) -> int:
+    """Play the demonstration's devices until told to stop; return the exit code."""
+    from dougong.installation import Installation
+
+    settings = settings or Settings.from_environment()
+    installation = Installation.open(settings)
+    try:
+        asyncio.run(run(installation))
+    finally:
+        installation.close()
+    return 0
+
+
+async def run(installation: "Installation", stop: asyncio.Event | None = None) -> None:
+    """Play until ``stop`` is set (or the process is told to end)."""
+    if stop is None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    players = Players(installation, drivers_of(installation)[0])
+    try:
+        while not stop.is_set():
+            try:
+                await players.follow()
+            except AWAY as error:
+                log.warning("the database is away: %s", error)
+            try:
+                async with asyncio.timeout(LOOK_AGAIN_S):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+    finally:
+        await players.stop()

@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, Integer, Numeric, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, Integer, Numeric, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dougong.db import InCommunity, label, labels, plugin_base, ref, state, to_one
@@ -151,6 +151,13 @@ class Reading(InCommunity, Base):
     __table_args__ = (
         UniqueConstraint("community_id", "meter_id", "read_at", name="uq_reading_meter_read_at"),
         CheckConstraint("value >= 0", name="value"),
+        Index(
+            "ix_reading_rollover",
+            "community_id",
+            "meter_id",
+            "read_at",
+            postgresql_where=text("kind = 'rollover'"),
+        ),
     )
 
     meter_id: Mapped[UUID] = ref("meters.meter", index=False, info=label("Meter", "表计"))

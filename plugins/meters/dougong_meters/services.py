@@ -30,6 +30,11 @@ REASONS = {
 }
 
 
+def too_high() -> str:
+    """Return why a reading that is far above the usual is suspect, in the locale in force."""
+    return gettext(REASONS[Verdict.TOO_HIGH])
+
+
 @service("reading.record", title=("Record a reading", "录入读数"))
 def record_reading(
     scope: Scope,
@@ -181,6 +186,7 @@ class RoomUsage:
 USAGE = text(
     """
     select m.room_id, m.id as meter_id, m.serial, m.multiplier, m.digits,
+           coalesce(m.removed_on < :to_on, false) as is_removed,
            coalesce(o.value, case when m.installed_on >= :from_on then m.install_value end)
                as opening,
            coalesce(o.read_at, m.installed_on::timestamp at time zone :zone) as opening_at,
@@ -217,7 +223,8 @@ def usage_for_period(
 
     Opening is the last accepted reading at or before the period's first midnight, closing the
     last one at or before its end; a closing reading older than the setting
-    ``meters.closing_tolerance_days`` before the end counts as missing. One statement.
+    ``meters.closing_tolerance_days`` before the end counts as missing, unless the meter was taken
+    down in the period. One statement.
     """
     start = datetime.combine(from_on, time(), scope.zone)
     finish = datetime.combine(to_on, time(), scope.zone)
@@ -241,11 +248,12 @@ def usage_for_period(
 def _room_usage(row: object, earliest_closing: datetime) -> RoomUsage:
     fields = dict(row)  # type: ignore[call-overload]
     digits, rolled = fields.pop("digits"), fields.pop("rolled")
+    is_removed = fields.pop("is_removed")
     opening, closing = fields["opening"], fields["closing"]
     problem = None
     if opening is None:
         problem = N_("There is no reading at the start of the period.")
-    elif closing is None or fields["closing_at"] < earliest_closing:
+    elif closing is None or (not is_removed and fields["closing_at"] < earliest_closing):
         problem = N_("There is no reading at the end of the period.")
     quantity = None
     if problem is None:
@@ -260,10 +268,18 @@ COLLECT = text(
     with incoming as (
         select * from unnest(:ids ::uuid[], :meters ::uuid[], :values ::numeric[],
                              :instants ::timestamptz[]) as t(id, meter_id, value, read_at)
+    ), timed as (
+        select i.*, date_bin(cast(:every as interval), read_at, 'epoch') as span from incoming i
     ), known as (
-        select i.*, m.last_value from incoming i
+        select distinct on (i.meter_id, i.span) i.*, m.last_value
+        from timed i
         join meters.meter m on m.community_id = :community and m.id = i.meter_id
-        where m.state = 'installed'
+        where m.state = 'installed' and not exists (
+            select from meters.reading r
+            where r.community_id = :community and r.meter_id = i.meter_id
+              and r.source = 'collector' and r.read_at >= i.span
+              and r.read_at < i.span + cast(:every as interval))
+        order by i.meter_id, i.span, i.read_at
     )
     insert into meters.reading
         (community_id, id, meter_id, read_at, value, kind, source, state, reason)
@@ -291,8 +307,10 @@ REMEMBER = text(
 def collect(scope: Scope, readings: Sequence[tuple[UUID, Decimal, datetime]]) -> int:
     """Store counters that came from the wire, in bulk; return how many were new.
 
-    readings: (meter id, counter, instant). The same reading twice is stored once; a falling
-    counter is stored as suspect and does not count until someone accepts it.
+    readings: (meter id, counter, instant). Of the readings of a meter within one interval of
+    ``meters.collect_minutes`` (on the clock) the first is kept; what the meter shows this minute is
+    the device's latest value. A falling counter is stored as suspect and does not count until
+    someone accepts it.
     """
     if not readings:
         return 0
@@ -300,6 +318,7 @@ def collect(scope: Scope, readings: Sequence[tuple[UUID, Decimal, datetime]]) ->
         COLLECT,
         {
             "community": scope.community_id,
+            "every": timedelta(minutes=int(scope.setting("meters.collect_minutes", 60))),
             "ids": [uuid7(at) for _, _, at in readings],
             "meters": [meter for meter, _, _ in readings],
             "values": [value for _, value, _ in readings],

@@ -55,3 +55,5 @@ CREATE TABLE meters.reading (
 	CONSTRAINT ck_reading_reading_state CHECK (state IN ('accepted', 'suspect', 'rejected'))
 );
 
+CREATE INDEX ix_reading_rollover ON meters.reading (community_id, meter_id, read_at) WHERE kind = 'rollover';
+

@@ -1,0 +1,82 @@
+"""The device process: one loop that runs every enabled device of every community.
+
+``main(settings)`` is what the supervisor starts. It ends at SIGTERM or SIGINT, after it has made
+safe what was read; a kill -9 loses nothing that was acknowledged.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dougong.devices.configuration import drivers_of
+from dougong.devices.host import FLUSH_S, RELOAD_S, Host
+from dougong.devices.interlocks import Interlock
+from dougong.devices.spool import Spool
+from dougong.devices.store import AWAY, DatabaseStore
+from dougong.settings import Settings
+
+if TYPE_CHECKING:
+    from dougong.installation import Installation
+
+log = logging.getLogger(__name__)
+
+RETRY_START_S = 2.0
+
+
+def main(settings: Settings | None = None) -> int:
+    """Run the devices of an installation until told to stop; return the exit code."""
+    from dougong.installation import Installation
+
+    settings = settings or Settings.from_environment()
+    installation = Installation.open(settings)
+    try:
+        asyncio.run(run(installation))
+    finally:
+        installation.close()
+    return 0
+
+
+async def run(installation: "Installation", stop: asyncio.Event | None = None) -> None:
+    """Run the devices until ``stop`` is set (or the process is told to end)."""
+    stop = stop or _stop_at_signals()
+    host = host_of(installation)
+    await _start(host, stop)
+    try:
+        await stop.wait()
+    finally:
+        await host.stop()
+        log.info("the devices have stopped")
+
+
+def host_of(
+    installation: "Installation",
+    interlocks: Mapping[str, Interlock] | None = None,
+    flush_s: float = FLUSH_S,
+    reload_s: float = RELOAD_S,
+) -> Host:
+    """Return the host of an installation, its store and spool, not started yet."""
+    drivers, owners = drivers_of(installation)
+    spool = Spool(installation.settings.paths.home / "spool")
+    store = DatabaseStore(installation, owners, spool)
+    return Host(store, drivers.working, interlocks or {}, flush_s=flush_s, reload_s=reload_s)
+
+
+async def _start(host: Host, stop: asyncio.Event) -> None:
+    """Start the host, as soon as the database is there."""
+    while not stop.is_set():
+        try:
+            await host.start()
+            log.info("%d gateways run", len(host.running))
+            return
+        except AWAY as error:
+            log.warning("the database is not there yet: %s", error)
+            await asyncio.sleep(RETRY_START_S)
+
+
+def _stop_at_signals() -> asyncio.Event:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,109 @@
+"""The demonstration's meters: bills of last month have their usage."""
+
+from datetime import date, timedelta
+from random import Random
+
+import pytest
+from sqlalchemy import func, select, text
+
+from dougong.db.scope import Actor
+from dougong.demo.ground import Ground
+from dougong.devices.models import Device, Gateway
+from dougong.tenancy.models import Community
+from dougong.testing.factories import make_place
+from dougong_meters import demo
+from dougong_meters.models import Meter, Reading
+from dougong_meters.services import usage_for_period
+
+
+def last_month(today):
+    first = today.replace(day=1)
+    return (first - timedelta(days=1)).replace(day=1), first
+
+
+@pytest.fixture(scope="module", params=["estate", "campus"])
+def demonstration(request, installation):
+    """Return kind and id of a community with the demonstration's ground and meters."""
+    community = make_place(installation, rooms=0).community_id
+    with installation.platform() as session:
+        session.execute(
+            text("update dougong.community set kind = :kind where id = :id"),
+            {"kind": request.param, "id": community},
+        )
+        session.execute(
+            text("update dougong.scope_version set version = version + 1 where id = :id"),
+            {"id": community},
+        )
+    with installation.scope(Actor.system("demo"), community=community) as scope:
+        scope.session.execute(text("delete from dougong.unit"))
+        scope.session.execute(text("delete from dougong.building"))
+        getattr(Ground(Random(1), 500_000), request.param)().write(scope)
+    with installation.scope(Actor.system("demo"), community=community) as scope:
+        assert scope.session.get(Community, community).kind == request.param
+        demo.load(scope, Random(1))
+    with installation.platform() as session:
+        session.execute(text("analyze"))
+    return request.param, community
+
+
+def test_the_devices_are_there_with_their_rooms(installation, demonstration):
+    kind, community = demonstration
+    with installation.scope(Actor.system("t"), community=community) as scope:
+        devices = list(scope.session.scalars(select(Device)))
+        gateways = list(scope.session.scalars(select(Gateway)))
+        assert len(devices) == (40 if kind == "estate" else 20)
+        assert len({g.port for g in gateways}) == len(gateways)
+        secrets = {d.secrets for d in devices}
+    assert secrets == ({None} if kind == "estate" else {'{"password": "123456"}'})
+
+
+def test_usage_of_last_month_is_known_for_nearly_every_room(installation, demonstration):
+    kind, community = demonstration
+    commodity = "water" if kind == "estate" else "electricity"
+    with installation.scope(Actor.system("t"), community=community) as scope:
+        query = select(Meter.room_id).where(Meter.commodity == commodity)
+        rooms = list(scope.session.scalars(query.where(Meter.room_id.is_not(None))))
+        start, end = last_month(scope.today)
+        found = usage_for_period(scope, sorted(set(rooms)), start, end, commodity)
+    known = [u for u in found if u.quantity is not None]
+    assert len(known) > 0.975 * len(found)
+    assert all(u.quantity > 0 for u in known)
+    assert {u.problem for u in found if u.quantity is None} == {
+        "There is no reading at the end of the period."
+    }
+    assert len(set(rooms)) > (1300 if kind == "estate" else 300)
+
+
+def test_a_collected_meter_has_usage_of_last_month_to_the_hundredth(installation, demonstration):
+    _, community = demonstration
+    with installation.scope(Actor.system("t"), community=community) as scope:
+        device = scope.session.scalars(select(Device).order_by(Device.name)).first()
+        meter = scope.session.scalars(select(Meter).where(Meter.serial == device.serial)).one()
+        start, end = last_month(scope.today)
+        (found,) = usage_for_period(scope, [meter.room_id], start, end, "electricity")
+        hours = (end - start).days * 24
+    assert abs(float(found.quantity) - device.simulation["load_kw"] * hours) <= 0.011
+
+
+def test_the_counter_goes_on_from_the_history(installation, demonstration):
+    from dougong.devices.configuration import drivers_of, simulated_device
+    from dougong.devices.simulated import Life
+
+    _, community = demonstration
+    drivers, _ = drivers_of(installation)
+    with installation.scope(Actor.system("t"), community=community) as scope:
+        for device in scope.session.scalars(select(Device).limit(5)):
+            life = Life(simulated_device(device, drivers))
+            meter = scope.session.scalars(select(Meter).where(Meter.serial == device.serial)).one()
+            shown = life.value(life.device.profile.point("energy_import"))
+            assert 0 <= shown - meter.last_value < 24 * 3
+
+
+def test_the_cases_of_the_trade_are_among_them(installation, demonstration):
+    _, community = demonstration
+    with installation.scope(Actor.system("t"), community=community) as scope:
+        count = scope.session.scalar
+        assert count(select(func.count()).where(Meter.replaces_id.is_not(None))) >= 2
+        assert count(select(func.count()).where(Reading.state == "suspect")) >= 2
+        assert count(select(func.count()).where(Meter.room_id.is_(None))) >= 2
+        assert count(select(func.min(Meter.installed_on))) < date.today() - timedelta(days=200)
