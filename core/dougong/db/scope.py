@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import psycopg
+from psycopg.pq import ConnStatus, ExecStatus
 from sqlalchemy import event, select
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 
 from dougong.db.base import InCommunity, InGroup, Row
+from dougong.db.rules import RULES
 from dougong.errors import NotAllowed, NotFound
 from dougong.i18n import N_
 
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LIFETIME_S = 60
+# What the three administrations do: never part of a wide pattern, always granted by its name.
+RESERVED = ("dougong.audit.", "dougong.plugin.", "dougong.role.", "dougong.session.")
+RESERVED += ("dougong.user.", "dougong.keys.")
 NOBODY = UUID(int=0)
 
 
@@ -35,7 +42,8 @@ NOBODY = UUID(int=0)
 class Grant:
     """A bundle of permissions within a part of the organisation.
 
-    permissions: full names, ``*`` for all, ``lifts.*``, ``lifts.lift.*`` or ``*.view``.
+    permissions: full names, ``*`` for all but the administrations' own (``RESERVED``), ``lifts.*``,
+    ``lifts.lift.*``, ``*.view``; ``**`` for everything, which only the system itself holds.
     group_id: None for the platform.
     communities: None for every community of the group. buildings: None for every building.
     clearance: field class → ``full``, ``mask`` or ``hide``.
@@ -58,11 +66,13 @@ class Grant:
 
     def allows(self, permission: str) -> bool:
         """Tell whether the bundle holds ``permission``."""
-        if permission in self.permissions or "*" in self.permissions:
+        if permission in self.permissions or "**" in self.permissions:
             return True
         parts = permission.split(".")
+        if permission.startswith(RESERVED):
+            return f"{parts[0]}.{parts[1]}.*" in self.permissions
         wider = [f"{'.'.join(parts[:n])}.*" for n in range(1, len(parts))]
-        return not self.permissions.isdisjoint([*wider, f"*.{parts[-1]}"])
+        return not self.permissions.isdisjoint(["*", *wider, f"*.{parts[-1]}"])
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ class Actor:
     @classmethod
     def system(cls, name: str = "system") -> "Actor":
         """Return the actor of migrations, schedules and the command line: it may everything."""
-        return cls(None, name, kind="system", grants=(Grant(frozenset({"*"})),))
+        return cls(None, name, kind="system", grants=(Grant(frozenset({"**"})),))
 
     def may(
         self, permission: str, group_id: UUID | None = None, community_id: UUID | None = None
@@ -149,12 +159,18 @@ def bind_scope_to_transactions(engine: Any, key: ScopeKey) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         claim = connection.get_execution_options().get("claim")
-        raw: Any = connection.connection.driver_connection
         if claim is None:
             return
-        result = raw.pgconn.exec_(begin_statement(claim, key, raw.info.backend_pid))
-        if result.status != 1:
-            raise RuntimeError(f"BEGIN failed: {result.error_message.decode(errors='replace')}")
+        for is_last in (False, True):
+            raw: Any = connection.connection.driver_connection
+            result = raw.pgconn.exec_(begin_statement(claim, key, raw.info.backend_pid))
+            if result.status == ExecStatus.COMMAND_OK:
+                return
+            if is_last or raw.pgconn.status == ConnStatus.OK:
+                reason = psycopg.OperationalError(result.error_message.decode(errors="replace"))
+                raise OperationalError("BEGIN", None, reason)
+            # It died in the pool, when the server restarted: nothing was sent on it yet.
+            connection.invalidate()
 
 
 class Scope:
@@ -329,7 +345,9 @@ def _narrow(state: ORMExecuteState) -> None:
     by_group = with_loader_criteria(
         InGroup, lambda cls: cls.group_id == group, include_aliases=True
     )
-    state.statement = state.statement.options(criteria, by_group, *_by_building(scope, state))
+    state.statement = state.statement.options(
+        criteria, by_group, *_by_building(scope, state), *_by_rule(scope, state)
+    )
 
 
 def _by_building(scope: Scope, state: ORMExecuteState) -> Iterable[Any]:
@@ -341,6 +359,17 @@ def _by_building(scope: Scope, state: ORMExecuteState) -> Iterable[Any]:
         only = scope.buildings_of(mapper.class_.__schema__)
         if only is not None:
             condition = building_condition(mapper.class_, only)
+            if condition is not None:
+                yield with_loader_criteria(mapper.class_, condition, include_aliases=True)
+
+
+def _by_rule(scope: Scope, state: ORMExecuteState) -> Iterable[Any]:
+    """Narrow models by their record rules; `why` pages look past them to name the rule."""
+    if state.execution_options.get("without_rules"):
+        return
+    for mapper in state.all_mappers:
+        for rule in RULES.get(mapper.class_, ()):
+            condition = rule.condition(scope)
             if condition is not None:
                 yield with_loader_criteria(mapper.class_, condition, include_aliases=True)
 
