@@ -18,7 +18,7 @@ COMMANDS = {
     "keys": "dougong.privacy.commands",
     "privacy": "dougong.privacy.commands",
     "audit": "dougong.audit.commands",
-    "devices": "dougong.devices.commands",
+    "devices": "dougong.devices.commands_cli",
     "demo": "dougong.demo.commands",
 }
 
