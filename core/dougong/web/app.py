@@ -97,7 +97,7 @@ def create_app(installation: Installation) -> Flask:
     )
     app.jinja_env.globals.update(csrf_token=csrf_token, csp_nonce=csp_nonce)
     app.jinja_env.filters.update(day=_day, instant=_instant)
-    Babel(app, locale_selector=i18n.current_locale)
+    Babel(app, locale_selector=i18n.current_locale, configure_jinja=False)
     app.before_request(_begin)
     app.after_request(_finish)
     app.teardown_request(_abandon)

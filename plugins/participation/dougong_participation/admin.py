@@ -1,6 +1,7 @@
 """The admin's view of notices, complaints, feedback, improvements and questionnaires."""
 
-from dougong.web.admin import RecordView, action
+from dougong.i18n import bilingual
+from dougong.web.admin import RecordView, ViewExtension, action, extend_view
 from dougong_participation import services
 from dougong_participation.models import (
     Answer,
@@ -40,7 +41,18 @@ class NoticeBuildingView(RecordView, model=NoticeBuilding):
 class ComplaintView(RecordView, model=Complaint):
     title = ("Complaints and suggestions", "投诉建议")
     columns = ("number", "title", "kind", "topic", "room", "person", "state", "due_at", "rating")
-    filters = ("state", "kind", "topic", "source", "filed_at", "due_at", "rating")
+    filters = (
+        "state",
+        "kind",
+        "topic",
+        "source",
+        "person",
+        "room",
+        "filed_at",
+        "due_at",
+        "closed_at",
+        "rating",
+    )
     search = ("title", "text")
     actions = (
         action(services.take_complaint, bulk=True),
@@ -118,3 +130,11 @@ class AnswerView(RecordView, model=Answer):
     filters = ("question",)
     can_create = can_change = can_delete = can_import = False
     in_menu = False
+
+
+extend_view(
+    "participation",
+    ViewExtension(
+        "participation.notice", "readers", bilingual("Read by", "已读人数"), services.read_counts
+    ),
+)

@@ -39,7 +39,7 @@ def _waiting(scope: Scope) -> Card:
         str(waiting),
         note=gettext("%(count)s past their time", count=late) if late else "",
         tone="danger" if late else "plain" if waiting else "good",
-        url="participation/complaint/?state=open&state=in_progress",
+        url="admin/participation/complaint/?state=open,in_progress",
         order=40,
     )
 
@@ -55,7 +55,7 @@ def _rating(scope: Scope) -> Card:
         f"{mean:.1f}" if mean is not None else "–",
         note=gettext("%(count)s ratings", count=count),
         tone="plain" if mean is None else "good" if mean >= 4 else "warning",
-        url="participation/complaint/?state=closed",
+        url=f"admin/participation/complaint/?rating.from=1&closed_at.from={_month_start(scope).date()}",
         order=41,
     )
 
@@ -112,7 +112,7 @@ def search(scope: Scope, words: str, limit: int) -> list[SearchHit]:
         hits += [
             SearchHit(
                 str(complaint),
-                f"participation/complaint/{complaint.id}",
+                f"admin/participation/complaint/{complaint.id}/",
                 gettext("Complaint"),
                 member_label(complaint.state),
             )
@@ -122,9 +122,12 @@ def search(scope: Scope, words: str, limit: int) -> list[SearchHit]:
         found = select(Notice).where(Notice.title.contains(words, autoescape=True))
         hits += [
             SearchHit(
-                n.title, f"participation/notice/{n.id}", gettext("Notice"), member_label(n.state)
+                notice.title,
+                f"admin/participation/notice/{notice.id}/",
+                gettext("Notice"),
+                member_label(notice.state),
             )
-            for n in scope.session.scalars(found.order_by(Notice.id.desc()).limit(limit))
+            for notice in scope.session.scalars(found.order_by(Notice.id.desc()).limit(limit))
         ]
     return hits[:limit]
 
@@ -147,5 +150,5 @@ def panels(scope: Scope, record: Any) -> list[Panel]:
     if not rows:
         return []
     name = "person" if isinstance(record, Person) else "room"
-    url = f"participation/complaint/?{name}={record.id}"
+    url = f"admin/participation/complaint/?{name}={record.id}"
     return [Panel(gettext("Complaints and suggestions"), rows, url=url)]

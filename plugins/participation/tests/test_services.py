@@ -376,10 +376,10 @@ def test_cards_and_hits_show_what_the_actor_may_see(enter, owner, place):
         publish(scope, "电梯年检通知")
         waiting, rating, feedback = cards.dashboard(scope)
         assert (waiting.value, rating.value, feedback.value) == ("1", "–", "0")
-        kinds = [hit.url.split("/")[1] for hit in cards.search(scope, "电梯", 5)]
+        kinds = [hit.url.split("/")[2] for hit in cards.search(scope, "电梯", 5)]
         assert kinds == ["complaint", "notice"]
         assert [hit.url for hit in cards.search(scope, "01", 5)] == [
-            f"participation/complaint/{filed.id}"
+            f"admin/participation/complaint/{filed.id}/"
         ]
         assert cards.search(scope, "100%", 5) == []
         (panel,) = cards.panels(scope, room)
