@@ -19,6 +19,7 @@ class Settings:
     the roles that ``dougong migrate`` makes; None means the embedded PostgreSQL in ``paths.home``.
     role_passwords: password of each login role; None reads ``keys/database.json``.
     url: how people reach this installation, for links and cookies.
+    webhook_networks: private networks that webhooks may lead to (``10.1.0.0/16``); else none.
     """
 
     paths: Paths
@@ -31,6 +32,7 @@ class Settings:
     mail_from: str = "dougong@localhost"
     plugin_paths: tuple[Path, ...] = ()
     disabled_plugins: frozenset[str] = field(default_factory=frozenset)
+    webhook_networks: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -58,6 +60,9 @@ class Settings:
             ),
             disabled_plugins=frozenset(
                 p for p in env.get("DOUGONG_DISABLED_PLUGINS", "").split(",") if p
+            ),
+            webhook_networks=tuple(
+                n.strip() for n in env.get("DOUGONG_WEBHOOK_NETWORKS", "").split(",") if n.strip()
             ),
         )
 

@@ -593,6 +593,20 @@ CREATE TABLE dougong.schedule (
 	CONSTRAINT fk_schedule_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
 );
 
+CREATE TABLE dougong.webhook_subscription (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	name VARCHAR(120) NOT NULL, 
+	url VARCHAR(500) NOT NULL, 
+	events JSONB NOT NULL, 
+	is_active BOOLEAN DEFAULT true NOT NULL, 
+	failing_since TIMESTAMP WITH TIME ZONE, 
+	secret BYTEA NOT NULL, 
+	CONSTRAINT pk_webhook_subscription PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_webhook_subscription_community_id_name UNIQUE (community_id, name), 
+	CONSTRAINT fk_webhook_subscription_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
 CREATE TABLE dougong.consent (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -756,6 +770,28 @@ CREATE TABLE dougong.unit (
 );
 
 CREATE INDEX ix_unit_building_id ON dougong.unit (community_id, building_id);
+
+CREATE TABLE dougong.webhook_delivery (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	subscription_id UUID NOT NULL, 
+	event_id UUID NOT NULL, 
+	event VARCHAR(80) NOT NULL, 
+	ids JSONB NOT NULL, 
+	happened_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	attempts INTEGER DEFAULT 0 NOT NULL, 
+	due_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	status SMALLINT, 
+	error VARCHAR(300), 
+	CONSTRAINT pk_webhook_delivery PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_webhook_delivery_community_id_subscription_id_event_id UNIQUE (community_id, subscription_id, event_id), 
+	CONSTRAINT fk_webhook_delivery_subscription_id FOREIGN KEY(community_id, subscription_id) REFERENCES dougong.webhook_subscription (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_webhook_delivery_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_webhook_delivery_webhook_state CHECK (state IN ('waiting', 'delivered', 'failed'))
+);
+
+CREATE INDEX ix_webhook_delivery_due ON dougong.webhook_delivery (community_id, due_at) WHERE state = 'waiting';
 
 CREATE TABLE dougong.device_command (
 	community_id UUID NOT NULL, 
