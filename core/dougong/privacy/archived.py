@@ -40,12 +40,17 @@ def empty_archives(
     """
     kept: dict[str, str] = {}
     for archive in _archives(emptier.session):
-        schema = SUFFIX.sub(r"\1", archive.archive_schema)
+        schema = original_schema(archive.archive_schema)
         said = {d.key: d for d in declared.values() if d.schema == schema}
         kept |= {k: d.retention for k, d in said.items() if d.basis == "statutory_duty"}
         for table, ids in _rows(emptier, archive, person_id).items():
             _empty(emptier, archive.archive_schema, schema, table, ids, said)
     return kept
+
+
+def original_schema(archive: str) -> str:
+    """Return the schema that an archive was before its plugin was uninstalled."""
+    return SUFFIX.sub(r"\1", archive)
 
 
 def _archives(session: Session) -> Iterable[Any]:

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -197,21 +197,6 @@ class StoredKeyring:
             row.wrapped, row.state = None, KeyState.DESTROYED
             row.destroyed_at = datetime.now(UTC)
         self.forget()
-
-    def destroy_older(self, days: int) -> int:
-        """Destroy every key that was retired more than ``days`` ago; return how many.
-
-        What only they open is shredded: backups and log images from before the rotation.
-        """
-        since = datetime.now(UTC) - timedelta(days=days)
-        due = [
-            (row.scope_id, row.number)
-            for row in self.rows()
-            if row.state is KeyState.RETIRED and row.retired_at and row.retired_at <= since
-        ]
-        for scope_id, number in due:
-            self.destroy(scope_id, number)
-        return len(due)
 
     def rewrap(self) -> int:
         """Wrap every key under the provider's newest key; return how many. Values stay as is."""
