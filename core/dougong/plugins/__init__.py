@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
 import dougong
+from dougong.db.linter import allow_references
 from dougong.db.migrator import KERNEL, Distribution
 from dougong.errors import DougongError, NotFound
 from dougong.i18n import N_
@@ -173,6 +174,9 @@ class Plugins:
         if missing:
             raise LoadError("import", f"it needs {', '.join(missing)}, which is not loaded")
         load(self.found[plugin], self.hooks)
+        needed = self.found[plugin].manifest.depends
+        schemas = tuple(self.manifest(n).schema for n in needed)
+        allow_references(self.found[plugin].manifest.schema, schemas)
         self.loaded.append(plugin)
         self.hashes[plugin] = self.found[plugin].content_hash()
         self.generation += 1

@@ -78,11 +78,11 @@ def remind(scope: Scope) -> None:
     """Fail like a job whose author did not think of something."""
     raise RuntimeError("planted in a job")
 '''
-DRIVER = '''
+DRIVER = """
 [[drivers]]
 id = "{plugin}_driver"
 path = "dougong_{plugin}.drivers.broken:driver"
-'''
+"""
 
 
 @dataclass(frozen=True)

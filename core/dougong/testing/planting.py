@@ -4,6 +4,7 @@ The tests, `dougong.plugins.gate` and the benchmarks use real plugins on disk: f
 imported, migrated and called like a vendor's.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -74,7 +75,7 @@ def workshop(
     server: a throw-away server. folders: plugin directories. template: a database to copy, made
     by `kernel_template`, which saves migrating the kernel again.
     """
-    name = f"workshop_{next(_numbers)}"
+    name = f"workshop_{os.getpid()}_{next(_numbers)}"
     made = Settings(
         paths=Paths(server.home),
         database=f"host={server.socket} dbname={name}",

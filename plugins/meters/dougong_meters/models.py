@@ -174,3 +174,6 @@ class Reading(InCommunity, Base):
         ReadingState, default=ReadingState.ACCEPTED, info=label("State", "状态")
     )
     reason: Mapped[str | None] = mapped_column(String(200), info=label("Reason", "说明"))
+
+    def __str__(self) -> str:
+        return f"{self.value:f} {self.read_at:%Y-%m-%d}"
