@@ -11,6 +11,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from werkzeug.exceptions import MethodNotAllowed
 
 from dougong import services
+from dougong.db.base import Row
 from dougong.db.scope import Scope
 from dougong.errors import Conflict, Invalid, NotAllowed
 from dougong.i18n import N_, gettext
@@ -166,6 +167,8 @@ def call_service(scope: Scope, name: str) -> Response:
     def work() -> Response:
         outcome = scope.call(name, **values)
         scope.session.flush()
+        if isinstance(outcome, Row) and outcome in scope.session:
+            scope.session.refresh(outcome)
         return answer({"result": result(scope, outcome)})
 
     return writing(scope, work)
