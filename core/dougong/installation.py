@@ -20,6 +20,7 @@ from dougong.i18n import N_
 from dougong.plugins import Plugins
 from dougong.services import call
 from dougong.settings import Settings
+from dougong.tenancy import rules as _rules  # noqa: F401 - declares record rules
 from dougong.tenancy.operations import (
     CommunityFacts,
     GroupFacts,

@@ -138,8 +138,16 @@ def test_group_pages_list_all_communities(app, installation, place):
 
 @pytest.mark.parametrize(
     "query",
-    ["after=rubbish", "size=-1", "sort=nothing", "q=%00", "building=abc", "built_area.from=x",
-     "columns=../etc", "state=unheard"],
+    [
+        "after=rubbish",
+        "size=-1",
+        "sort=nothing",
+        "q=%00",
+        "building=abc",
+        "built_area.from=x",
+        "columns=../etc",
+        "state=unheard",
+    ],
 )
 def test_rubbish_in_the_address_is_no_server_error(manager, query):
     assert manager.get(f"{manager.base}/dougong/room/?{query}").status_code == 200
@@ -163,3 +171,83 @@ def test_a_list_needs_at_most_six_statements(manager, installation):
         for engine in engines:
             event.remove(engine, "before_cursor_execute", note)
     assert len(seen) <= 6, seen
+
+
+def test_protected_people_are_hidden_and_the_why_page_says_so(app, installation, place):
+    from sqlalchemy import update
+
+    from dougong.tenancy.models import Person
+
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        scope.session.execute(
+            update(Person).where(Person.id == place.person_ids[0]).values(is_protected=True)
+        )
+    cashier = browser(app, installation, place, "cashier", place.community_id)
+    desk = browser(app, installation, place, "front_desk", place.community_id)
+    address = f"{cashier.base}/dougong/person/{place.person_ids[0]}/"
+    assert desk.get(address).status_code == 200
+    hidden = cashier.get(address)
+    assert hidden.status_code == 404 and "why?path=" in hidden.text
+    why = cashier.get(f"{cashier.base}/why?path={address}").text
+    assert "重点照护的人员只对负责照护的岗位显示" in why
+    assert "业主0" not in cashier.get(f"{cashier.base}/dougong/person/").text
+
+
+def test_security_administrator_invites_and_locks(app, installation, place):
+    client = browser(app, installation, place, "security_administrator", None)
+    base = f"/g/{place.group_id}/admin/users"
+    token = csrf(client, base)
+    login = f"new{place.group_id.hex[-10:]}"
+    made = client.post(
+        base,
+        data={
+            "csrf_token": token,
+            "login": login,
+            "name": "新人",
+            "role": "front_desk",
+            "place": str(place.community_id),
+        },
+    )
+    assert made.status_code == 200
+    link = re.search(r"/sign-in/link/[\w-]+", made.text).group(0)
+    fresh = app.test_client()
+    page = fresh.get(link)
+    used = fresh.post(link, data={"csrf_token": re.search(r'value="([0-9a-f]{40})"', page.text)[1]})
+    assert used.status_code == 303
+    assert fresh.get(f"/c/{place.community_id}/admin/dougong/room/").status_code == 200
+    user_id = re.search(r"users/([0-9a-f-]+)/lock", client.get(f"{base}?q={login}").text)[1]
+    assert client.post(f"{base}/{user_id}/lock", data={"csrf_token": token}).status_code == 303
+    assert fresh.get(f"/c/{place.community_id}/admin/dougong/room/").status_code == 303
+    twice = client.post(
+        f"{base}/{user_id}/role", data={"csrf_token": token, "role": "audit_administrator"}
+    )
+    assert twice.status_code == 303
+    third = client.post(
+        f"{base}/{user_id}/role", data={"csrf_token": token, "role": "system_administrator"}
+    )
+    assert third.status_code == 409
+    manager = browser(app, installation, place, "group_manager", None)
+    assert manager.get(base).status_code == 403
+
+
+def test_a_phone_is_shown_after_a_reason(manager, place):
+    address = f"{manager.base}/dougong/person/{place.person_ids[1]}/reveal/phone"
+    token = csrf(manager, address)
+    assert manager.post(address, data={"csrf_token": token}).status_code == 422
+    shown = manager.post(address, data={"csrf_token": token, "reason": reason()})
+    assert "13800130001" in shown.text
+
+
+def reason() -> str:
+    from dougong.privacy.models import RevealReason
+
+    return next(iter(RevealReason)).value
+
+
+def test_the_audit_page_shows_what_was_done(app, installation, place):
+    client = browser(app, installation, place, "audit_administrator", None)
+    page = client.get(f"/c/{place.community_id}/admin/audit")
+    assert page.status_code == 200, page.text
+    assert client.get(f"/c/{place.community_id}/admin/audit/check").status_code == 200
+    manager = browser(app, installation, place, "community_manager", place.community_id)
+    assert manager.get(f"{manager.base}/audit").status_code == 403

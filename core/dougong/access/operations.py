@@ -110,9 +110,7 @@ def sign_in(
         user = session.scalars(select(User).where(User.login == login, User.is_active)).first()
         is_right = _matches(user.password_hash if user else None, password)
         is_right = is_right and user is not None and _second_factor(installation, user, code)
-        session.add(
-            SignInAttempt(login=login, address=address, at=_now(), is_success=is_right)
-        )
+        session.add(SignInAttempt(login=login, address=address, at=_now(), is_success=is_right))
         token = start_session(session, user, address, device) if user and is_right else None
     if token is None or user is None:
         raise WrongSignIn(N_("Login, password or code is wrong."))
@@ -162,16 +160,19 @@ def _totp_secret(installation: "Installation", user: User) -> str | None:
     return Vault(installation.keyring).open(field, user, sealed) if sealed else None
 
 
-def start_session(
-    session: Session, user: User, address: str = "", device: str = ""
-) -> str:
+def start_session(session: Session, user: User, address: str = "", device: str = "") -> str:
     """Start a session of ``user`` and return its token, which is kept nowhere."""
     token = secrets.token_urlsafe(32)
     now = _now()
     session.add(
         SignInSession(
-            user_id=user.id, token_hash=hash_of(token), started_at=now, seen_at=now,
-            ends_at=now + SESSION_LENGTH, device=device[:200], address=address[:60],
+            user_id=user.id,
+            token_hash=hash_of(token),
+            started_at=now,
+            seen_at=now,
+            ends_at=now + SESSION_LENGTH,
+            device=device[:200],
+            address=address[:60],
         )
     )
     session.flush()
@@ -298,8 +299,10 @@ def create_user(
     if session.scalars(select(User.id).where(User.login == login)).first():
         raise Conflict(N_("The login %(login)s is taken."), login=login)
     user = User(
-        login=login, name=name,
-        password_hash=hash_password(password) if password else None, **more,
+        login=login,
+        name=name,
+        password_hash=hash_password(password) if password else None,
+        **more,
     )
     session.add(user)
     session.flush()
@@ -332,8 +335,12 @@ def grant_role(
     if role is None:
         raise NotFound(N_("There is no role %(role)s."), role=role_key)
     grant = RoleGrant(
-        user_id=user_id, role_id=role.id, duty=role.duty.value, group_id=group_id,
-        region_id=region_id, community_id=community_id,
+        user_id=user_id,
+        role_id=role.id,
+        duty=role.duty.value,
+        group_id=group_id,
+        region_id=region_id,
+        community_id=community_id,
         building_ids=None if building_ids is None else [str(b) for b in building_ids],
     )
     session.add(grant)

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 
 from dougong.access.models import Duty, Role
 
-VIEW = ("*.view",)
 WORK = ("*.view", "*.create", "*.change")
 
 
@@ -24,54 +23,88 @@ class Post:
     clearance: dict[str, Any] = field(default_factory=dict)
 
 
+MASKED = {"*": "mask"}
 POSTS = (
     Post(
-        "system_administrator", "System administrator", "系统管理员",
-        ("dougong.plugin.*", "dougong.community.*", "dougong.job.view", "dougong.job.change",
-         "dougong.health.view", "dougong.setting.change", "*.view"),
+        "system_administrator",
+        "System administrator",
+        "系统管理员",
+        (
+            "dougong.plugin.*",
+            "dougong.community.*",
+            "dougong.job.*",
+            "dougong.health.view",
+            "dougong.setting.change",
+            "dougong.keys.*",
+        ),
         Duty.SYSTEM,
     ),
     Post(
-        "security_administrator", "Security administrator", "安全管理员",
-        ("dougong.user.view", "dougong.user.create", "dougong.user.change", "dougong.role.view",
-         "dougong.role.grant", "dougong.session.revoke", "dougong.health.view"),
+        "security_administrator",
+        "Security administrator",
+        "安全管理员",
+        ("dougong.user.*", "dougong.role.*", "dougong.session.*", "dougong.health.view"),
         Duty.SECURITY,
     ),
     Post(
-        "audit_administrator", "Audit administrator", "审计管理员",
-        ("dougong.audit.view", "dougong.audit.verify", "dougong.health.view", "*.view"),
+        "audit_administrator",
+        "Audit administrator",
+        "审计管理员",
+        ("dougong.audit.*", "dougong.health.view", "*.view"),
         Duty.AUDIT,
-    ),
-    Post("group_manager", "Group manager", "集团经理", ("*",), clearance={"*": "mask"}),
-    Post("community_manager", "Community manager", "项目经理", ("*",), clearance={"*": "mask"}),
-    Post(
-        "front_desk", "Front desk", "客服前台",
-        (*WORK, "dougong.person.reveal", "fees.bill.pay", "participation.*"),
-        clearance={"*": "mask"},
+        MASKED,
     ),
     Post(
-        "cashier", "Cashier", "收费员", ("*.view", "ledger.*", "fees.*", "meters.reading.record"),
-        clearance={"*": "mask"},
+        "group_manager",
+        "Group manager",
+        "集团经理",
+        ("*", "dougong.plugin.view", "dougong.plugin.enable", "dougong.plugin.disable"),
+        clearance=MASKED,
     ),
-    Post("dispatcher", "Dispatcher", "调度员", WORK, clearance={"*": "mask"}),
     Post(
-        "technician", "Technician", "维修师傅", ("dougong.room.view", "meters.reading.record",
-                                             "meters.meter.view", "meters.reading.view"),
+        "community_manager",
+        "Community manager",
+        "项目经理",
+        ("*", "dougong.plugin.view"),
+        clearance=MASKED,
+    ),
+    Post(
+        "front_desk",
+        "Front desk",
+        "客服前台",
+        (
+            *WORK,
+            "dougong.personal.reveal",
+            "dougong.person.view_protected",
+            "fees.bill.pay",
+            "participation.*",
+        ),
+        clearance=MASKED,
+    ),
+    Post(
+        "cashier",
+        "Cashier",
+        "收费员",
+        ("*.view", "*.export", "ledger.*", "fees.*", "meters.reading.record"),
+        clearance=MASKED,
+    ),
+    Post("dispatcher", "Dispatcher", "调度员", WORK, clearance=MASKED),
+    Post(
+        "technician",
+        "Technician",
+        "维修师傅",
+        ("dougong.room.view", "meters.reading.record", "meters.meter.view", "meters.reading.view"),
     ),
     Post("guard", "Guard", "保安", ("dougong.room.view",)),
     Post("cleaner", "Cleaner", "保洁", ("dougong.room.view",)),
-    Post("auditor", "Auditor", "审计员", VIEW, clearance={"*": "mask"}),
-    Post("owner", "Owner", "业主", ("fees.portal", "participation.portal", "dougong.portal")),
-    Post("occupant", "Occupant", "住户", ("fees.portal", "participation.portal",
-                                       "dougong.portal")),
+    Post("auditor", "Auditor", "审计员", ("*.view",), clearance=MASKED),
 )
 
 
 def ship_roles(session: Session) -> dict[str, Role]:
     """Write the shipped roles as this version defines them; return them by key."""
     known = {
-        role.key: role
-        for role in session.scalars(select(Role).where(Role.group_id.is_(None)))
+        role.key: role for role in session.scalars(select(Role).where(Role.group_id.is_(None)))
     }
     for post in POSTS:
         role = known.setdefault(post.key, Role(key=post.key, group_id=None))

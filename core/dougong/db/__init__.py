@@ -21,6 +21,7 @@ from dougong.db.columns import (
     to_one,
 )
 from dougong.db.migrator import import_kernel_models as all_models
+from dougong.db.rules import record_rule
 from dougong.db.scope import Actor, Grant, Scope
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "member_label",
     "money",
     "plugin_base",
+    "record_rule",
     "ref",
     "state",
     "to_one",

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from dougong.db import uuid7
 from dougong.db.scope import Actor
 from dougong.demo.ground import Ground, demonstrations
+from dougong.demo.users import load_users
 from dougong.installation import Installation
 from dougong.plugins.operations import enable, install
 from dougong.tenancy.models import (
@@ -69,6 +70,7 @@ def load(installation: Installation, progress: Progress | None = None) -> UUID:
         report(f"{name}: plugins", number * 3 + 3, total)
         load_plugins(installation, community_id, chance)
         report(f"{name}: meters, fees and bills", number * 3 + 4, total)
+    load_users(installation, group_id, {kind: ids[name] for name, kind, _ in communities})
     return group_id
 
 

@@ -19,7 +19,17 @@ from uuid import UUID
 
 import structlog
 from babel.dates import format_date, format_datetime
-from flask import Blueprint, Flask, Request, Response, g, redirect, render_template, request
+from flask import (
+    Blueprint,
+    Flask,
+    Request,
+    Response,
+    g,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask_babel import Babel
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, ValidationError
@@ -358,8 +368,16 @@ def _page(status: int, message: str, fields: dict[str, str] | None = None) -> Re
             message=message,
             fields=fields or {},
             trace_id=g.get("trace_id", ""),
+            why_url=_why_url(status),
         )
     return Response(html, status, content_type="text/html; charset=utf-8")
+
+
+def _why_url(status: int) -> str:
+    """Return where someone learns why he may not see this page; empty where nobody can say."""
+    if status not in (403, 404) or g.get("scope") is None or "/admin/" not in request.path:
+        return ""
+    return url_for("admin.why", path=request.path)
 
 
 # --- formats ----------------------------------------------------------------------------------

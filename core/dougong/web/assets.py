@@ -35,7 +35,8 @@ def install(app: Flask, installation: Installation) -> None:
 def content(name: str) -> tuple[bytes, bytes, str]:
     """Return a bundle's bytes, the same compressed, and the hash that names it."""
     if name in BUNDLES:
-        data = b"\n".join((STATIC / part).read_bytes() for part in BUNDLES[name])
+        glue = b";\n" if name.endswith(".js") else b"\n"
+        data = glue.join((STATIC / part).read_bytes() for part in BUNDLES[name])
     else:
         path = (STATIC / name).resolve()
         if not path.is_relative_to(STATIC) or not path.is_file():

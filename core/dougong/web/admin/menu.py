@@ -93,7 +93,7 @@ def section_of(view: type[RecordView]) -> str:
 
 def section_title(installation: Installation, section: str) -> str:
     """Return a section's heading: a plugin's name, what the kernel calls its own, or the text."""
-    own = {"dougong": N_("Ground"), ADMINISTRATION: N_("Administration")}
+    own = {"dougong": N_("Basic records"), ADMINISTRATION: N_("Administration")}
     if section in own:
         return gettext(own[section])
     found = installation.plugins.found.get(section)

@@ -1,0 +1,197 @@
+"""Looking after logins and their roles within a property group: the security administrator's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import or_, select, text
+
+from dougong.access.models import Duty, Role, RoleGrant, User
+from dougong.access.operations import create_user, grant_role, one_time_link
+from dougong.db.scope import Scope
+from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
+from dougong.i18n import N_, current_locale, gettext
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+MOST = 200
+LAST_SIGN_INS = text(
+    "select user_id, max(started_at) from dougong.sign_in_session"
+    " where user_id = any(:users) group by 1"
+)
+
+
+@dataclass(frozen=True)
+class GrantLine:
+    """One role of a user as the page shows it; place: the group, a region or a community."""
+
+    id: UUID
+    role: str
+    place: str
+    duty: str
+
+
+@dataclass(frozen=True)
+class UserLine:
+    """One login as the page shows it."""
+
+    id: UUID
+    login: str
+    name: str
+    is_active: bool
+    has_second_factor: bool
+    signed_in_at: datetime | None
+    grants: tuple[GrantLine, ...]
+
+
+def role_name(role: Role) -> str:
+    """Return what people call a role, in the locale in force."""
+    return role.name if current_locale() == "en" else role.name_zh
+
+
+def roles_of(scope: Scope) -> Sequence[Role]:
+    """Return the roles that can be given in this group: shipped ones and the group's own."""
+    scope.require("dougong.role.view")
+    with scope.installation.access(scope.actor) as session:
+        found = session.scalars(
+            select(Role)
+            .where(or_(Role.group_id.is_(None), Role.group_id == scope.group_id))
+            .order_by(Role.duty, Role.id)
+        ).all()
+        session.expunge_all()
+        return found
+
+
+def users_of(scope: Scope, words: str = "") -> list[UserLine]:
+    """Return at most 200 logins that hold a role in this group, by login."""
+    scope.require("dougong.user.view")
+    names = {c.id: c.name for c in getattr(scope.place, "communities", ())}
+    with scope.installation.access(scope.actor) as session:
+        inside = select(RoleGrant.user_id).where(RoleGrant.group_id == scope.group_id)
+        query = select(User).where(User.id.in_(inside)).order_by(User.login).limit(MOST)
+        if words:
+            query = query.where(or_(User.login.startswith(words), User.name.startswith(words)))
+        users = session.scalars(query).all()
+        grants = _grants(session, scope.group_id, [u.id for u in users], names, scope.place.name)
+        seen = {
+            row[0]: row[1]
+            for row in session.execute(LAST_SIGN_INS, {"users": [u.id for u in users]})
+        }
+        return [
+            UserLine(
+                u.id,
+                u.login,
+                u.name,
+                u.is_active,
+                u.is_totp_confirmed,
+                seen.get(u.id),
+                tuple(grants.get(u.id, ())),
+            )
+            for u in users
+        ]
+
+
+def _grants(
+    session: "Session", group_id: UUID, users: list[UUID], names: dict[UUID, str], group: str
+) -> dict[UUID, list[GrantLine]]:
+    found: dict[UUID, list[GrantLine]] = {}
+    rows = session.execute(
+        select(RoleGrant, Role)
+        .join(Role, Role.id == RoleGrant.role_id)
+        .where(RoleGrant.user_id.in_(users), RoleGrant.group_id == group_id)
+        .order_by(RoleGrant.id)
+    )
+    for grant, role in rows:
+        place = names.get(grant.community_id, "") if grant.community_id else group
+        found.setdefault(grant.user_id, []).append(
+            GrantLine(grant.id, role_name(role), place, grant.duty)
+        )
+    return found
+
+
+def invite(
+    scope: Scope, login: str, name: str, role_key: str, community_id: UUID | None = None
+) -> str:
+    """Create a login with a role in this group; return the link that signs it in once.
+
+    Raises Invalid naming the wrong fields, Conflict when the login is taken.
+    """
+    scope.require("dougong.user.create")
+    missing = {
+        key: gettext(N_("This is needed."))
+        for key, value in (("login", login), ("name", name), ("role", role_key))
+        if not value.strip()
+    }
+    if missing:
+        raise Invalid(N_("Some fields are not right yet."), fields=missing)
+    with scope.installation.access(scope.actor) as session:
+        user = create_user(session, login, name.strip()[:120])
+        _give(session, scope, user.id, role_key, community_id)
+        user_id = user.id
+    return one_time_link(scope.installation, user_id)
+
+
+def give_role(scope: Scope, user_id: UUID, role_key: str, community_id: UUID | None) -> None:
+    """Give a user of this group one more role."""
+    scope.require("dougong.role.grant")
+    with scope.installation.access(scope.actor) as session:
+        _known(session, scope, user_id)
+        _give(session, scope, user_id, role_key, community_id)
+
+
+def _give(
+    session: "Session", scope: Scope, user_id: UUID, role_key: str, community_id: UUID | None
+) -> None:
+    if community_id is not None and community_id not in scope.readable:
+        raise NotFound(N_("There is no such community."))
+    role = session.scalars(select(Role).where(Role.key == role_key)).first()
+    if role is not None and role.duty is not Duty.BUSINESS and community_id is not None:
+        raise Invalid(
+            N_("Some fields are not right yet."),
+            fields={"place": gettext(N_("An administration holds for the whole group."))},
+        )
+    grant_role(
+        session, scope.actor, user_id, role_key, group_id=scope.group_id, community_id=community_id
+    )
+
+
+def take_role(scope: Scope, grant_id: UUID) -> None:
+    """Take a role back; sessions of the user lose it with their next request."""
+    scope.require("dougong.role.grant")
+    with scope.installation.access(scope.actor) as session:
+        grant = session.get(RoleGrant, grant_id)
+        if grant is None or grant.group_id != scope.group_id:
+            raise NotFound(N_("There is no such role."))
+        if grant.user_id == scope.actor.user_id:
+            raise NotAllowed(N_("Nobody takes a role from himself."))
+        session.delete(grant)
+
+
+def set_active(scope: Scope, user_id: UUID, is_active: bool) -> None:
+    """Lock a login, which ends its sessions at once, or open it again."""
+    scope.require("dougong.user.change")
+    with scope.installation.access(scope.actor) as session:
+        user = _known(session, scope, user_id)
+        if user.id == scope.actor.user_id:
+            raise Conflict(N_("Nobody locks himself out."))
+        user.is_active = is_active
+
+
+def new_link(scope: Scope, user_id: UUID) -> str:
+    """Return a link that signs a user of this group in once, for who has lost his password."""
+    scope.require("dougong.user.change")
+    with scope.installation.access(scope.actor) as session:
+        _known(session, scope, user_id)
+    return one_time_link(scope.installation, user_id)
+
+
+def _known(session: "Session", scope: Scope, user_id: UUID) -> Any:
+    """Return a user who belongs to this group, and to no other; raises NotFound."""
+    user = session.get(User, user_id)
+    groups = set(session.scalars(select(RoleGrant.group_id).where(RoleGrant.user_id == user_id)))
+    if user is None or groups != {scope.group_id}:
+        raise NotFound(N_("There is no such user here."))
+    return user

@@ -1,0 +1,167 @@
+"""Users and their roles, and why someone cannot see something."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import render_template, request, url_for
+from sqlalchemy import select
+
+from dougong.access import users
+from dougong.db.rules import RULES
+from dougong.db.scope import Scope
+from dougong.errors import DougongError, NotFound
+from dougong.i18n import N_, gettext, translate_error
+from dougong.web.admin.menu import ADMINISTRATION, menu_page
+from dougong.web.admin.pages import Crumb, blueprint, go
+from dougong.web.admin.views import VIEWS
+from dougong.web.app import current_installation, require_scope
+
+menu_page(
+    "admin.user_list",
+    ("Users and roles", "用户与角色"),
+    "dougong.user.view",
+    section=ADMINISTRATION,
+    icon="shield",
+    order=50,
+)
+
+
+@blueprint.get("/users")
+def user_list() -> str:
+    """Show the logins of this group with their roles."""
+    return _page()
+
+
+def _page(error: DougongError | None = None, link: str = "") -> str:
+    scope = _group_scope()
+    words = request.args.get("q", "").replace("\0", "").strip()[:60]
+    path: list[Crumb] = [(gettext(N_("Users and roles")), None)]
+    return render_template(
+        "admin/users.html",
+        users=users.users_of(scope, words),
+        roles=users.roles_of(scope) if scope.may("dougong.role.view") else [],
+        role_name=users.role_name,
+        communities=scope.place.communities,
+        words=words,
+        message=translate_error(error) if error else "",
+        errors=getattr(error, "fields", {}),
+        link=link,
+        given=request.form,
+        crumbs=[(scope.place.name, url_for("admin.dashboard")), *path],
+    )
+
+
+def _group_scope() -> Scope:
+    scope = require_scope()
+    if scope.community_id is not None:
+        raise NotFound(N_("Users are looked after on the group's pages."))
+    scope.require("dougong.user.view")
+    return scope
+
+
+@blueprint.post("/users")
+def invite() -> Any:
+    """Create a login and show the link that signs it in once."""
+    scope = _group_scope()
+    form = request.form
+    try:
+        link = users.invite(
+            scope,
+            form.get("login", ""),
+            form.get("name", ""),
+            form.get("role", ""),
+            _community(form.get("place", "")),
+        )
+    except DougongError as error:
+        return _page(error), error.status
+    return _page(link=link)
+
+
+@blueprint.post("/users/<uuid:id>/<verb>")
+def change_user(id: UUID, verb: str) -> Any:
+    """Lock or open a login, give it a role, or make a link for it."""
+    scope = _group_scope()
+    try:
+        if verb == "link":
+            return _page(link=users.new_link(scope, id))
+        if verb in ("lock", "open"):
+            users.set_active(scope, id, verb == "open")
+        elif verb == "role":
+            place = _community(request.form.get("place", ""))
+            users.give_role(scope, id, request.form.get("role", ""), place)
+        else:
+            raise NotFound(N_("There is no such page."))
+    except DougongError as error:
+        return _page(error), error.status
+    return go(url_for("admin.user_list"))
+
+
+@blueprint.post("/users/roles/<uuid:id>/take")
+def take_role(id: UUID) -> Any:
+    """Take a role back."""
+    users.take_role(_group_scope(), id)
+    return go(url_for("admin.user_list"))
+
+
+def _community(value: str) -> UUID | None:
+    try:
+        return UUID(value) if value else None
+    except ValueError:
+        raise NotFound(N_("There is no such community.")) from None
+
+
+# --- why ------------------------------------------------------------------------------------------
+
+
+@blueprint.get("/why")
+def why() -> str:
+    """Explain what the actor may do at an address, and what is missing."""
+    scope = require_scope()
+    path = request.args.get("path", "")[:300]
+    return render_template(
+        "admin/why.html",
+        path=path,
+        answers=explain(scope, path),
+        grants=[g for g in scope.actor.grants if g.reaches(scope.group_id, scope.community_id)],
+        crumbs=[(scope.place.name, url_for("admin.dashboard")), (gettext(N_("Why?")), None)],
+    )
+
+
+def explain(scope: Scope, path: str) -> list[tuple[bool, str]]:
+    """Return the steps from address to record, each with whether it holds, until one does not."""
+    parts = path.split("/")
+    if len(parts) < 6 or parts[3] != "admin":
+        return [(False, gettext(N_("This address is no list or record of the admin.")))]
+    plugin, name = parts[4], f"{parts[4]}.{parts[5]}"
+    view = VIEWS.get(name)
+    if plugin not in current_installation().plugins.found and plugin != "dougong":
+        return [(False, gettext(N_("There is no plugin %(plugin)s."), plugin=plugin))]
+    if plugin not in scope.enabled:
+        return [(False, gettext(N_("%(plugin)s is not switched on here."), plugin=plugin))]
+    steps = [(True, gettext(N_("The plugin %(plugin)s is switched on here."), plugin=plugin))]
+    if view is None:
+        return [*steps, (False, gettext(N_("It has no records called %(name)s."), name=parts[5]))]
+    permission = f"{name}.view"
+    if not scope.may(permission):
+        text = N_("None of your roles holds %(permission)s. Ask your security administrator.")
+        return [*steps, (False, gettext(text, permission=permission))]
+    steps.append((True, gettext(N_("You hold %(permission)s."), permission=permission)))
+    return steps + _explain_record(scope, view.model, parts[6] if len(parts) > 6 else "")
+
+
+def _explain_record(scope: Scope, model: Any, identity: str) -> list[tuple[bool, str]]:
+    try:
+        id = UUID(identity)
+    except ValueError:
+        return []
+    query = select(model.id).where(model.id == id)
+    if scope.session.scalars(query).first() is not None:
+        return [(True, gettext(N_("The record is there and you may see it.")))]
+    hidden = scope.session.scalars(query.execution_options(without_rules=True)).first()
+    if hidden is None:
+        text = N_(
+            "There is no such record in this community, or it belongs to a building that your"
+            " roles or this plugin do not reach."
+        )
+        return [(False, gettext(text))]
+    return [(False, str(rule.reason)) for rule in RULES.get(model, ())]
