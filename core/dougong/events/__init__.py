@@ -7,7 +7,7 @@ device) at least once. A delivery that fails is tried again with growing pauses.
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,8 @@ from dougong.services import plugin_of_module
 
 DELIVER = "dougong.deliver"
 LIVE = "dougong_live"
+# Called with every fact in its own transaction: (scope, the new rows). Webhooks listen this way.
+LISTENERS: list[Callable[[Scope, Sequence[OutboxEvent]], None]] = []
 OWN_MODULES = ("dougong.db.scope", "dougong.installation", __name__)
 
 
@@ -51,6 +53,8 @@ def emit_many(scope: Scope, name: str, /, facts: Iterable[Mapping[str, Any]]) ->
             for plugin in plugins
         )
         _wake_worker(scope)
+    for listener in LISTENERS:
+        listener(scope, made)
     tell_live(scope, full)
     return [event.id for event in made]
 

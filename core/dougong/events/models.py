@@ -49,7 +49,7 @@ class EventDelivery(InCommunity, KernelBase):
     )
 
     event_id: Mapped[UUID] = ref("dougong.outbox_event", ondelete="CASCADE")
-    event: Mapped[OutboxEvent] = to_one(event_id, OutboxEvent)
+    event: Mapped[OutboxEvent] = to_one(event_id, OutboxEvent)  # type: ignore[arg-type]
     plugin: Mapped[str] = mapped_column(String(40), info=label("Plugin", "插件"))
     state: Mapped[EventState] = state(
         EventState, default=EventState.WAITING, info=label("State", "状态")

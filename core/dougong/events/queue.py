@@ -7,15 +7,18 @@ which an attacker manages to write is never acted upon.
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import text
 
 from dougong.db.scope import Scope, ScopeKey
 
 MAC = "mac"
+# What a worker does for a community when it is woken by name: function(installation, community).
+ROUNDS: dict[str, Callable[[Any, UUID], Any]] = {}
 DEFER = text(
     "select dougong.procrastinate_defer_jobs_v1(array[row(:queue, :task, :priority, :lock, null,"
     " cast(:args as jsonb), cast(:at as timestamptz))]::dougong.procrastinate_job_to_defer_v1[])"

@@ -1,0 +1,191 @@
+"""The worker process: jobs, deliveries, schedules and the audit sealer.
+
+A worker that dies leaves its jobs behind as running; another one (or itself, started again) takes
+them over once its heartbeat is old. The database going away ends the process; the supervisor
+starts it again.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import procrastinate
+import structlog
+from procrastinate import BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
+from procrastinate.jobs import DeleteJobCondition
+from procrastinate.jobs import Job as QueuedJob
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from dougong.events import DELIVER
+from dougong.events.delivery import deliver
+from dougong.events.queue import MAC, ROUNDS, is_genuine
+from dougong.jobs import RUN
+from dougong.jobs.running import Refused, is_final, run_job
+from dougong.jobs.schedules import forget_ended, run_schedules
+from dougong.settings import Settings
+
+if TYPE_CHECKING:
+    from dougong.installation import Installation
+
+log = structlog.get_logger(__name__)
+
+CONCURRENCY = 4
+POLL_S, HEARTBEAT_S, STALLED_S = 1.0, 2.0, 8.0
+LOOK_S, SWEEP_S = 5.0, 3600.0
+GRACE_S = 12.0
+LONGEST_PAUSE_S = 900
+
+STALLED = text(
+    """
+    select j.id from dougong.procrastinate_jobs j
+    left join dougong.procrastinate_workers w on w.id = j.worker_id
+    where j.status = 'doing'
+      and (w.id is null or w.last_heartbeat < now() - make_interval(secs => :seconds))
+    for update of j skip locked
+    """
+)
+TAKE_BACK = text("select dougong.procrastinate_retry_job_v2(:id, now(), null, null, null)")
+PRUNE = text("select dougong.procrastinate_prune_stalled_workers_v1(:seconds)")
+
+
+def main(settings: Settings, ready: Callable[[], None] = lambda: None) -> int:
+    """Work until SIGTERM; jobs that run get some seconds to finish, else they run again later."""
+    from dougong.installation import Installation
+
+    installation = Installation.open(settings)
+    try:
+        return asyncio.run(run(installation, ready))
+    finally:
+        installation.close()
+        # A thread that still runs a job must not keep the process; the job runs again.
+        os._exit(0)
+
+
+async def run(installation: "Installation", ready: Callable[[], None] = lambda: None) -> int:
+    """Run worker and helpers in this process until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    queue = queue_app(installation)
+    async with queue.open_async():
+        helpers = [
+            threading.Thread(target=_guarded, args=(work, installation, stop), daemon=True)
+            for work in (seal, look_after)
+        ]
+        for helper in helpers:
+            helper.start()
+        worker = asyncio.create_task(
+            queue.run_worker_async(
+                concurrency=CONCURRENCY,
+                fetch_job_polling_interval=POLL_S,
+                update_heartbeat_interval=HEARTBEAT_S,
+                stalled_worker_timeout=STALLED_S,
+                shutdown_graceful_timeout=GRACE_S,
+                delete_jobs=DeleteJobCondition.ALWAYS,
+                install_signal_handlers=True,
+            )
+        )
+        ready()
+        try:
+            await worker
+        finally:
+            stop.set()
+    return 0
+
+
+def _guarded(
+    work: Callable[..., None], installation: "Installation", stop: threading.Event
+) -> None:
+    """Run a helper; should it fail, end the whole process for the supervisor to start it again."""
+    try:
+        work(installation, stop)
+    except BaseException:
+        log.exception("the worker gives up")
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise
+
+
+def seal(installation: "Installation", stop: threading.Event) -> None:
+    """Seal the audit log."""
+    from dougong.audit import sealing
+
+    sealing.run(installation, stop)
+
+
+def look_after(installation: "Installation", stop: threading.Event) -> None:
+    """Take over jobs of dead workers, run schedules, and sweep each hour."""
+    swept_at = 0.0
+    while not stop.is_set():
+        try:
+            take_over(installation)
+            run_schedules(installation)
+            if time.monotonic() - swept_at > SWEEP_S:
+                forget_ended(installation)
+                swept_at = time.monotonic()
+        except OperationalError as error:
+            log.warning("schedules wait for the database", error=str(error.orig))
+        stop.wait(LOOK_S)
+
+
+def take_over(installation: "Installation", stalled_s: float = STALLED_S) -> int:
+    """Put the jobs of workers without a heartbeat back into the queue; return how many."""
+    with installation.platform() as session:
+        found = session.scalars(STALLED, {"seconds": stalled_s}).all()
+        for job_id in found:
+            session.execute(TAKE_BACK, {"id": job_id})
+        session.execute(PRUNE, {"seconds": stalled_s})
+    if found:
+        log.warning("jobs of a dead worker run again", count=len(found))
+    return len(found)
+
+
+# --- procrastinate ------------------------------------------------------------------------------
+
+
+class Patience(BaseRetryStrategy):
+    """Tries again with doubling pauses, unless the answer was no."""
+
+    def get_retry_decision(
+        self, *, exception: BaseException, job: QueuedJob
+    ) -> RetryDecision | None:
+        if is_final(exception, job.attempts + 1):
+            return None
+        return RetryDecision(retry_in={"seconds": min(2 ** (job.attempts + 1), LONGEST_PAUSE_S)})
+
+
+def queue_app(installation: "Installation") -> procrastinate.App:
+    """Return procrastinate's application with every task that a worker knows."""
+    keywords: dict[str, Any] = conninfo_to_dict(installation.databases.conninfo("platform"))
+    keywords["application_name"] = "dougong worker"
+    app = procrastinate.App(connector=PsycopgConnector(kwargs=keywords, min_size=2, max_size=4))
+
+    def job(context: JobContext, **payload: Any) -> None:
+        _check(installation, context, payload)
+        run_job(installation, UUID(payload["community"]), UUID(payload["job"]), payload["digest"])
+
+    app.task(name=RUN, retry=Patience(), pass_context=True)(job)
+    for name, work in {DELIVER: deliver, **ROUNDS}.items():
+        app.task(name=name, retry=Patience(), pass_context=True)(_round(installation, work))
+    return app
+
+
+def _round(installation: "Installation", work: Callable[[Any, UUID], Any]) -> Callable[..., None]:
+    def run_round(context: JobContext, **payload: Any) -> None:
+        _check(installation, context, payload)
+        work(installation, UUID(payload["community"]))
+
+    return run_round
+
+
+def _check(installation: "Installation", context: JobContext, payload: dict[str, Any]) -> None:
+    """Raise Refused unless this installation signed the payload for this task."""
+    key = installation.databases.scope_key
+    if not is_genuine(key, context.job.task_name, payload):
+        log.error("a forged payload was refused", task=context.job.task_name)
+        raise Refused("forged")
+    payload.pop(MAC)
