@@ -1,11 +1,12 @@
 """Facts reach systems outside: signed, again until they arrive, never where they must not go."""
 
+import asyncio
 import json
 import threading
 import time
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, text, update
@@ -14,11 +15,16 @@ from dougong import webhooks
 from dougong.db import uuid7
 from dougong.db.scope import Actor
 from dougong.errors import Invalid
+from dougong.events import emit
+from dougong.jobs.process import queue_app
+from dougong.services import create
 from dougong.testing.pytest_plugin import with_settings
 from dougong.webhooks.addresses import check_url
 from dougong.webhooks.delivery import MOST_ATTEMPTS, pause
 from dougong.webhooks.models import WebhookDelivery, WebhookState, WebhookSubscription
+from dougong_meters.models import Meter
 
+DAY = date(2026, 1, 1)
 SECRET = "a secret of the receiver"
 
 
@@ -81,10 +87,9 @@ def subscribe(site, place, url, events=("meters.*",)):
 
 
 def state_fact(site, place, name="meters.reading_rejected", **ids):
-    fact = SimpleNamespace(id=uuid7(), name=name, ids=ids)
+    """State a fact in a transaction of its own; return its id."""
     with site.scope(Actor.system("test"), community=place.community_id) as scope:
-        webhooks.note(scope, [fact])
-    return fact
+        return emit(scope, name, **ids)
 
 
 def deliveries(site, place):
@@ -100,20 +105,55 @@ def make_due(site, place):
 def test_a_fact_arrives_signed_and_once(site, place, receiver):
     subscribe(site, place, receiver.url)
     meter_id = str(uuid7())
-    fact = state_fact(site, place, meter_id=meter_id)
+    fact_id = state_fact(site, place, meter_id=meter_id)
     assert webhooks.deliver(site, place.community_id) == 1
     assert webhooks.deliver(site, place.community_id) == 0
     [(path, headers, body)] = receiver.requests
     assert path == "/hook?from=dougong"
     said = json.loads(body)
     assert said["event"] == headers["Dougong-Event"] == "meters.reading_rejected"
-    assert (said["id"], said["ids"]) == (str(fact.id), {"meter_id": meter_id})
+    assert (said["id"], said["ids"]) == (str(fact_id), {"meter_id": meter_id})
     now = int(time.time())
     signature = headers["Dougong-Signature"]
     assert webhooks.is_signed(SECRET, body, signature, now)
     assert not webhooks.is_signed(SECRET, body + b" ", signature, now)
     assert not webhooks.is_signed("another", body, signature, now)
     assert not webhooks.is_signed(SECRET, body, signature, now + 301)
+
+
+def test_the_worker_brings_facts_of_a_service_to_a_receiver(site, place, receiver):
+    subscribe(site, place, receiver.url)
+    with site.scope(Actor.system("test"), community=place.community_id) as scope:
+        meter = create(scope, Meter, {"serial": "1", "commodity": "water", "installed_on": DAY})
+        reading = scope.call("meters.reading.record", meter=meter.id, value=Decimal(1))
+        scope.call("meters.reading.reject", reading=reading.id, reason="misread")
+    work_off(site)
+    [(_path, headers, body)] = receiver.requests
+    assert headers["Dougong-Event"] == "meters.reading_rejected"
+    assert json.loads(body)["ids"] == {"reading_id": str(reading.id), "meter_id": str(meter.id)}
+
+
+def work_off(site):
+    """Run a real worker until nothing is left to do."""
+
+    async def run():
+        queue = queue_app(site)
+        async with queue.open_async():
+            await queue.run_worker_async(wait=False, install_signal_handlers=False)
+
+    asyncio.run(run())
+
+
+def test_a_fact_of_a_transaction_that_fails_is_not_told(site, place, receiver):
+    subscribe(site, place, receiver.url)
+    with (
+        pytest.raises(ZeroDivisionError),
+        site.scope(Actor.system("test"), community=place.community_id) as scope,
+    ):
+        emit(scope, "meters.reading_rejected")
+        scope.session.flush()
+        raise ZeroDivisionError
+    assert deliveries(site, place) == []
 
 
 def test_only_wanted_facts_are_sent(site, place, receiver):

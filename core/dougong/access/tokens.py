@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 PREFIX = "dougong_"
 LONGEST = timedelta(days=366)
-PERMISSION = re.compile(r"^(\*|[a-z][a-z0-9_]*\.\*|(\*|[a-z][a-z0-9_]*)(\.[a-z][a-z0-9_]*)+)$")
+WORD = "[a-z][a-z0-9_]*"
+PERMISSION = re.compile(rf"^(\*|{WORD}(\.{WORD})*\.\*|(\*|{WORD})(\.{WORD})+)$")
 
 
 def issue_token(
