@@ -135,6 +135,7 @@ else:
 
 def _complete(cls: type[Row]) -> None:
     """Add schema, composite foreign keys and encrypted columns to a model's declaration."""
+    _refuse_base_of_another(cls)
     arguments, options = _table_arguments(cls)
     key = cls.__key_column__
     for name, value in list(cls.__dict__.items()):
@@ -153,6 +154,14 @@ def _complete(cls: type[Row]) -> None:
         **options.get("info", {}),
     }
     cls.__table_args__ = (*arguments, options)  # type: ignore[attr-defined]
+
+
+def _refuse_base_of_another(cls: Any) -> None:
+    """Keep a plugin's models out of another's registry, where a fault would harm the other."""
+    owner = cls.__module__.partition(".")[0]
+    others = {mapper.class_.__module__.partition(".")[0] for mapper in cls.registry.mappers}
+    if owner.startswith("dougong_") and others - {owner}:
+        raise TypeError(f"{cls.__name__} stands on the base of {min(others)}: use plugin_base")
 
 
 def _table_arguments(cls: type) -> tuple[list[Any], dict[str, Any]]:

@@ -98,7 +98,7 @@ def models(package: str) -> Iterator[Any]:
         for cls in waiting.pop().__subclasses__():
             waiting.append(cls)
             is_of_package = cls.__module__.partition(".")[0] == package
-            if is_of_package and hasattr(cls, "registry") and cls not in _forgotten:
+            if is_of_package and "__mapper__" in vars(cls) and cls not in _forgotten:
                 yield cls
 
 
@@ -145,6 +145,8 @@ def _configure(package: str) -> None:
             relation = getattr(attribute, "property", None)
             if isinstance(relation, RelationshipProperty):
                 _refuse_way_back(model, name, relation, owners)
+        for key in model.__table__.foreign_keys:
+            key.column  # noqa: B018 - raises when the other table is not there
     for each in owners:
         each.configure(cascade=True)
 

@@ -55,6 +55,11 @@ WAY_BACK = (
     '        Building, backref="items", viewonly=True,\n'
     '        primaryjoin="Item.building_id == foreign(Building.id)")',
 )
+KERNEL_BASE = (
+    'Base = plugin_base("lifts")',
+    "from dougong.db.base import KernelBase as Base\n\nplugin_base",
+)
+NOWHERE = ('ref("dougong.building"', 'ref("nowhere.building"')
 IMPORT_RELATION = (
     "from sqlalchemy.orm import Mapped, mapped_column",
     "from sqlalchemy.orm import Mapped, mapped_column, relationship",
@@ -107,12 +112,12 @@ class Fault:
             {name: text.replace("{plugin}", plugin) for name, text in self.files.items()},
         )
         changes = [("manifest.toml", ('version = "0.1.0"', f'version = "{version}"'))]
-        for name, change in [*changes, *self.replace.items()]:
+        for name, (old, new) in [*changes, *self.replace.items()]:
             path = package / name
             before = path.read_text("utf-8")
-            if change[0] not in before:
-                raise ValueError(f"{change[0]!r} is not in {path}")
-            path.write_text(before.replace(*change), "utf-8")
+            if old not in before:
+                raise ValueError(f"{old!r} is not in {path}")
+            path.write_text(before.replace(old, new.replace("{plugin}", plugin)), "utf-8")
         for name, text in self.append.items():
             with (package / name).open("a", encoding="utf-8") as file:
                 file.write(text.replace("{plugin}", plugin))
@@ -129,6 +134,8 @@ FAULTS = {
     "a missing library": Fault("boot", "import", {"services.py": "import nowhere_to_be_found\n"}),
     "a bad relation": Fault("boot", "mapper", replace={"models.py": RELATION}),
     "a way back on a kernel class": Fault("boot", "mapper", replace={"models.py": WAY_BACK}),
+    "models on the kernel's base": Fault("boot", "import", replace={"models.py": KERNEL_BASE}),
+    "a reference to nowhere": Fault("boot", "mapper", replace={"models.py": NOWHERE}),
     "a hook that nobody asks": Fault("boot", "hooks", {"hooks.py": UNKNOWN_HOOK}),
     "an argument that a hook has not": Fault("boot", "hooks", {"hooks.py": WRONG_ARGUMENT}),
     "a failing migration": Fault(

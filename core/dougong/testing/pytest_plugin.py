@@ -41,14 +41,19 @@ def test_server() -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="session")
-def settings(test_server: EmbeddedPostgres) -> Settings:
-    """Return deployment settings that point at the test server."""
+def settings(test_server: EmbeddedPostgres, pytestconfig: pytest.Config) -> Settings:
+    """Return deployment settings that point at the test server.
+
+    A plugin that lies where pytest runs is found there, without being installed.
+    """
+    here = {path.parent.parent for path in pytestconfig.rootpath.glob("dougong_*/manifest.toml")}
     return Settings(
         paths=Paths(test_server.home),
         database=f"host={test_server.socket} dbname=dougong",
         url="http://127.0.0.1",
-        plugin_paths=tuple(
-            Path(p) for p in os.environ.get("DOUGONG_PLUGIN_PATH", "").split(os.pathsep) if p
+        plugin_paths=(
+            *here,
+            *(Path(p) for p in os.environ.get("DOUGONG_PLUGIN_PATH", "").split(os.pathsep) if p),
         ),
     )
 

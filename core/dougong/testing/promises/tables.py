@@ -11,13 +11,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Date, DateTime, Float
 from sqlalchemy import Enum as SqlEnum
-from sqlalchemy.orm import RelationshipProperty
 
 from dougong.db.base import METADATA
 from dougong.db.linter import lint
 from dougong.db.migrator import _config
 from dougong.i18n import use_locale
-from dougong.plugins.loader import registries
 from dougong.privacy.purposes import undeclared_personal
 from dougong.testing.promises import Subject, promise
 from dougong.testing.promises.subject import has_chinese
@@ -44,18 +42,6 @@ def its_tables_stand_in_its_own_schema(subject: Subject) -> Iterator[str]:
     for model in subject.models:
         if model.__table__.schema != subject.manifest.schema:
             yield f"{model.__name__} stands in {model.__table__.schema}"
-
-
-@promise
-def its_registry_is_its_own(subject: Subject) -> Iterator[str]:
-    from dougong.db.base import KernelBase
-
-    others = {KernelBase.registry}
-    for plugin in subject.installation.plugins.loaded:
-        if plugin != subject.plugin:
-            others |= registries(subject.installation.plugins.manifest(plugin).package)
-    if registries(subject.manifest.package) & others:
-        yield "its models share a registry with others: use plugin_base"
 
 
 @promise
@@ -115,18 +101,6 @@ def times_say_by_their_name_what_they_are(subject: Subject) -> Iterator[str]:
                 yield f"{name} is an instant: name it …_at and keep its zone"
         elif isinstance(column.type, Date) and not name.endswith("_on"):
             yield f"{name} is a day: name it …_on"
-
-
-@promise
-def no_relation_adds_to_the_class_of_another(subject: Subject) -> Iterator[str]:
-    own = registries(subject.manifest.package)
-    for model in subject.models:
-        for name, attribute in vars(model).items():
-            relation = getattr(attribute, "property", None)
-            if isinstance(relation, RelationshipProperty):
-                is_foreign = relation.mapper.class_.registry not in own
-                if is_foreign and (relation.backref or relation.back_populates):
-                    yield f"{model.__name__}.{name} adds to {relation.mapper.class_.__name__}"
 
 
 @promise

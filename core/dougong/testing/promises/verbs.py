@@ -11,7 +11,6 @@ from dougong.db.scope import Actor, Scope
 from dougong.errors import DougongError, NotAllowed, NotFound
 from dougong.hookspecs import Card, HealthFinding, Panel, SearchHit
 from dougong.i18n import use_locale
-from dougong.plugins.hooks import Hooks
 from dougong.tenancy.models import Room
 from dougong.testing.promises import Subject, promise
 from dougong.testing.promises.subject import has_chinese
@@ -137,22 +136,6 @@ def no_error_is_swallowed(subject: Subject) -> Iterator[str]:
             is_empty = all(isinstance(s, ast.Pass | ast.Continue) for s in node.body)
             if is_wide and is_empty:
                 yield f"{subject.where(path, node)} passes over every error"
-
-
-@promise
-def its_hooks_are_asked_with_the_arguments_that_they_take(subject: Subject) -> Iterator[str]:
-    """Register everything that is loaded once more, so that a late change is found as well."""
-    hooks = Hooks()
-    modules = dict(_parts(subject))
-    for (_plugin, part), module in modules.items():
-        if part == "hookspecs":
-            hooks.declare(_plugin, module)
-    for (plugin, part), module in modules.items():
-        if part == "hooks" and plugin == subject.plugin:
-            try:
-                hooks.register(plugin, module)
-            except DougongError as error:
-                yield str(error)
 
 
 def _parts(subject: Subject) -> Iterator[tuple[tuple[str, str], Any]]:
