@@ -419,6 +419,29 @@ CREATE TABLE dougong.community (
 
 CREATE INDEX ix_community_group_id ON dougong.community (group_id);
 
+CREATE TABLE dougong.attachment (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	subject_kind VARCHAR(80) NOT NULL, 
+	subject_id UUID NOT NULL, 
+	media_type VARCHAR(100) NOT NULL, 
+	size BIGINT NOT NULL, 
+	digest VARCHAR(64) NOT NULL, 
+	stored_as VARCHAR(80) NOT NULL, 
+	attached_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	attached_by VARCHAR(120) NOT NULL, 
+	name BYTEA, 
+	secret BYTEA, 
+	CONSTRAINT pk_attachment PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_attachment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_attachment_digest ON dougong.attachment (community_id, digest);
+
+CREATE INDEX ix_attachment_stored_as ON dougong.attachment (community_id, stored_as);
+
+CREATE INDEX ix_attachment_subject ON dougong.attachment (community_id, subject_kind, subject_id);
+
 CREATE TABLE dougong.building (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 

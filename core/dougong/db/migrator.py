@@ -43,6 +43,7 @@ KERNEL_AREAS = (
     "devices",
     "documents",
     "messages",
+    "files",
     "webhooks",
     "web",
     "web.api",
