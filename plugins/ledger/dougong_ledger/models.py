@@ -89,7 +89,7 @@ class JournalEntry(InCommunity, Base):
 
     posted_on: Mapped[date] = mapped_column(info=label("Posted on", "记账日期"))
     kind: Mapped[str] = mapped_column(String(60), info=label("Kind", "类型"))
-    source_id: Mapped[UUID] = mapped_column(info={"api": "read"})
+    source_id: Mapped[UUID] = mapped_column(info={**label("Source", "来源"), "api": "read"})
     memo: Mapped[str] = mapped_column(String(200), default="", info=label("Memo", "摘要"))
     legal_entity_id: Mapped[UUID | None] = mapped_column(
         info={**label("Legal entity", "法人"), "api": "read"}
@@ -133,6 +133,9 @@ class JournalLine(InCommunity, Base):
     )
     person: Mapped[Person | None] = to_one(person_id, Person)
 
+    def __str__(self) -> str:
+        return f"{self.amount} {self.memo}"
+
 
 class Wallet(InCommunity, Base):
     """A wallet (宝): the prepaid balance of a person, money that the company owes him."""
@@ -168,6 +171,9 @@ class WalletMovement(InCommunity, Base):
     entry_id: Mapped[UUID] = ref("ledger.journal_entry", index=False, info=label("Entry", "凭证"))
     amount: Mapped[Decimal] = money(info=label("Amount", "金额"))
     moved_at: Mapped[datetime] = mapped_column(server_default=NOW, info=label("At", "时间"))
+
+    def __str__(self) -> str:
+        return f"{self.amount:+}"
 
 
 class PaymentOrder(InCommunity, Base):
@@ -216,9 +222,12 @@ class PaymentOrderItem(InCommunity, Base):
     order_id: Mapped[UUID] = ref("ledger.payment_order", info=label("Order", "支付单"))
     order: Mapped[PaymentOrder] = to_one(order_id, PaymentOrder)
     kind: Mapped[str] = mapped_column(String(60), info=label("Kind", "类型"))
-    subject_id: Mapped[UUID] = mapped_column(info={"api": "read"})
+    subject_id: Mapped[UUID] = mapped_column(info={**label("Record", "记录"), "api": "read"})
     title: Mapped[str] = mapped_column(String(200), info=label("Title", "说明"))
     amount: Mapped[Decimal] = money(info=label("Amount", "金额"))
+
+    def __str__(self) -> str:
+        return self.title
 
 
 class Payment(InCommunity, Base):
@@ -245,7 +254,9 @@ class Payment(InCommunity, Base):
         PaymentState, default=PaymentState.SETTLED, info=label("State", "状态")
     )
     reference: Mapped[str | None] = mapped_column(String(80), info=label("Reference", "流水号"))
-    taken_by: Mapped[UUID | None] = mapped_column(info={"api": "read"})
+    taken_by: Mapped[UUID | None] = mapped_column(
+        info={**label("Taken by", "收款人"), "api": "read"}
+    )
     paid_at: Mapped[datetime] = mapped_column(server_default=NOW, info=label("Paid at", "付款时间"))
 
     def __str__(self) -> str:
@@ -268,10 +279,15 @@ class Refund(InCommunity, Base):
     reason: Mapped[str] = mapped_column(String(200), info=label("Reason", "原因"))
     idempotency_key: Mapped[str] = mapped_column(String(80), info={"api": "hidden"})
     request_hash: Mapped[str] = mapped_column(String(64), info={"api": "hidden"})
-    refunded_by: Mapped[UUID | None] = mapped_column(info={"api": "read"})
+    refunded_by: Mapped[UUID | None] = mapped_column(
+        info={**label("Refunded by", "退款人"), "api": "read"}
+    )
     refunded_at: Mapped[datetime] = mapped_column(
         server_default=NOW, info=label("Refunded at", "退款时间")
     )
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.reason}"
 
 
 class ReceiptSeries(InCommunity, Base):

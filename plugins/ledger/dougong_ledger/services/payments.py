@@ -105,7 +105,7 @@ def take_payment(
     if order.plugin == "ledger" and order.payer_id is not None:
         wallets.move(scope, wallets.wallet_of(scope, order.payer_id), payment.amount, entry)
     issue_receipt(scope, payment)
-    scope.emit("payment_settled", payment_id=payment.id)
+    scope.emit("ledger.payment_settled", payment_id=payment.id)
     return payment
 
 
@@ -170,7 +170,7 @@ def refund_payment(
     scope.session.add(refund)
     scope.session.flush()
     _give_back(scope, payment, refund)
-    scope.emit("payment_refunded", refund_id=refund.id, payment_id=payment.id)
+    scope.emit("ledger.payment_refunded", refund_id=refund.id, payment_id=payment.id)
     return refund
 
 

@@ -1,0 +1,1 @@
+"""Fee items, charges, bill runs, bills and arrears."""

@@ -1,0 +1,1 @@
+"""The arithmetic of fees: periods, amounts, late fees, states. Pure and exact."""

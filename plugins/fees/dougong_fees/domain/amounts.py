@@ -1,0 +1,112 @@
+"""What a bill line costs: price, tiers, rounding once, and shares that add up to the fen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+
+FEN = Decimal("0.01")
+QUANTITY = Decimal("0.000001")
+
+
+class Rounding(StrEnum):
+    """To what a line is rounded, once, half up."""
+
+    FEN = "fen"
+    JIAO = "jiao"
+    YUAN = "yuan"
+
+    @property
+    def places(self) -> int:
+        return {"fen": 2, "jiao": 1, "yuan": 0}[self.value]
+
+
+def round_amount(exact: Fraction | Decimal, rounding: Rounding = Rounding.FEN) -> Decimal:
+    """Return yuan rounded half up (away from zero): 444.195 → 444.20."""
+    value = Fraction(exact)
+    scale = 10**rounding.places
+    whole = (abs(value) * scale + Fraction(1, 2)).__floor__()
+    result = Decimal(whole) / scale
+    return (-result if value < 0 else result).quantize(FEN)
+
+
+def line_amount(
+    quantity: Decimal,
+    unit_price: Decimal,
+    *,
+    months: Fraction = Fraction(1),
+    addition: Decimal = Decimal(0),
+    factor: Decimal = Decimal(1),
+    rounding: Rounding = Rounding.FEN,
+) -> Decimal:
+    """Return (quantity × price + addition) × months × factor in yuan, rounded once.
+
+    unit_price and addition: yuan per month. factor: share that is charged, 1 for all of it.
+    """
+    exact = (Fraction(quantity) * Fraction(unit_price) + Fraction(addition)) * months
+    return round_amount(exact * Fraction(factor), rounding)
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A step of a tiered price: from ``above`` (not included) up to ``up_to``, None for ever."""
+
+    above: Decimal
+    up_to: Decimal | None
+    unit_price: Decimal
+
+
+def tier_parts(
+    before: Decimal, quantity: Decimal, tiers: Sequence[Tier]
+) -> list[tuple[Tier, Decimal]]:
+    """Return how much of ``quantity`` falls into each tier, when ``before`` was used already.
+
+    The parts add up to the quantity. Raises ValueError for a quantity below zero and for tiers that
+    leave a part of it without a price.
+    """
+    if quantity < 0:
+        raise ValueError("usage is not negative")
+    after = before + quantity
+    parts = []
+    for tier in tiers:
+        top = after if tier.up_to is None else min(after, tier.up_to)
+        share = top - max(before, tier.above)
+        if share > 0:
+            parts.append((tier, share))
+    if sum((share for _, share in parts), Decimal(0)) != quantity:
+        raise ValueError("the tiers leave a gap or overlap")
+    return parts
+
+
+def split_by_days(quantity: Decimal, days: Sequence[int]) -> list[Decimal]:
+    """Return a quantity split by days, six places; the parts add up to the whole.
+
+    For a price that changes inside a period whose usage is one figure.
+    """
+    total, done, parts = sum(days), 0, []
+    cut = Decimal(0)
+    for count in days:
+        done += count
+        upto = (quantity * done / total).quantize(QUANTITY)
+        parts.append(upto - cut)
+        cut = upto
+    return parts
+
+
+def apportion(total: Decimal, keys: Sequence[Decimal]) -> list[Decimal]:
+    """Return ``total`` yuan shared out by ``keys``; the shares add up to the fen.
+
+    Largest remainder: every share is rounded down, and the fen that are left go to the largest
+    remainders, the earlier one first. Raises ValueError when all keys are zero or one is negative.
+    """
+    whole = sum(keys, Decimal(0))
+    if whole <= 0 or min(keys) < 0:
+        raise ValueError("shares need keys that are not negative, and one above zero")
+    fen = int(total * 100)
+    exact = [Fraction(fen) * Fraction(key) / Fraction(whole) for key in keys]
+    shares = [share.__floor__() for share in exact]
+    order = sorted(range(len(keys)), key=lambda i: (shares[i] - exact[i], i))
+    for index in order[: fen - sum(shares)]:
+        shares[index] += 1
+    return [(Decimal(share) / 100).quantize(FEN) for share in shares]

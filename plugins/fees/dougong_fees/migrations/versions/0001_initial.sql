@@ -1,0 +1,233 @@
+CREATE TABLE fees.fee_item (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	code VARCHAR(20) NOT NULL, 
+	name VARCHAR(60) NOT NULL, 
+	method VARCHAR(40) NOT NULL, 
+	area_kind VARCHAR(40) NOT NULL, 
+	commodity VARCHAR(40), 
+	period_method VARCHAR(40) NOT NULL, 
+	rounding VARCHAR(40) NOT NULL, 
+	tier_span VARCHAR(40) NOT NULL, 
+	vacancy_factor NUMERIC(7, 6) NOT NULL, 
+	account_code VARCHAR(20) NOT NULL, 
+	grace_days INTEGER NOT NULL, 
+	late_fee_rate NUMERIC(9, 6), 
+	late_fee_cap NUMERIC(7, 4) NOT NULL, 
+	is_active BOOLEAN DEFAULT true NOT NULL, 
+	CONSTRAINT pk_fee_item PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_fee_item_community_id_code UNIQUE (community_id, code), 
+	CONSTRAINT ck_fee_item_commodity_of_usage CHECK (method <> 'usage' or commodity is not null), 
+	CONSTRAINT ck_fee_item_late_fee_rate CHECK (late_fee_rate >= 0 and late_fee_rate < 0.01), 
+	CONSTRAINT ck_fee_item_late_fee_cap CHECK (late_fee_cap >= 0 and grace_days >= 0), 
+	CONSTRAINT ck_fee_item_vacancy_factor CHECK (vacancy_factor between 0 and 1), 
+	CONSTRAINT fk_fee_item_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_fee_item_charge_method CHECK (method IN ('fixed', 'area', 'usage')), 
+	CONSTRAINT ck_fee_item_area_kind CHECK (area_kind IN ('built', 'inner')), 
+	CONSTRAINT ck_fee_item_commodity CHECK (commodity IN ('water', 'electricity', 'gas', 'heat')), 
+	CONSTRAINT ck_fee_item_period_method CHECK (period_method IN ('anchor_month', 'calendar_month', 'days_30', 'days_365', 'whole_months')), 
+	CONSTRAINT ck_fee_item_rounding CHECK (rounding IN ('fen', 'jiao', 'yuan')), 
+	CONSTRAINT ck_fee_item_tier_span CHECK (tier_span IN ('bill', 'year'))
+);
+
+CREATE TABLE fees.bill_run (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	name VARCHAR(80) NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE NOT NULL, 
+	due_on DATE NOT NULL, 
+	fee_item_id UUID, 
+	building_id UUID, 
+	state VARCHAR(40) NOT NULL, 
+	bills INTEGER NOT NULL, 
+	lines INTEGER NOT NULL, 
+	amount BIGINT NOT NULL, 
+	previous_amount BIGINT, 
+	problems JSONB NOT NULL, 
+	prepared_by UUID, 
+	approved_by UUID, 
+	published_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_bill_run PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_bill_run_period CHECK (to_on > from_on), 
+	CONSTRAINT fk_bill_run_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
+	CONSTRAINT fk_bill_run_building_id FOREIGN KEY(community_id, building_id) REFERENCES dougong.building (community_id, id), 
+	CONSTRAINT fk_bill_run_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_bill_run_run_state CHECK (state IN ('draft', 'approved', 'published', 'rolled_back'))
+);
+
+CREATE INDEX ix_bill_run_building_id ON fees.bill_run (community_id, building_id);
+
+CREATE INDEX ix_bill_run_fee_item_id ON fees.bill_run (community_id, fee_item_id);
+
+CREATE INDEX ix_bill_run_from_on ON fees.bill_run (community_id, from_on);
+
+CREATE TABLE fees.fee_price (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	fee_item_id UUID NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE, 
+	unit_price NUMERIC(14, 6) NOT NULL, 
+	addition BIGINT NOT NULL, 
+	source VARCHAR(200), 
+	CONSTRAINT pk_fee_price PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_fee_price_period CHECK (to_on is null or to_on > from_on), 
+	CONSTRAINT ck_fee_price_unit_price CHECK (unit_price >= 0 and addition >= 0), 
+	CONSTRAINT ex_fee_price_period EXCLUDE USING gist (community_id WITH =, fee_item_id WITH =, daterange(from_on, to_on) WITH &&), 
+	CONSTRAINT fk_fee_price_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
+	CONSTRAINT fk_fee_price_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_fee_price_fee_item_id ON fees.fee_price (community_id, fee_item_id);
+
+CREATE TABLE fees.price_tier (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	price_id UUID NOT NULL, 
+	above NUMERIC(18, 6) NOT NULL, 
+	up_to NUMERIC(18, 6), 
+	unit_price NUMERIC(14, 6) NOT NULL, 
+	CONSTRAINT pk_price_tier PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_price_tier_community_id_price_id_above UNIQUE (community_id, price_id, above), 
+	CONSTRAINT ck_price_tier_above CHECK (above >= 0 and (up_to is null or up_to > above)), 
+	CONSTRAINT ex_price_tier_span EXCLUDE USING gist (community_id WITH =, price_id WITH =, numrange(above, up_to) WITH &&), 
+	CONSTRAINT fk_price_tier_price_id FOREIGN KEY(community_id, price_id) REFERENCES fees.fee_price (community_id, id), 
+	CONSTRAINT fk_price_tier_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_price_tier_price_id ON fees.price_tier (community_id, price_id);
+
+CREATE TABLE fees.bill (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	run_id UUID, 
+	kind VARCHAR(40) DEFAULT 'fees' NOT NULL, 
+	title VARCHAR(80) NOT NULL, 
+	room_id UUID NOT NULL, 
+	payer_id UUID NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE NOT NULL, 
+	due_on DATE NOT NULL, 
+	amount BIGINT NOT NULL, 
+	paid BIGINT DEFAULT 0 NOT NULL, 
+	waived BIGINT DEFAULT 0 NOT NULL, 
+	balance BIGINT GENERATED ALWAYS AS (amount - paid - waived) STORED NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	parent_id UUID, 
+	trace JSONB, 
+	CONSTRAINT pk_bill PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_bill_amounts CHECK (amount >= 0 and paid >= 0 and waived >= 0), 
+	CONSTRAINT ck_bill_settled CHECK (paid + waived <= amount), 
+	CONSTRAINT ck_bill_paid_when_settled CHECK (state in ('draft', 'withdrawn') or (state = 'paid') = (paid + waived = amount)), 
+	CONSTRAINT fk_bill_run_id FOREIGN KEY(community_id, run_id) REFERENCES fees.bill_run (community_id, id), 
+	CONSTRAINT fk_bill_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_bill_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_bill_parent_id FOREIGN KEY(community_id, parent_id) REFERENCES fees.bill (community_id, id), 
+	CONSTRAINT fk_bill_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_bill_bill_kind CHECK (kind IN ('fees', 'late_fee')), 
+	CONSTRAINT ck_bill_bill_state CHECK (state IN ('draft', 'open', 'partly_paid', 'paid', 'withdrawn'))
+);
+
+CREATE INDEX ix_bill_owed ON fees.bill (community_id, due_on) WHERE state in ('open', 'partly_paid');
+
+CREATE INDEX ix_bill_payer_id ON fees.bill (community_id, payer_id);
+
+CREATE INDEX ix_bill_room_id_from_on ON fees.bill (community_id, room_id, from_on);
+
+CREATE INDEX ix_bill_run_id ON fees.bill (community_id, run_id);
+
+CREATE TABLE fees.charge (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	room_id UUID NOT NULL, 
+	fee_item_id UUID NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE, 
+	quantity NUMERIC(18, 6), 
+	factor NUMERIC(7, 6) DEFAULT 1 NOT NULL, 
+	anchor_day INTEGER, 
+	payer_id UUID, 
+	CONSTRAINT pk_charge PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_charge_period CHECK (to_on is null or to_on > from_on), 
+	CONSTRAINT ck_charge_factor CHECK (factor between 0 and 1), 
+	CONSTRAINT ck_charge_anchor_day CHECK (anchor_day between 1 and 31), 
+	CONSTRAINT ex_charge_period EXCLUDE USING gist (community_id WITH =, room_id WITH =, fee_item_id WITH =, daterange(from_on, to_on) WITH &&), 
+	CONSTRAINT fk_charge_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_charge_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
+	CONSTRAINT fk_charge_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_charge_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_charge_fee_item_id ON fees.charge (community_id, fee_item_id);
+
+CREATE INDEX ix_charge_room_id ON fees.charge (community_id, room_id);
+
+CREATE TABLE fees.bill_line (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	bill_id UUID NOT NULL, 
+	charge_id UUID NOT NULL, 
+	fee_item_id UUID NOT NULL, 
+	price_id UUID NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE NOT NULL, 
+	part SMALLINT DEFAULT 0 NOT NULL, 
+	quantity NUMERIC(18, 6) NOT NULL, 
+	unit_price NUMERIC(14, 6) NOT NULL, 
+	addition BIGINT DEFAULT 0 NOT NULL, 
+	factor NUMERIC(9, 6) DEFAULT 1 NOT NULL, 
+	months_numerator BIGINT DEFAULT 1 NOT NULL, 
+	months_denominator BIGINT DEFAULT 1 NOT NULL, 
+	used_before NUMERIC(18, 6), 
+	amount BIGINT NOT NULL, 
+	evidence JSONB, 
+	is_withdrawn BOOLEAN DEFAULT false NOT NULL, 
+	CONSTRAINT pk_bill_line PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_bill_line_period CHECK (to_on > from_on), 
+	CONSTRAINT fk_bill_line_bill_id FOREIGN KEY(community_id, bill_id) REFERENCES fees.bill (community_id, id), 
+	CONSTRAINT fk_bill_line_charge_id FOREIGN KEY(community_id, charge_id) REFERENCES fees.charge (community_id, id), 
+	CONSTRAINT fk_bill_line_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_bill_line_bill_id ON fees.bill_line (community_id, bill_id);
+
+CREATE UNIQUE INDEX uq_bill_line_charge_segment ON fees.bill_line (community_id, charge_id, from_on, part) WHERE not is_withdrawn;
+
+CREATE TABLE fees.bill_payment (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	bill_id UUID NOT NULL, 
+	payment_id UUID NOT NULL, 
+	amount BIGINT NOT NULL, 
+	settled_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_bill_payment PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_bill_payment_amount CHECK (amount <> 0), 
+	CONSTRAINT fk_bill_payment_bill_id FOREIGN KEY(community_id, bill_id) REFERENCES fees.bill (community_id, id), 
+	CONSTRAINT fk_bill_payment_payment_id FOREIGN KEY(community_id, payment_id) REFERENCES ledger.payment (community_id, id), 
+	CONSTRAINT fk_bill_payment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_bill_payment_bill_id ON fees.bill_payment (community_id, bill_id);
+
+CREATE INDEX ix_bill_payment_payment_id ON fees.bill_payment (community_id, payment_id);
+
+CREATE TABLE fees.waiver (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	bill_id UUID NOT NULL, 
+	amount BIGINT NOT NULL, 
+	reason VARCHAR(200) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	requested_by UUID, 
+	approved_by UUID, 
+	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_waiver PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_waiver_amount CHECK (amount > 0), 
+	CONSTRAINT fk_waiver_bill_id FOREIGN KEY(community_id, bill_id) REFERENCES fees.bill (community_id, id), 
+	CONSTRAINT fk_waiver_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_waiver_waiver_state CHECK (state IN ('requested', 'approved', 'refused'))
+);
+
+CREATE INDEX ix_waiver_bill_id ON fees.waiver (community_id, bill_id);
+

@@ -1,0 +1,32 @@
+"""Fee items and prices, charges, bill runs, bills, payments of bills, waivers."""
+
+from dougong_fees.models.bills import Bill, BillKind, BillLine, BillPayment, BillRun, Waiver
+from dougong_fees.models.items import (
+    AreaKind,
+    Base,
+    Charge,
+    ChargeMethod,
+    Commodity,
+    FeeItem,
+    FeePrice,
+    PriceTier,
+    TierSpan,
+)
+
+__all__ = [
+    "AreaKind",
+    "Base",
+    "Bill",
+    "BillKind",
+    "BillLine",
+    "BillPayment",
+    "BillRun",
+    "Charge",
+    "ChargeMethod",
+    "Commodity",
+    "FeeItem",
+    "FeePrice",
+    "PriceTier",
+    "TierSpan",
+    "Waiver",
+]

@@ -1,0 +1,39 @@
+"""What people, jobs and other plugins do with fees."""
+
+from dougong_fees.services.bills import pay_bills, settle, take_back, withdraw_bill
+from dougong_fees.services.explain import explain_bill
+from dougong_fees.services.items import add_price, assign_charges
+from dougong_fees.services.late import demand_late_fee, late_fee_due, late_items
+from dougong_fees.services.mine import my_bills, order_mine, pay_mine
+from dougong_fees.services.runs import (
+    approve_run,
+    create_run,
+    prepare_run,
+    publish_run,
+    roll_back_run,
+)
+from dougong_fees.services.waivers import approve_waiver, refuse_waiver, request_waiver
+
+__all__ = [
+    "add_price",
+    "approve_run",
+    "approve_waiver",
+    "assign_charges",
+    "create_run",
+    "demand_late_fee",
+    "explain_bill",
+    "late_fee_due",
+    "late_items",
+    "my_bills",
+    "order_mine",
+    "pay_bills",
+    "pay_mine",
+    "prepare_run",
+    "publish_run",
+    "refuse_waiver",
+    "request_waiver",
+    "roll_back_run",
+    "settle",
+    "take_back",
+    "withdraw_bill",
+]

@@ -1,0 +1,197 @@
+"""Bills: what payments settle of them, taking them at the desk, withdrawing them one by one."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+
+from dougong.db import Scope
+from dougong.errors import NotFound
+from dougong.i18n import N_, gettext
+from dougong.services import service
+from dougong_fees.domain.states import BILL_STEPS, OWED, BillState, bill_state
+from dougong_fees.errors import BillNotOwed, BillTouched
+from dougong_fees.models import Bill, BillKind, BillLine, BillPayment, FeeItem
+from dougong_ledger import services as ledger
+from dougong_ledger.domain import (
+    LATE_FEE_INCOME,
+    RECEIVABLE,
+    AccountKind,
+    PaymentChannel,
+    Posting,
+)
+from dougong_ledger.hookspecs import Settlement
+from dougong_ledger.models import Payment, PaymentOrder, PaymentOrderItem, Refund
+
+KIND = "fees.bill"
+
+
+def lock_bills(scope: Scope, ids: Iterable[UUID]) -> dict[UUID, Bill]:
+    """Return bills by id, locked in the order of their ids; raises NotFound for a missing one."""
+    wanted = sorted(set(ids))
+    query = select(Bill).where(Bill.id.in_(wanted)).order_by(Bill.id).with_for_update(of=Bill)
+    found = scope.session.scalars(query.execution_options(populate_existing=True)).all()
+    if len(found) < len(wanted):
+        raise NotFound(N_("There is no such bill here."))
+    return {bill.id: bill for bill in found}
+
+
+def settle_state(bill: Bill) -> None:
+    """Bring a published bill's state in line with what was paid and waived of it."""
+    target = bill_state(bill.amount, bill.paid, bill.waived)
+    if target is not bill.state and target not in BILL_STEPS[bill.state]:
+        raise BillNotOwed(N_("Bill %(bill)s is no longer owed."), bill=bill.title)
+    bill.state = target
+
+
+def owed(bill: Bill) -> Decimal:
+    """Return what is left to pay of a published bill in yuan; zero for others."""
+    return bill.amount - bill.paid - bill.waived if bill.state in OWED else Decimal(0)
+
+
+# --- what the ledger asks -------------------------------------------------------------------------
+
+
+def settle(scope: Scope, payment: Payment, items: Sequence[PaymentOrderItem]) -> list[Settlement]:
+    """Settle the bills that a payment is for. Raises BillNotOwed when less is owed by now."""
+    bills = lock_bills(scope, (item.subject_id for item in items if item.kind == KIND))
+    answers, paid_up = [], []
+    for item in items:
+        bill = bills[item.subject_id]
+        if item.amount > owed(bill):
+            raise BillNotOwed(N_("Bill %(bill)s is no longer owed."), bill=bill.title)
+        bill.paid += item.amount
+        settle_state(bill)
+        scope.session.add(BillPayment(bill_id=bill.id, payment_id=payment.id, amount=item.amount))
+        if bill.state is BillState.PAID:
+            paid_up.append(bill.id)
+        answers.append(_settlement(bill, item.amount, item.title))
+    scope.session.flush()
+    for bill_id in paid_up:
+        scope.emit("fees.bill_paid", bill_id=bill_id, payment_id=payment.id)
+    return answers
+
+
+def take_back(scope: Scope, payment: Payment, refund: Refund) -> list[Settlement]:
+    """Let bills be owed again for a refund, the one settled last first."""
+    net = func.sum(BillPayment.amount)
+    rows = scope.session.execute(
+        select(BillPayment.bill_id, net.label("amount"))
+        .where(BillPayment.payment_id == payment.id)
+        .group_by(BillPayment.bill_id)
+        .having(net > 0)
+        .order_by(BillPayment.bill_id.desc())
+    ).all()
+    bills = lock_bills(scope, (row.bill_id for row in rows))
+    left, answers = refund.amount, []
+    for row in rows:
+        part = min(left, row.amount)
+        if part <= 0:
+            break
+        bill, left = bills[row.bill_id], left - part
+        bill.paid -= part
+        settle_state(bill)
+        scope.session.add(BillPayment(bill_id=bill.id, payment_id=payment.id, amount=-part))
+        answers.append(_settlement(bill, part, refund.reason))
+    scope.session.flush()
+    return answers
+
+
+def _settlement(bill: Bill, amount: Decimal, memo: str) -> Settlement:
+    return Settlement(RECEIVABLE, amount, memo, room_id=bill.room_id, person_id=bill.payer_id)
+
+
+# --- paying ---------------------------------------------------------------------------------------
+
+
+def open_bills_order(
+    scope: Scope, bills: Sequence[Bill], payer_id: UUID, idempotency_key: str
+) -> PaymentOrder:
+    """Return the payment order for what is left of some bills; the first one when repeated.
+
+    Raises BillNotOwed when nothing is left of one of them, unless the key found its order.
+    """
+    known = scope.session.scalars(
+        select(PaymentOrder).where(PaymentOrder.idempotency_key == idempotency_key)
+    ).one_or_none()
+    if known is not None and known.payer_id == payer_id:
+        return known
+    for bill in bills:
+        if owed(bill) <= 0:
+            raise BillNotOwed(N_("Bill %(bill)s is no longer owed."), bill=bill.title)
+    items = [
+        ledger.OrderItem(KIND, bill.id, f"{bill.room.code} {bill.title}", owed(bill))
+        for bill in bills
+    ]
+    title = items[0].title if len(items) == 1 else gettext("%(count)s bills", count=len(items))
+    return ledger.open_order(scope, "fees", title, items, idempotency_key, payer_id)
+
+
+@service("bill.pay", title=("Take payment", "收款"))
+def pay_bills(
+    scope: Scope,
+    bill: Bill,
+    channel: PaymentChannel,
+    idempotency_key: str,
+    reference: str | None = None,
+) -> Payment:
+    """Take what is left of a bill at the desk; return the payment, the first one when repeated."""
+    order = open_bills_order(scope, [bill], bill.payer_id, idempotency_key)
+    if channel is PaymentChannel.WALLET:
+        return ledger.pay_with_wallet(scope, order)
+    return ledger.record_cash(scope, order, channel, reference)
+
+
+# --- withdrawing ----------------------------------------------------------------------------------
+
+
+@service("bill.withdraw", title=("Withdraw", "撤回"))
+def withdraw_bill(scope: Scope, bill: Bill, reason: str) -> Bill:
+    """Withdraw one published bill and reverse its posting; its charges can be billed again.
+
+    Raises BillTouched while something is paid or waived of it: refund that first.
+    """
+    bill = lock_bills(scope, [bill.id])[bill.id]
+    if bill.state is BillState.WITHDRAWN:
+        return bill
+    has_late_fee = scope.session.scalar(
+        select(func.count()).where(Bill.parent_id == bill.id, Bill.state != BillState.WITHDRAWN)
+    )
+    if bill.paid or bill.waived or has_late_fee:
+        raise BillTouched(N_("Something was paid or waived of this bill. Refund that first."))
+    if BillState.WITHDRAWN not in BILL_STEPS[bill.state]:
+        raise BillNotOwed(N_("Bill %(bill)s is no longer owed."), bill=bill.title)
+    postings = [
+        Posting(code, RECEIVABLE, amount, bill.title, bill.room_id, bill.payer_id)
+        for code, amount in _income_of(scope, bill)
+    ]
+    bill.state = BillState.WITHDRAWN
+    scope.session.execute(
+        update(BillLine).where(BillLine.bill_id == bill.id).values(is_withdrawn=True)
+    )
+    ledger.post(scope, "fees.bill.withdrawn", bill.id, reason, postings)
+    scope.session.flush()
+    return bill
+
+
+def _income_of(scope: Scope, bill: Bill) -> list[tuple[str, Decimal]]:
+    if bill.kind is BillKind.LATE_FEE:
+        return [(LATE_FEE_INCOME, bill.amount)] if bill.amount else []
+    total = func.sum(BillLine.amount)
+    rows = scope.session.execute(
+        select(FeeItem.account_code, FeeItem.name, total.label("amount"))
+        .join(BillLine, BillLine.fee_item_id == FeeItem.id)
+        .where(BillLine.bill_id == bill.id)
+        .group_by(FeeItem.account_code, FeeItem.name)
+        .having(total > 0)
+    ).all()
+    for row in rows:
+        ledger.ensure_account(scope, row.account_code, AccountKind.INCOME, row.name)
+    return [(row.account_code, row.amount) for row in rows]
+
+
+def overdue(on: date) -> list:
+    """Return the conditions of bills that are owed and were due before ``on``."""
+    return [Bill.state.in_(OWED), Bill.due_on < on]

@@ -1,0 +1,141 @@
+"""Why each line of a bill is what it is, in words that an owner can check with a calculator."""
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from babel.dates import format_date
+from sqlalchemy import select
+
+from dougong.db import Scope
+from dougong.i18n import current_locale, gettext
+from dougong.services import service
+from dougong.texts import number
+from dougong_fees.models import Bill, BillKind, BillLine, ChargeMethod, Commodity, FeePrice
+
+UOM = {
+    Commodity.WATER: "m³",
+    Commodity.ELECTRICITY: "kWh",
+    Commodity.GAS: "m³",
+    Commodity.HEAT: "GJ",
+}
+
+
+@dataclass(frozen=True)
+class LineExplanation:
+    """One line: what, for when, the sum that leads to its amount, and notes that prove it."""
+
+    title: str
+    period: str
+    formula: str
+    amount: Decimal
+    notes: list[str] = field(default_factory=list)
+
+
+@service("bill.explain", title=("Explain", "查看计算过程"))
+def explain_bill(scope: Scope, bill: Bill) -> list[LineExplanation]:
+    """Return the explanation of every line of a bill, in the locale in force."""
+    if bill.kind is BillKind.LATE_FEE:
+        return [_late(entry) for entry in bill.trace or ()]
+    lines = scope.session.scalars(
+        select(BillLine)
+        .where(BillLine.bill_id == bill.id)
+        .order_by(BillLine.fee_item_id, BillLine.from_on, BillLine.part)
+    ).all()
+    prices = {
+        price.id: price
+        for price in scope.session.scalars(
+            select(FeePrice).where(FeePrice.id.in_({line.price_id for line in lines}))
+        )
+    }
+    return [_line(line, prices.get(line.price_id)) for line in lines]
+
+
+def _line(line: BillLine, price: FeePrice | None) -> LineExplanation:
+    item = line.fee_item
+    months = Fraction(line.months_numerator, line.months_denominator)
+    parts = [f"{number(line.quantity)} {_uom(line)} × {number(line.unit_price)}".strip()]
+    if item.method is ChargeMethod.FIXED and line.quantity == 1:
+        parts = [number(line.unit_price)]
+    if line.addition:
+        parts = [f"({parts[0]} + {number(line.addition)})"]
+    if item.method is not ChargeMethod.USAGE and months != 1:
+        parts.append(gettext("%(months)s months", months=_fraction(months)))
+    if line.factor != 1:
+        parts.append(f"{number(line.factor * 100)}%")
+    notes = _notes(line, price)
+    return LineExplanation(
+        item.name,
+        period_text(line.from_on, line.to_on),
+        f"{' × '.join(parts)} = {line.amount:,.2f}",
+        line.amount,
+        notes,
+    )
+
+
+def _uom(line: BillLine) -> str:
+    item = line.fee_item
+    if item.method is ChargeMethod.AREA:
+        return "㎡"
+    return UOM.get(item.commodity, "") if item.method is ChargeMethod.USAGE else ""
+
+
+def _notes(line: BillLine, price: FeePrice | None) -> list[str]:
+    notes = []
+    evidence: dict[str, Any] = line.evidence or {}
+    if evidence:
+        notes.append(
+            gettext(
+                "Meter %(serial)s: %(opening)s (%(opening_on)s) → %(closing)s (%(closing_on)s),"
+                " multiplier %(multiplier)s",
+                serial=evidence.get("serial", ""),
+                opening=number(Decimal(evidence.get("opening", 0))),
+                opening_on=evidence.get("opening_at", "")[:10],
+                closing=number(Decimal(evidence.get("closing", 0))),
+                closing_on=evidence.get("closing_at", "")[:10],
+                multiplier=number(Decimal(evidence.get("multiplier", 1))),
+            )
+        )
+    if line.used_before:
+        notes.append(gettext("Used before in this year: %(used)s", used=number(line.used_before)))
+    if price is not None:
+        since = format_date(price.from_on, "long", locale=current_locale())
+        source = f"；{price.source}" if price.source else ""
+        notes.append(gettext("Price in force since %(day)s", day=since) + source)
+    notes.append(gettext("Rounded once, to %(unit)s", unit=line.fee_item.rounding.value))
+    return notes
+
+
+def _late(entry: dict[str, Any]) -> LineExplanation:
+    rate = Decimal(entry["daily_rate"])
+    notes = [
+        gettext(
+            "%(owed)s yuan × %(days)s days (%(period)s)",
+            owed=number(Decimal(span["owed"])),
+            days=span["days"],
+            period=period_text(date.fromisoformat(span["from"]), date.fromisoformat(span["to"])),
+        )
+        for span in entry["spans"]
+    ]
+    spans = entry["spans"]
+    period = (
+        period_text(date.fromisoformat(spans[0]["from"]), date.fromisoformat(spans[-1]["to"]))
+        if spans
+        else ""
+    )
+    text = gettext("%(rate)s%% per day, simple, never on interest", rate=number(rate * 100))
+    amount = Decimal(entry["amount"])
+    return LineExplanation(entry["item"], period, f"{text} = {amount:,.2f}", amount, notes)
+
+
+def period_text(from_on: date, to_on: date) -> str:
+    """Return a half-open period with its last day included, as people say it."""
+    last = to_on - timedelta(days=1)
+    return f"{from_on.isoformat()} – {last.isoformat()}"
+
+
+def _fraction(months: Fraction) -> str:
+    shown = number(round(Decimal(months.numerator) / Decimal(months.denominator), 4))
+    return shown if months.denominator == 1 else f"{shown} ({months})"

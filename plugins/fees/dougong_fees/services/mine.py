@@ -1,0 +1,96 @@
+"""What an owner or occupant sees and pays in the portal: his own bills, and nobody else's."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import and_, exists, or_, select
+from sqlalchemy.orm import aliased
+
+from dougong.db import Scope
+from dougong.errors import NotFound
+from dougong.i18n import N_
+from dougong.services import service
+from dougong.tenancy.models import Family, Ownership
+from dougong_fees.domain.states import SEEN
+from dougong_fees.models import Bill
+from dougong_fees.services.bills import open_bills_order
+from dougong_ledger import services as ledger
+from dougong_ledger.models import Payment, PaymentOrder
+
+PORTAL = "fees.portal"
+
+
+def my_person(scope: Scope) -> UUID:
+    """Return who the actor is in this community; raises NotFound for one who is nobody here."""
+    person_id = scope.actor.persons.get(scope.community_id) if scope.community_id else None
+    if person_id is None:
+        raise NotFound(N_("You are not registered as an owner or occupant here."))
+    return person_id
+
+
+def my_bills(scope: Scope, person_id: UUID):
+    """Return the query of the published bills that a person may see.
+
+    His own, those of a relative for whom he may pay, and those of a co-owner on the last day of
+    the bill's period: who bought later does not see the former owner's bills, nor the reverse.
+    """
+    today = scope.today
+    relatives = select(Family.person_id).where(
+        Family.relative_id == person_id,
+        Family.may_pay,
+        Family.from_on <= today,
+        or_(Family.to_on.is_(None), Family.to_on > today),
+    )
+    mine, theirs = aliased(Ownership), aliased(Ownership)
+    together = exists(
+        select(1).where(
+            _owns_at_end(mine),
+            mine.person_id == person_id,
+            _owns_at_end(theirs),
+            theirs.person_id == Bill.payer_id,
+        )
+    )
+    return select(Bill).where(
+        Bill.state.in_(SEEN),
+        or_(Bill.payer_id == person_id, Bill.payer_id.in_(relatives), together),
+    )
+
+
+def _owns_at_end(owner):
+    last = Bill.to_on - 1
+    return and_(
+        owner.community_id == Bill.community_id,
+        owner.room_id == Bill.room_id,
+        owner.from_on <= last,
+        or_(owner.to_on.is_(None), owner.to_on > last),
+    )
+
+
+def my_bill(scope: Scope, bill_id: UUID) -> Bill:
+    """Return one of the actor's bills; raises NotFound for anybody else's."""
+    query = my_bills(scope, my_person(scope)).where(Bill.id == bill_id)
+    found = scope.session.scalars(query).one_or_none()
+    if found is None:
+        raise NotFound(N_("There is no such bill here."))
+    return found
+
+
+def my_order(scope: Scope, order_id: UUID) -> PaymentOrder:
+    """Return one of the actor's payment orders; raises NotFound for anybody else's."""
+    order = scope.get(PaymentOrder, order_id)
+    if order.payer_id != my_person(scope):
+        raise NotFound(N_("There is no such payment here."))
+    return order
+
+
+@service("bill.order_mine", title=("Pay", "缴费"), permission=PORTAL, is_public=False)
+def order_mine(scope: Scope, bill_ids: Sequence[UUID], idempotency_key: str) -> PaymentOrder:
+    """Open a payment order for some of the actor's bills, to be paid from his own wallet."""
+    bills = [my_bill(scope, bill_id) for bill_id in dict.fromkeys(bill_ids)]
+    return open_bills_order(scope, bills, my_person(scope), idempotency_key)
+
+
+@service("bill.pay_mine", title=("Pay", "缴费"), permission=PORTAL, is_public=False)
+def pay_mine(scope: Scope, order_id: UUID) -> Payment:
+    """Pay one of the actor's orders from his wallet; return the payment, the first if repeated."""
+    return ledger.pay_with_wallet(scope, my_order(scope, order_id))

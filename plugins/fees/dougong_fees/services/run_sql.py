@@ -1,0 +1,276 @@
+"""The statements of a bill run. One of them writes every bill and line of a community.
+
+A charge is cut where price or payer changes inside the period, except that usage, which is one
+figure, is split by days at a change of price and belongs to who pays on the last day. What months
+a segment has is reckoned by ``dougong_fees.domain.periods`` for the few distinct segments there
+are, and joined in: the law of periods stands in one place.
+"""
+
+from sqlalchemy import text
+
+ANCHOR = """case when i.period_method in ('anchor_month', 'whole_months')
+    then coalesce(c.anchor_day, extract(day from c.from_on)::int) else 1 end"""
+IN_PERIOD = "c.from_on < :to_on and (c.to_on is null or c.to_on > :from_on)"
+CHOSEN = """i.community_id = :community and i.is_active
+    and (cast(:item as uuid) is null or i.id = :item)"""
+
+METHODS = text(
+    f"""
+    select distinct i.period_method as method, {ANCHOR} as anchor_day
+    from fees.charge c
+    join fees.fee_item i on i.community_id = c.community_id and i.id = c.fee_item_id
+    where c.community_id = :community and {IN_PERIOD} and {CHOSEN} and i.method <> 'usage'
+    """
+)
+CUT_DAYS = text(
+    """
+    select d from (
+        select from_on from fees.fee_price where community_id = :community
+        union select c.from_on from fees.charge c where c.community_id = :community
+        union select c.to_on from fees.charge c where c.community_id = :community
+        union select from_on from dougong.ownership where community_id = :community
+        union select to_on from dougong.ownership where community_id = :community
+        union select from_on from dougong.occupancy where community_id = :community and pays_fees
+        union select to_on from dougong.occupancy where community_id = :community and pays_fees
+    ) as cut (d) where d > :from_on and d < :to_on
+    """
+)
+METERED_ROOMS = text(
+    f"""
+    select i.commodity, array_agg(distinct c.room_id) as rooms
+    from fees.charge c
+    join fees.fee_item i on i.community_id = c.community_id and i.id = c.fee_item_id
+    join dougong.room r on r.community_id = c.community_id and r.id = c.room_id
+    where c.community_id = :community and {IN_PERIOD} and {CHOSEN} and i.method = 'usage'
+      and (cast(:building as uuid) is null or r.building_id = :building)
+    group by i.commodity
+    """
+)
+
+PRICED = f"""
+with wanted as materialized (
+    select c.id as charge_id, c.room_id, c.fee_item_id, c.payer_id as agreed_payer_id,
+        i.method, i.commodity, i.period_method, i.tier_span,
+        case i.rounding when 'fen' then 2 when 'jiao' then 1 else 0 end as places,
+        {ANCHOR} as anchor_day,
+        c.factor * case when r.state = 'vacant' then i.vacancy_factor else 1 end as factor,
+        case i.method when 'fixed' then coalesce(c.quantity, 1)
+            when 'area' then coalesce(c.quantity, case i.area_kind
+                when 'inner' then r.inner_area else r.built_area end) end as quantity,
+        greatest(c.from_on, :from_on) as from_on,
+        least(coalesce(c.to_on, :to_on), :to_on) as to_on
+    from fees.charge c
+    join fees.fee_item i on i.community_id = c.community_id and i.id = c.fee_item_id
+    join dougong.room r on r.community_id = c.community_id and r.id = c.room_id
+    where c.community_id = :community and {IN_PERIOD} and {CHOSEN}
+      and (cast(:building as uuid) is null or r.building_id = :building)
+      and not exists (
+        select from fees.bill_line l
+        where l.community_id = :community and l.charge_id = c.id and not l.is_withdrawn
+          and l.from_on < :to_on and l.to_on > :from_on)
+), changed as (
+    select room_id, from_on as day from dougong.ownership
+    where community_id = :community and from_on > :from_on and from_on < :to_on
+    union
+    select room_id, to_on from dougong.ownership
+    where community_id = :community and to_on > :from_on and to_on < :to_on
+    union
+    select room_id, from_on from dougong.occupancy
+    where community_id = :community and pays_fees and from_on > :from_on and from_on < :to_on
+    union
+    select room_id, to_on from dougong.occupancy
+    where community_id = :community and pays_fees and to_on > :from_on and to_on < :to_on
+), cut as materialized (
+    select w.charge_id, p.from_on as day from fees.fee_price p
+    join wanted w on w.fee_item_id = p.fee_item_id
+    where p.community_id = :community and p.from_on > :from_on and p.from_on < :to_on
+      and p.from_on > w.from_on and p.from_on < w.to_on
+    union
+    select w.charge_id, n.day from changed n join wanted w on w.room_id = n.room_id
+    where w.method <> 'usage' and w.agreed_payer_id is null
+      and n.day > w.from_on and n.day < w.to_on
+), segment as (
+    select w.*, w.from_on as start_on, w.to_on as end_on from wanted w
+    where not exists (select from cut where cut.charge_id = w.charge_id)
+    union all
+    select w.*, k.day, lead(k.day, 1, w.to_on) over (partition by w.charge_id order by k.day)
+    from wanted w join (
+        select charge_id, day from cut
+        union
+        select w.charge_id, w.from_on from wanted w join cut on cut.charge_id = w.charge_id
+    ) k on k.charge_id = w.charge_id
+), metered as (
+    select * from unnest(
+        cast(:rooms as uuid[]), cast(:commodities as text[]), cast(:meters as int[]),
+        cast(:quantities as numeric[]), cast(:evidences as text[]), cast(:problems as text[])
+    ) as u (room_id, commodity, meter, quantity, evidence, problem)
+), period as (
+    select * from unnest(
+        cast(:methods as text[]), cast(:anchor_days as int[]), cast(:starts as date[]),
+        cast(:ends as date[]), cast(:numerators as bigint[]), cast(:denominators as bigint[])
+    ) as m (period_method, anchor_day, start_on, end_on, numerator, denominator)
+), prior as (
+    select l.charge_id, sum(l.quantity) as quantity
+    from fees.bill_line l
+    where l.community_id = :community and not l.is_withdrawn
+      and l.from_on >= :year_on and l.to_on <= :from_on
+      and l.fee_item_id in (
+        select id from fees.fee_item
+        where community_id = :community and method = 'usage' and tier_span = 'year')
+    group by l.charge_id
+), priced as (
+    select s.charge_id, s.room_id, s.fee_item_id, s.method, s.factor, s.places,
+        s.start_on, s.end_on, p.id as price_id, p.unit_price, p.addition,
+        coalesce(s.agreed_payer_id,
+            (select o.person_id from dougong.occupancy o
+             where o.community_id = :community and o.room_id = s.room_id and o.pays_fees
+               and o.from_on <= d.pays_on and (o.to_on is null or o.to_on > d.pays_on)
+             order by o.from_on desc, o.id limit 1),
+            (select o.person_id from dougong.ownership o
+             where o.community_id = :community and o.room_id = s.room_id
+               and o.from_on <= d.pays_on and (o.to_on is null or o.to_on > d.pays_on)
+             order by o.share desc, o.from_on, o.id limit 1)) as payer_id,
+        case when s.method = 'usage' then 1 else m.numerator end as numerator,
+        case when s.method = 'usage' then 1 else m.denominator end as denominator,
+        case when s.method <> 'usage' then s.quantity
+            else round(u.quantity * (s.end_on - s.from_on) / (s.to_on - s.from_on), 6)
+               - round(u.quantity * (s.start_on - s.from_on) / (s.to_on - s.from_on), 6)
+            end as quantity,
+        coalesce(u.meter, 0) as meter, u.evidence,
+        case when p.id is null then 'no_price'
+            when s.method = 'usage' and u.room_id is null then 'no_meter'
+            when s.method = 'usage' and u.quantity is null then u.problem
+            when s.method = 'area' and s.quantity is null then 'no_area' end as problem,
+        case when s.tier_span = 'year' then coalesce(before.quantity, 0) else 0 end as before
+    from segment s
+    cross join lateral (
+        select case when s.method = 'usage' then s.end_on - 1 else s.start_on end as pays_on) d
+    left join fees.fee_price p on p.community_id = :community and p.fee_item_id = s.fee_item_id
+        and p.from_on <= s.start_on and (p.to_on is null or p.to_on > s.start_on)
+    left join period m on m.period_method = s.period_method and m.anchor_day = s.anchor_day
+        and m.start_on = s.start_on and m.end_on = s.end_on
+    left join metered u on s.method = 'usage' and u.room_id = s.room_id
+        and u.commodity = s.commodity
+    left join prior before on before.charge_id = s.charge_id
+)"""
+
+BILL = text(
+    f"""{PRICED}, good as materialized (
+    select * from priced where problem is null and payer_id is not null
+), flat as (
+    select g.*, 0 as part, g.quantity as share, g.unit_price as price,
+        cast(null as numeric) as used_before
+    from good g where g.method <> 'usage'
+), used as (
+    select g.*, g.before + coalesce(sum(g.quantity) over (
+        partition by g.charge_id order by g.start_on, g.meter
+        rows between unbounded preceding and 1 preceding), 0) as used_before
+    from good g where g.method = 'usage'
+), tier as (
+    select price_id, above, up_to, unit_price,
+        row_number() over (partition by price_id order by above) - 1 as step
+    from fees.price_tier where community_id = :community
+), stepped as (
+    select u.*, coalesce(t.step, 0) + 32 * u.meter as part,
+        case when t.price_id is null then u.quantity
+            else least(u.used_before + u.quantity, t.up_to) - greatest(u.used_before, t.above)
+            end as share,
+        coalesce(t.unit_price, u.unit_price) as price
+    from used u left join tier t on t.price_id = u.price_id
+), line as materialized (
+    select room_id, payer_id, charge_id, fee_item_id, price_id, start_on, end_on, part, share,
+        price, addition, factor, numerator, denominator, used_before, evidence,
+        cast(round((share * price + addition / 100.0) * numerator * factor / denominator, places)
+            * 100 as bigint) as amount
+    from flat
+    union all
+    select room_id, payer_id, charge_id, fee_item_id, price_id, start_on, end_on, part, share,
+        price, 0, factor, 1, 1, used_before, evidence,
+        cast(round(share * price * factor, places) * 100 as bigint)
+    from stepped where share > 0
+), new_bill as (
+    insert into fees.bill
+        (community_id, run_id, kind, title, room_id, payer_id, from_on, to_on, due_on, amount,
+         state)
+    select :community, :run, 'fees', :title, room_id, payer_id, min(start_on), max(end_on),
+        :due_on, sum(amount), 'draft'
+    from line group by room_id, payer_id
+    returning id, room_id, payer_id, amount
+), new_line as (
+    insert into fees.bill_line
+        (community_id, bill_id, charge_id, fee_item_id, price_id, from_on, to_on, part, quantity,
+         unit_price, addition, factor, months_numerator, months_denominator, used_before, amount,
+         evidence)
+    select :community, b.id, l.charge_id, l.fee_item_id, l.price_id, l.start_on, l.end_on, l.part,
+        l.share, l.price, l.addition, l.factor, l.numerator, l.denominator, l.used_before,
+        l.amount, cast(l.evidence as jsonb)
+    from line l join new_bill b on b.room_id = l.room_id and b.payer_id = l.payer_id
+)
+select (select count(*) from new_bill) as bills, (select count(*) from line) as lines,
+    (select coalesce(sum(amount), 0) from new_bill) as amount,
+    (select coalesce(jsonb_agg(jsonb_build_object('room', code, 'item', name, 'problem', problem)),
+        '[]')
+     from (select r.code, i.name, coalesce(p.problem, 'no_payer') as problem
+           from priced p
+           join dougong.room r on r.community_id = :community and r.id = p.room_id
+           join fees.fee_item i on i.community_id = :community and i.id = p.fee_item_id
+           where p.problem is not null or p.payer_id is null
+           order by r.sort_key, i.code limit 500) found) as problems
+"""
+)
+
+PUBLISH = text(
+    """
+    update fees.bill set state = case when amount = 0 then 'paid' else 'open' end
+    where community_id = :community and run_id = :run and state = 'draft'
+    """
+)
+INCOME = text(
+    """
+    select i.account_code as code, i.name, sum(l.amount) as amount
+    from fees.bill b
+    join fees.bill_line l on l.community_id = b.community_id and l.bill_id = b.id
+    join fees.fee_item i on i.community_id = b.community_id and i.id = l.fee_item_id
+    where b.community_id = :community and b.run_id = :run and b.state = :state
+    group by i.account_code, i.name having sum(l.amount) > 0 order by 1, 2
+    """
+)
+DROP_DRAFT = (
+    text(
+        """
+        delete from fees.bill_line l using fees.bill b
+        where b.community_id = :community and b.run_id = :run and b.state = 'draft'
+          and l.community_id = b.community_id and l.bill_id = b.id
+        """
+    ),
+    text(
+        "delete from fees.bill where community_id = :community and run_id = :run"
+        " and state = 'draft'"
+    ),
+)
+WITHDRAW = text(
+    """
+    with untouched as (
+        select b.id from fees.bill b
+        where b.community_id = :community and b.run_id = :run
+          and b.state in ('open', 'paid') and b.paid = 0 and b.waived = 0
+          and not exists (select from fees.bill f where f.community_id = b.community_id
+            and f.parent_id = b.id and f.state <> 'withdrawn')
+        for update
+    ), lines as (
+        update fees.bill_line l set is_withdrawn = true from untouched u
+        where l.community_id = :community and l.bill_id = u.id
+    )
+    update fees.bill b set state = 'withdrawn' from untouched u
+    where b.community_id = :community and b.id = u.id
+    """
+)
+KEPT = text(
+    """
+    select r.code, b.amount from fees.bill b
+    join dougong.room r on r.community_id = b.community_id and r.id = b.room_id
+    where b.community_id = :community and b.run_id = :run
+      and b.state not in ('withdrawn', 'draft')
+    order by r.sort_key limit 500
+    """
+)

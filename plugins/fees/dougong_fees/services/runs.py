@@ -1,0 +1,255 @@
+"""Bill runs: preview, approve, publish, roll back."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from itertools import combinations
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+
+from dougong.db import Scope
+from dougong.errors import Invalid
+from dougong.i18n import N_, gettext
+from dougong.services import service
+from dougong_fees.domain.periods import PeriodMethod, months
+from dougong_fees.domain.states import RUN_STEPS, RunState
+from dougong_fees.errors import OwnRequest, RunClosed
+from dougong_fees.models import BillRun
+from dougong_fees.services import run_sql
+from dougong_ledger import services as ledger
+from dougong_ledger.domain import RECEIVABLE, AccountKind, Posting, yuan
+from dougong_ledger.models import JournalEntry
+from dougong_ledger.services.journal import community_of
+
+PUBLISHED, ROLLED_BACK = "fees.bill_run.published", "fees.bill_run.rolled_back"
+
+
+@service("bill_run.create", title=("New bill run", "新建出账"))
+def create_run(
+    scope: Scope,
+    name: str,
+    from_on: date,
+    to_on: date,
+    due_on: date,
+    fee_item_id: UUID | None = None,
+    building_id: UUID | None = None,
+    id: UUID | None = None,
+) -> BillRun:
+    """Start a bill run for the half-open period [from_on, to_on) and reckon its draft."""
+    if to_on <= from_on:
+        raise Invalid(
+            N_("Some fields are not right yet."),
+            fields={"to_on": gettext("The period ends after it begins.")},
+        )
+    run = BillRun(
+        name=name,
+        from_on=from_on,
+        to_on=to_on,
+        due_on=due_on,
+        fee_item_id=fee_item_id,
+        building_id=building_id,
+        problems=[],
+    )
+    scope.session.add(run)
+    scope.session.flush()
+    return prepare_run(scope, run)
+
+
+@service("bill_run.prepare", title=("Reckon again", "重新计算"))
+def prepare_run(scope: Scope, run: BillRun) -> BillRun:
+    """Write the draft bills of a run, in place of an earlier draft.
+
+    What another run has billed, drafted or not, is left out, so that nothing is billed twice. What
+    cannot be billed is listed with its reason and never billed as zero. Raises RunClosed.
+    """
+    run = scope.get(BillRun, run.id, lock=True)
+    if run.state is RunState.APPROVED:
+        step(run, RunState.DRAFT)
+    if run.state is not RunState.DRAFT:
+        raise RunClosed(N_("The bill run was published; roll it back first."))
+    lock_runs(scope)
+    for statement in run_sql.DROP_DRAFT:
+        scope.session.execute(statement, {"community": community_of(scope), "run": run.id})
+    result = scope.session.execute(run_sql.BILL, _arguments(scope, run)).one()
+    run.bills, run.lines, run.amount = result.bills, result.lines, yuan(result.amount)
+    run.problems = result.problems
+    run.previous_amount = _previous_amount(scope, run)
+    run.prepared_by = scope.actor.user_id
+    scope.session.flush()
+    return run
+
+
+def lock_runs(scope: Scope) -> None:
+    """Let one bill run of a community reckon at a time, until the transaction ends."""
+    scope.session.execute(
+        text("select pg_advisory_xact_lock(hashtextextended('fees.run ' || :community, 0))"),
+        {"community": str(scope.community_id)},
+    )
+
+
+def _arguments(scope: Scope, run: BillRun) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "community": community_of(scope),
+        "from_on": run.from_on,
+        "to_on": run.to_on,
+        "item": run.fee_item_id,
+        "building": run.building_id,
+    }
+    return {
+        **base,
+        "run": run.id,
+        "title": run.name,
+        "due_on": run.due_on,
+        "year_on": date(run.from_on.year, 1, 1),
+        **_period_arrays(scope, run, base),
+        **_usage_arrays(scope, run, base),
+    }
+
+
+def _period_arrays(scope: Scope, run: BillRun, base: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the months of every segment that can occur, by method and anchor day."""
+    inside = scope.session.execute(run_sql.CUT_DAYS, base).scalars()
+    days = [run.from_on, *sorted(inside), run.to_on]
+    names = ("methods", "anchor_days", "starts", "ends", "numerators", "denominators")
+    rows = []
+    for row in scope.session.execute(run_sql.METHODS, base):
+        method = PeriodMethod(row.method)
+        for start, end in combinations(days, 2):
+            count = months(method, start, end, row.anchor_day)
+            pair = (count.numerator, count.denominator)
+            rows.append((method.value, row.anchor_day, start, end, *pair))
+    return {name: [row[n] for row in rows] for n, name in enumerate(names)}
+
+
+def _usage_arrays(scope: Scope, run: BillRun, base: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Ask what the rooms used, once for each commodity."""
+    names = ("rooms", "commodities", "meters", "quantities", "evidences", "problems")
+    rows: list[tuple[Any, ...]] = []
+    for wanted in scope.session.execute(run_sql.METERED_ROOMS, base).all():
+        answers = scope.ask(
+            "usage_for_period",
+            room_ids=wanted.rooms,
+            from_on=run.from_on,
+            to_on=run.to_on,
+            commodity=wanted.commodity,
+        )
+        seen: dict[UUID, int] = {}
+        for usage in (entry for answer in answers for entry in answer):
+            number = seen[usage.room_id] = seen.get(usage.room_id, -1) + 1
+            problem = usage.problem or (None if usage.quantity is not None else "no_reading")
+            quantity = usage.quantity if problem is None else None
+            entry = (usage.room_id, wanted.commodity, number, quantity, _evidence(usage), problem)
+            rows.append(entry)
+    return {name: [row[n] for row in rows] for n, name in enumerate(names)}
+
+
+def _evidence(usage: Any) -> str:
+    import json
+
+    names = ("serial", "opening", "opening_at", "closing", "closing_at", "multiplier")
+    return json.dumps({n: str(getattr(usage, n)) for n in names if getattr(usage, n, None)})
+
+
+def _previous_amount(scope: Scope, run: BillRun) -> Decimal | None:
+    previous = previous_run(scope, run)
+    return previous.amount if previous else None
+
+
+def previous_run(scope: Scope, run: BillRun) -> BillRun | None:
+    """Return the published run of the same kind whose period ended where this one begins."""
+    query = select(BillRun).where(
+        BillRun.to_on == run.from_on,
+        BillRun.state == RunState.PUBLISHED,
+        BillRun.fee_item_id.is_not_distinct_from(run.fee_item_id),
+        BillRun.building_id.is_not_distinct_from(run.building_id),
+    )
+    return scope.session.scalars(query.order_by(BillRun.id.desc()).limit(1)).first()
+
+
+@service("bill_run.approve", title=("Approve", "审核通过"))
+def approve_run(scope: Scope, run: BillRun) -> BillRun:
+    """Approve a draft for publishing. Nobody approves a draft that he reckoned himself."""
+    run = scope.get(BillRun, run.id, lock=True)
+    if run.prepared_by is not None and run.prepared_by == scope.actor.user_id:
+        raise OwnRequest(N_("Another person must approve this."))
+    step(run, RunState.APPROVED)
+    run.approved_by = scope.actor.user_id
+    scope.session.flush()
+    return run
+
+
+@service("bill_run.publish", title=("Publish", "发布账单"))
+def publish_run(scope: Scope, run: BillRun) -> BillRun:
+    """Let the drafted bills be owed, post them to the journal and tell everybody.
+
+    A run that is published already is returned as it is. Raises RunClosed for one that was rolled
+    back, and when the setting ``fees.run_needs_approval`` asks for an approval that is missing.
+    """
+    run = scope.get(BillRun, run.id, lock=True)
+    if run.state is RunState.PUBLISHED:
+        return run
+    needs_approval = bool(scope.setting("fees.run_needs_approval", False))
+    if needs_approval and run.state is not RunState.APPROVED:
+        raise RunClosed(N_("The bill run has not been approved yet."))
+    step(run, RunState.PUBLISHED)
+    keys = {"community": community_of(scope), "run": run.id}
+    scope.session.execute(run_sql.PUBLISH, keys)
+    postings = [
+        Posting(RECEIVABLE, code, amount, f"{run.name} {name}")
+        for code, name, amount in _income(scope, run, "open")
+    ]
+    ledger.post(scope, PUBLISHED, run.id, run.name, postings)
+    run.published_at = scope.now
+    scope.session.flush()
+    scope.emit("fees.bill_published", run_id=run.id)
+    return run
+
+
+def _income(scope: Scope, run: BillRun, state: str) -> list[tuple[str, str, Decimal]]:
+    """Return the run's amounts by income account; accounts that are missing are opened."""
+    keys = {"community": community_of(scope), "run": run.id, "state": state}
+    rows = scope.session.execute(run_sql.INCOME, keys).all()
+    for row in rows:
+        ledger.ensure_account(scope, row.code, AccountKind.INCOME, row.name)
+    return [(row.code, row.name, yuan(row.amount)) for row in rows]
+
+
+@service("bill_run.roll_back", title=("Roll back", "撤回账单"))
+def roll_back_run(scope: Scope, run: BillRun, reason: str) -> BillRun:
+    """Withdraw the bills of a published run that nobody has touched, and reverse their posting.
+
+    Bills with a payment, a waiver or a late fee stay and are listed in ``problems``: they are
+    withdrawn one by one. Repeated, it returns the run as it is. Raises RunClosed for a draft.
+    """
+    run = scope.get(BillRun, run.id, lock=True)
+    if run.state is RunState.ROLLED_BACK:
+        return run
+    step(run, RunState.ROLLED_BACK)
+    keys = {"community": community_of(scope), "run": run.id}
+    scope.session.execute(run_sql.WITHDRAW, keys)
+    postings = [
+        Posting(code, RECEIVABLE, amount, f"{run.name} {name}")
+        for code, name, amount in _income(scope, run, "withdrawn")
+    ]
+    original = scope.session.scalars(
+        select(JournalEntry.id).where(
+            JournalEntry.kind == PUBLISHED, JournalEntry.source_id == run.id
+        )
+    ).one()
+    ledger.post(scope, ROLLED_BACK, run.id, reason, postings, reverses_id=original)
+    run.problems = [
+        {"room": row.code, "item": f"{yuan(row.amount)}", "problem": "touched"}
+        for row in scope.session.execute(run_sql.KEPT, keys)
+    ]
+    scope.session.flush()
+    scope.emit("fees.bill_run_rolled_back", run_id=run.id)
+    return run
+
+
+def step(run: BillRun, target: RunState) -> None:
+    """Move a run to another state; raises RunClosed for a step that does not exist."""
+    if target not in RUN_STEPS[run.state]:
+        raise RunClosed(N_("The bill run is not in a state for this."))
+    run.state = target
