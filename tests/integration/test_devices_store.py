@@ -21,7 +21,7 @@ from dougong.devices.models import (
     DeviceValue,
     Gateway,
 )
-from dougong.devices.spool import Spool, SpoolFull
+from dougong.devices.spool import Spool, SpoolFull, SpoolTaken
 from dougong.devices.store import DatabaseStore
 from dougong_meters.models import Meter
 from dougong_meters.models import Reading as MeterReading
@@ -117,6 +117,7 @@ def test_readings_wait_in_the_spool_while_the_database_is_away(
     store.keep([reading(device, 1, "101")])
     store.keep([reading(device, 2, "102")])
     assert values_of(installation, community) == {}
+    store.spool.close()
     killed = DatabaseStore(real, {}, Spool(tmp_path))  # as after a kill -9: a new process
     killed.keep([reading(device, 3, "103")])
     assert values_of(installation, community)["energy_import"].value == "103"
@@ -142,6 +143,9 @@ def test_a_torn_line_is_cut_off_and_what_was_acknowledged_stays(tmp_path):
     spool.append([reading(UUID(int=1), 2)])
     path = tmp_path / "readings.spool"
     path.write_bytes(path.read_bytes() + b'0000dead [["torn')
+    with pytest.raises(SpoolTaken):
+        Spool(tmp_path)
+    spool.close()
     again = Spool(tmp_path)
     again.append([reading(UUID(int=1), 3)])
     assert [r.sequence for batch in again.batches() for r in batch] == [1, 2, 3]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dougong.devices.configuration import drivers_of
 from dougong.devices.host import FLUSH_S, RELOAD_S, Host
 from dougong.devices.interlocks import Interlock
-from dougong.devices.spool import Spool
+from dougong.devices.spool import Spool, SpoolTaken
 from dougong.devices.store import AWAY, DatabaseStore
 from dougong.settings import Settings
 
@@ -41,13 +41,26 @@ def main(settings: Settings | None = None) -> int:
 async def run(installation: "Installation", stop: asyncio.Event | None = None) -> None:
     """Run the devices until ``stop`` is set (or the process is told to end)."""
     stop = stop or _stop_at_signals()
-    host = host_of(installation)
+    host = await _take_over(installation, stop)
+    if host is None:
+        return
     await _start(host, stop)
     try:
         await stop.wait()
     finally:
         await host.stop()
         log.info("the devices have stopped")
+
+
+async def _take_over(installation: "Installation", stop: asyncio.Event) -> Host | None:
+    """Return the host as soon as the process before this one has ended; None when told to stop."""
+    while not stop.is_set():
+        try:
+            return host_of(installation)
+        except SpoolTaken:
+            log.info("another process still runs the devices")
+            await asyncio.sleep(RETRY_START_S / 4)
+    return None
 
 
 def host_of(

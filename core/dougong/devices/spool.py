@@ -4,6 +4,7 @@ One line per batch with its checksum, written through to the disk before anybody
 batch is safe. A line that a crash tore is cut off: nobody was told that it was safe.
 """
 
+import fcntl
 import json
 import os
 import zlib
@@ -28,8 +29,18 @@ class SpoolFull(DeviceError):
     code = "spool_full"
 
 
+class SpoolTaken(DeviceError):
+    """Another process of this installation still uses the spool."""
+
+    code = "spool_taken"
+
+
 class Spool:
-    """Batches of readings in a file, first in first out. One process at a time, one thread."""
+    """Batches of readings in a file, first in first out. One process at a time, one thread.
+
+    Raises SpoolTaken while another process has it; the lock goes with that process, however it
+    ends.
+    """
 
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -38,6 +49,11 @@ class Spool:
         self.most_bytes = most_bytes
         self._read_at = 0
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._file)
+            raise SpoolTaken(N_("Another process still runs the devices.")) from error
         _sync_folder(folder)
         self._size = self._whole_lines()
         os.ftruncate(self._file, self._size)

@@ -1,7 +1,7 @@
 """What meters answers when others ask."""
 
 from dougong.hookspecs import hookimpl
-from dougong_meters import services
+from dougong_meters import cards, services
 
 
 @hookimpl
@@ -19,6 +19,26 @@ def readings_received(scope, readings):
         and reading.quality == "good"
     ]
     return services.collect(scope, counters)
+
+
+@hookimpl
+def dashboard_cards(scope):
+    return cards.dashboard(scope)
+
+
+@hookimpl
+def search_records(scope, words, limit):
+    return cards.search(scope, words, limit)
+
+
+@hookimpl
+def record_panels(scope, record):
+    return cards.panels(scope, record)
+
+
+@hookimpl
+def portal_cards(scope, person_id):
+    return cards.portal(scope, person_id)
 
 
 @hookimpl

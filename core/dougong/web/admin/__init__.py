@@ -37,7 +37,15 @@ __all__ = [
 
 def install(app: Flask, installation: Installation) -> None:
     """Add the admin's pages, and the views of every loaded plugin."""
-    from dougong.web.admin import ground, log, pages, record_pages, reveal, users  # noqa: F401
+    from dougong.web.admin import (  # noqa: F401
+        exports,
+        ground,
+        log,
+        pages,
+        record_pages,
+        reveal,
+        users,
+    )
 
     for _plugin, _module in installation.plugins.modules("admin"):
         pass

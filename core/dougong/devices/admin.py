@@ -1,0 +1,76 @@
+"""The admin's views of gateways, devices, what they say and what they were told."""
+
+from dougong.devices import services
+from dougong.devices.models import (
+    Device,
+    DeviceCommand,
+    DeviceEvent,
+    DeviceHealth,
+    DevicePoint,
+    DeviceValue,
+    Gateway,
+)
+from dougong.i18n import bilingual
+from dougong.web.admin.views import RecordView, action
+
+SECTION = bilingual("Devices", "设备接入")
+
+
+class GatewayView(RecordView, model=Gateway):
+    title = ("Gateways", "网关")
+    icon, menu_order, section = "share-2", 10, SECTION
+    columns = ("name", "transport", "host", "port", "is_enabled")
+    filters = ("transport", "is_enabled")
+    search = ("name",)
+    order = "name"
+
+
+class DeviceView(RecordView, model=Device):
+    title = ("Devices", "智能设备")
+    icon, menu_order, section = "cpu", 20, SECTION
+    columns = ("name", "gateway", "driver", "profile", "serial", "building", "is_enabled")
+    filters = ("gateway", "driver", "building", "is_enabled", "is_vital")
+    search = ("name", "serial")
+    order = "name"
+    actions = (action(services.order_command), action(services.set_secrets))
+
+
+class DevicePointView(RecordView, model=DevicePoint):
+    title = ("Bindings", "测点绑定")
+    icon, menu_order, section = "tag", 30, SECTION
+    columns = ("device", "point", "subject_kind", "subject_id")
+    filters = ("device", "subject_kind")
+
+
+class DeviceValueView(RecordView, model=DeviceValue):
+    title = ("Latest values", "实时数据")
+    icon, menu_order, section = "activity", 40, SECTION
+    columns = ("device", "point", "value", "uom", "quality", "value_at", "detail")
+    filters = ("device", "quality", "point_kind")
+    search = ("device", "point")
+    can_create = can_change = can_delete = can_import = False
+
+
+class DeviceHealthView(RecordView, model=DeviceHealth):
+    title = ("Connections", "在线状态")
+    icon, menu_order, section = "power", 50, SECTION
+    columns = ("subject_id", "is_ok", "since_at", "last_ok_at", "failures", "detail")
+    filters = ("is_ok",)
+    can_create = can_change = can_delete = can_import = False
+
+
+class DeviceCommandView(RecordView, model=DeviceCommand):
+    title = ("Commands", "指令")
+    icon, menu_order, section = "send", 60, SECTION
+    columns = ("ordered_at", "device", "name", "state", "ordered_by", "approved_by", "detail")
+    filters = ("state", "device", "ground", "ordered_at")
+    can_create = can_change = can_delete = can_import = False
+    actions = (action(services.approve_command, confirm=True),)
+
+
+class DeviceEventView(RecordView, model=DeviceEvent):
+    title = ("Device events", "设备事件")
+    icon, menu_order, section = "bell", 70, SECTION
+    columns = ("server_at", "device", "type", "device_at", "data")
+    filters = ("device", "type", "server_at")
+    can_create = can_change = can_delete = can_import = False

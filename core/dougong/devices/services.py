@@ -1,0 +1,167 @@
+"""What people and plugins do with devices: order commands, approve them, bind points."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dougong.db import Scope
+from dougong.devices.commands import Command, CommandSpec, CommandState, Effect, Ground
+from dougong.devices.configuration import device_config, drivers_of
+from dougong.devices.contract import Driver
+from dougong.devices.interlocks import refusal
+from dougong.devices.models import Device, DeviceCommand, DevicePoint
+from dougong.devices.profiles import check_settings, find_profile
+from dougong.errors import Conflict, Invalid, NotAllowed
+from dougong.i18n import N_, gettext
+from dougong.services import service
+
+LONGEST_WAIT_S = 3600
+DOOR_WAIT_S = 10
+
+
+@service("device.order", title=("Give a command", "下达指令"))
+def order_command(
+    scope: Scope,
+    device: Device,
+    name: str,
+    reason: str = "",
+    ground: Ground | None = None,
+    value: str = "",
+    policy: str = "",
+    wait_s: int = 60,
+) -> DeviceCommand:
+    """Order a command; it goes on the wire at most once, and never after ``wait_s`` seconds.
+
+    Cutting a supply waits for a second person to approve it, unless ``policy`` names the written
+    rule that stands in for him. Raises Invalid for a command that the device does not have,
+    Conflict with the reason when an interlock refuses.
+    """
+    spec = _spec(scope, device, name)
+    is_door = spec.effect in (Effect.OPEN_DOOR, Effect.OPEN_BARRIER)
+    row = DeviceCommand(
+        device_id=device.id,
+        name=name,
+        arguments={"value": value} if value else {},
+        ground=ground,
+        reason=reason,
+        policy=policy or None,
+        state=CommandState.QUEUED,
+        requires=[],
+        ordered_by_id=scope.actor.user_id,
+        ordered_by=scope.actor.name,
+        ordered_at=scope.now,
+        deadline_at=scope.now + timedelta(seconds=_wait_s(wait_s, is_door)),
+    )
+    needs_second = spec.effect is Effect.CUT_SUPPLY and not policy
+    if needs_second:
+        row.state = CommandState.PROPOSED
+    _check_interlocks(row, spec, device, second="?" if needs_second else None)
+    scope.session.add(row)
+    scope.session.flush()
+    return row
+
+
+@service("device_command.approve", title=("Approve", "批准执行"))
+def approve_command(scope: Scope, command: DeviceCommand) -> DeviceCommand:
+    """Approve a command as the second person; it is sent at once.
+
+    The time in which it may be sent starts now. Raises NotAllowed for the one who ordered it,
+    Conflict for a command that does not wait for approval or that an interlock refuses.
+    """
+    if command.state is not CommandState.PROPOSED:
+        raise Conflict(N_("This command does not wait for approval."))
+    if command.ordered_by_id == scope.actor.user_id:
+        raise NotAllowed(N_("Another person must approve what you ordered."))
+    command.approved_by_id, command.approved_by = scope.actor.user_id, scope.actor.name
+    command.deadline_at += scope.now - command.ordered_at
+    device = scope.get(Device, command.device_id)
+    _check_interlocks(command, _spec(scope, device, command.name), device)
+    command.state = CommandState.QUEUED
+    scope.session.flush()
+    return command
+
+
+@service("device.bind", title=("Bind a point", "绑定测点"))
+def bind_point(
+    scope: Scope, device: Device, point: str, subject_kind: str, subject_id: UUID
+) -> DevicePoint:
+    """Say what a point of a device is about; what it was about before is forgotten.
+
+    subject_kind: ``meters.meter``, for example. Raises Invalid for a point that the device lacks.
+    """
+    profile = find_profile(_driver(scope, device), device.profile, device.gateway.transport)
+    if point not in {p.key for p in profile.points}:
+        raise _invalid("point", gettext("The device has no such point."))
+    query = select(DevicePoint).where(DevicePoint.device_id == device.id)
+    bound = scope.session.scalars(query.where(DevicePoint.point == point)).one_or_none()
+    if bound is None:
+        bound = DevicePoint(device_id=device.id, point=point)
+        scope.session.add(bound)
+    bound.subject_kind, bound.subject_id = subject_kind, subject_id
+    scope.session.flush()
+    return bound
+
+
+@service("device.set_secrets", title=("Set a secret", "设置密钥"), is_public=False)
+def set_secrets(scope: Scope, device: Device, name: str, secret: str) -> Device:
+    """Set one secret of a device (a password); it is kept encrypted and never shown again.
+
+    Raises Invalid for a setting that the driver does not keep secret, or a value that it refuses.
+    """
+    driver = _driver(scope, device)
+    if name not in driver.secrets:
+        raise _invalid("name", gettext("The driver knows no such secret."))
+    secrets: dict[str, Any] = json.loads(device.secrets) if device.secrets else {}
+    secrets[name] = secret
+    check_settings(driver, {**device.settings, **secrets})
+    device.secrets = json.dumps(secrets)
+    scope.session.flush()
+    return device
+
+
+def _driver(scope: Scope, device: Device) -> Driver:
+    drivers, _ = drivers_of(scope.installation)
+    if device.driver not in drivers.working:
+        raise _invalid("driver", gettext("There is no driver %(driver)s.", driver=device.driver))
+    return drivers.working[device.driver]
+
+
+def _spec(scope: Scope, device: Device, name: str) -> CommandSpec:
+    profile = find_profile(_driver(scope, device), device.profile, device.gateway.transport)
+    spec = profile.command(name)
+    if spec is None:
+        known = ", ".join(c.name for c in profile.commands) or "—"
+        raise _invalid("name", gettext("The device knows these commands: %(known)s", known=known))
+    return spec
+
+
+def _check_interlocks(
+    row: DeviceCommand, spec: CommandSpec, device: Device, second: str | None = None
+) -> None:
+    """Raise Conflict with the reason when an interlock refuses; ``second`` stands for who comes."""
+    command = Command(
+        id=row.id,
+        device_id=row.device_id,
+        name=row.name,
+        actor=str(row.ordered_by_id or row.ordered_by),
+        deadline=row.deadline_at,
+        ground=row.ground,
+        reason=row.reason,
+        approved_by=second or str(row.approved_by_id or row.approved_by or ""),
+        policy=row.policy,
+    )
+    reason = refusal(command, spec, device_config(device), {})
+    if reason is not None:
+        raise Conflict(reason)
+
+
+def _wait_s(wanted: int, is_door: bool) -> int:
+    """Return how long a command may wait: a door that opens later opens for somebody else."""
+    return max(1, min(wanted, DOOR_WAIT_S if is_door else LONGEST_WAIT_S))
+
+
+def _invalid(field: str, problem: str) -> Invalid:
+    return Invalid(N_("Some fields are not right yet."), fields={field: problem})

@@ -1,0 +1,156 @@
+"""Commands from people: two for a cut, never for property fees; secrets that nobody sees."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select, text
+
+from dougong.db import uuid7
+from dougong.db.scope import Actor
+from dougong.devices import CommandState, Ground
+from dougong.devices.configuration import drivers_of
+from dougong.devices.models import Device, DeviceCommand, Gateway
+from dougong.devices.process import host_of
+from dougong.devices.services import approve_command, bind_point, order_command, set_secrets
+from dougong.devices.simulated import SimulatedGateway
+from dougong.errors import Conflict, Invalid, NotAllowed
+
+MAY = ("dougong.device.order", "dougong.device_command.approve", "dougong.device.bind")
+
+
+@pytest.fixture
+def li(place):
+    return place.actor(*MAY, user_id=uuid7())
+
+
+@pytest.fixture
+def wang(place):
+    return place.actor(*MAY, user_id=uuid7())
+
+
+@pytest.fixture
+def device(installation, community):
+    """Return the id of a dormitory's meter with a relay."""
+    with installation.scope(Actor.system(), community=community) as scope:
+        gateway = Gateway(name="gateway", transport="rtu_tcp", host="127.0.0.1", port=1,
+                          timeout_s=1, settle_s=0)  # fmt: skip
+        scope.session.add(gateway)
+        scope.session.flush()
+        device = Device(
+            gateway_id=gateway.id, name="meter", driver="dlt645", profile="single_phase_meter",
+            settings={"address": "202620000001"}, secrets='{"password": "123456"}',
+            serial="202620000001", poll_s=1, simulation={},
+        )  # fmt: skip
+        scope.session.add(device)
+        scope.session.flush()
+        return device.id
+
+
+@pytest.fixture
+def at(installation, community):
+    """Return a function that opens a scope of an actor."""
+    return lambda actor: installation.scope(actor, community=community)
+
+
+def trip(scope, device, **more):
+    given = {"ground": Ground.DORMITORY_RULE, "reason": "fire in the wiring", **more}
+    return order_command(scope, scope.get(Device, device), "trip", **given)
+
+
+def test_a_cut_waits_for_a_second_person_who_is_another_one(at, device, li, wang):
+    with at(li) as scope:
+        command = trip(scope, device)
+        assert command.state is CommandState.PROPOSED
+        ordered = command.id
+    with at(li) as scope, pytest.raises(NotAllowed):
+        approve_command(scope, scope.get(DeviceCommand, ordered))
+    with at(wang) as scope:
+        command = approve_command(scope, scope.get(DeviceCommand, ordered))
+        assert command.state is CommandState.QUEUED
+    with at(wang) as scope, pytest.raises(Conflict):
+        approve_command(scope, scope.get(DeviceCommand, ordered))
+
+
+@pytest.mark.parametrize("policy", ["", "board resolution 7"])
+def test_no_supply_is_cut_for_property_fees_whoever_asks(at, device, li, policy):
+    with at(li) as scope, pytest.raises(Conflict, match="property fees"):
+        trip(scope, device, ground=Ground.PROPERTY_FEES, policy=policy)
+
+
+def test_a_vital_supply_is_never_cut(at, device, li):
+    with at(Actor.system()) as scope:
+        scope.get(Device, device).is_vital = True
+    with at(li) as scope, pytest.raises(Conflict, match="vital"):
+        trip(scope, device, policy="board resolution 7")
+
+
+def test_an_unknown_command_names_the_known_ones(at, device, li):
+    with at(li) as scope, pytest.raises(Invalid) as caught:
+        order_command(scope, scope.get(Device, device), "explode")
+    assert "allow_close" in caught.value.fields["name"]
+
+
+def test_whoever_has_no_permission_orders_nothing(at, place, device):
+    with at(place.actor("dougong.device.view")) as scope, pytest.raises(NotAllowed):
+        trip(scope, device)
+
+
+def test_a_point_is_bound_and_bound_anew(at, device, li):
+    for meter in (uuid4(), uuid4()):
+        with at(li) as scope:
+            bound = bind_point(
+                scope, scope.get(Device, device), "energy_import", "meters.meter", meter
+            )
+            assert bound.subject_id == meter
+    with at(li) as scope, pytest.raises(Invalid):
+        bind_point(scope, scope.get(Device, device), "no_such", "meters.meter", uuid4())
+
+
+def test_a_secret_is_sealed_and_a_wrong_one_is_refused_without_being_repeated(at, device):
+    with at(Actor.system()) as scope:
+        set_secrets(scope, scope.get(Device, device), "password", "654321")
+        raw = scope.session.execute(text("select secrets from dougong.device")).scalar()
+        assert b"654321" not in bytes(raw)
+        with pytest.raises(Invalid) as caught:
+            set_secrets(scope, scope.get(Device, device), "password", "sesame")
+        assert "sesame" not in str(caught.value) + str(caught.value.fields)
+        with pytest.raises(Invalid):
+            set_secrets(scope, scope.get(Device, device), "operator", "1")
+
+
+def test_an_approved_cut_opens_the_relay_and_is_confirmed_by_reading_back(
+    installation, at, device, li, wang
+):
+    """The whole way: row, two people, host, socket, relay, read-back, row."""
+    drivers, _ = drivers_of(installation)
+    driver = drivers.working["dlt645"]
+
+    async def carry_out():
+        from dougong.devices.configuration import simulated_device
+
+        with at(Actor.system()) as scope:
+            played = simulated_device(scope.get(Device, device), drivers)
+        served = SimulatedGateway(driver.simulator([played], "rtu_tcp"))
+        async with served:
+            with at(Actor.system()) as scope:
+                scope.session.scalars(select(Gateway)).one().port = served.port
+            host = host_of(installation, flush_s=0.1, reload_s=0.2)
+            async with host, asyncio.timeout(15):
+                with at(li) as scope:
+                    ordered = trip(scope, device).id
+                await asyncio.sleep(0.4)
+                assert not served.responder.lives[0].is_cut
+                with at(wang) as scope:
+                    approve_command(scope, scope.get(DeviceCommand, ordered))
+                while True:
+                    with at(wang) as scope:
+                        command = scope.get(DeviceCommand, ordered)
+                        if command.ended_at:
+                            break
+                    await asyncio.sleep(0.1)
+            return command, served.responder.lives[0].is_cut
+
+    command, is_cut = asyncio.run(carry_out())
+    assert (command.state, command.readback, is_cut) == (CommandState.CONFIRMED, "True", True)
+    assert command.sent_at is not None
