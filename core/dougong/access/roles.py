@@ -97,7 +97,7 @@ POSTS = (
     ),
     Post("guard", "Guard", "保安", ("dougong.room.view",)),
     Post("cleaner", "Cleaner", "保洁", ("dougong.room.view",)),
-    Post("auditor", "Auditor", "审计员", ("*.view",), clearance=MASKED),
+    Post("auditor", "Auditor", "审计员", ("*.view", "*.export"), clearance=MASKED),
 )
 
 

@@ -148,8 +148,8 @@ def records(plugin: str, model: str) -> str:
         crumbs=crumbs(view),
         filters=listing.filter_fields(scope, view, wish),
         saved=saved.views_of(scope, view),
-        extensions=_extensions(scope, view, page.records),
-        communities=_community_names(scope),
+        extensions=extension_columns(scope, view, page.records),
+        communities=community_names(scope),
         bulk=[a for a in allowed_actions(scope, view) if a.bulk] if scope.community_id else [],
         address=_address,
         sorted_by=listing.order_of(view, wish.sort),
@@ -164,9 +164,10 @@ def _address(**changes: Any) -> str:
     return f"{request.path}?{urlencode(kept)}" if kept else request.path
 
 
-def _extensions(
+def extension_columns(
     scope: Scope, view: type[RecordView], found: Any
 ) -> list[tuple[Any, dict[UUID, str]]]:
+    """Return what other plugins add to these rows: each extension with its texts by id."""
     columns = []
     for extension in EXTENSIONS.get(view.name(), ()):
         if extension.plugin in scope.enabled:
@@ -176,7 +177,8 @@ def _extensions(
     return columns
 
 
-def _community_names(scope: Scope) -> dict[UUID, str]:
+def community_names(scope: Scope) -> dict[UUID, str]:
+    """Return the communities' names on a group page, nothing inside of one."""
     if scope.community_id is not None:
         return {}
     return {c.id: c.name for c in scope.place.communities}
