@@ -1,25 +1,41 @@
-"""The log of one record as people read it, and row images for undoing."""
+"""The log of one record as people read it, in the locale in force."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Date, DateTime, Enum, LargeBinary, Numeric, Uuid, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Column, Enum, text
 
+from dougong.audit.images import (
+    PLATFORM,
+    Image,
+    image_before,
+    model_of,
+    name_of,
+    opened,
+    python_value,
+)
+from dougong.audit.undoing import undo
 from dougong.db import ciphers
-from dougong.db.base import Row
-from dougong.db.columns import Money, Ref, member_label
+from dougong.db.columns import Ref, member_label
 from dougong.db.scope import Scope
-from dougong.errors import Conflict, DougongError, NotFound
+from dougong.errors import DougongError
 from dougong.i18n import N_, gettext
 
-PLATFORM = UUID(int=0)
+__all__ = [
+    "Change",
+    "Image",
+    "TimelineEntry",
+    "image_before",
+    "model_of",
+    "name_of",
+    "timeline",
+    "undo",
+]
+
 HIDDEN = {"community_id", "group_id", "id", "sort_key"}
 LISTED = text(
     """
@@ -133,102 +149,7 @@ def _shown(scope: Scope, model: Any, record: Any, column: Column[Any], raw: Any)
 
 def _masked(scope: Scope, model: Any, record: Any, column: Column[Any], raw: str) -> str:
     field = model.__encrypted__[column.info["encrypted"]]
-    owner = PLATFORM if field.key_column is None else getattr(record, field.key_column)
-    keyring = scope.installation.keyring
-    place = ciphers.Place(owner, field.table, field.name, record.id)
     try:
-        plain = ciphers.open_sealed(
-            lambda key_id: keyring.key(owner, key_id), place, bytes.fromhex(raw[2:])
-        )
+        return ciphers.mask(field.mask, opened(scope, model, record, column, raw))
     except DougongError:
         return ciphers.mask("all", "-")
-    return ciphers.mask(field.mask, plain)
-
-
-def name_of(session: Session, target: str, id: UUID) -> str:
-    """Return what people call a row of ``schema.table``, its id when it is gone."""
-    model = model_of(target)
-    found = session.scalars(select(model).where(model.id == id)).first() if model else None
-    return str(found) if found is not None else str(id)
-
-
-@cache
-def _models() -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    waiting = [Row]
-    while waiting:
-        model = waiting.pop()
-        waiting += model.__subclasses__()
-        if "__table__" in model.__dict__:
-            found[model.__table__.fullname] = model  # type: ignore[attr-defined]
-    return found
-
-
-def model_of(table: str) -> Any:
-    """Return the model of ``schema.table``, None when no loaded plugin has it."""
-    if table not in _models():
-        _models.cache_clear()
-    return _models().get(table)
-
-
-def python_value(column: Column[Any], raw: Any) -> Any:
-    """Return a value of a row image as the model holds it."""
-    kind = column.type
-    if raw is None:
-        return None
-    if isinstance(kind, Money):
-        return (Decimal(raw) / 100).quantize(Decimal("0.01"))
-    if isinstance(kind, Enum) and kind.enum_class is not None:
-        return kind.enum_class(raw)
-    if isinstance(kind, LargeBinary):
-        return bytes.fromhex(raw[2:])
-    converted = (
-        (Uuid, UUID),
-        (DateTime, datetime.fromisoformat),
-        (Date, date.fromisoformat),
-        (Numeric, lambda n: Decimal(str(n))),
-    )
-    return next((make(raw) for type_, make in converted if isinstance(kind, type_)), raw)
-
-
-@dataclass(frozen=True)
-class Image:
-    """A row as it was before an event: ``model(**values)`` makes it again, ciphertext and all."""
-
-    model: Any
-    operation: str
-    values: Mapping[str, Any]
-    changed: frozenset[str]
-
-
-def image_before(scope: Scope, event_id: UUID) -> Image:
-    """Return the row that an event changed or deleted, as it was.
-
-    changed: the attributes that the event changed. Raises NotFound for an event of elsewhere and
-    Conflict for one without an image (an insert, a bulk statement, an erased person).
-    """
-    with scope.installation.platform() as session:
-        row = session.execute(
-            text(
-                "select chain_id, operation, body, schema_name || '.' || table_name as name"
-                " from dougong.audit_event where id = :id"
-            ),
-            {"id": event_id},
-        ).first()
-    here = {*scope.readable, scope.group_id}
-    model = model_of(row.name) if row is not None and row.chain_id in here else None
-    if row is None or model is None:
-        raise NotFound(N_("There is no such entry in the log here."))
-    body = json.loads(row.body, parse_float=Decimal)
-    if not body.get("old"):
-        raise Conflict(N_("This cannot be undone: the log holds no image of the row."))
-    values, changed = {}, set()
-    for column in model.__table__.c:
-        raw = body["old"].get(column.name)
-        if column.name not in body["old"] or str(raw).startswith("sha256:"):
-            continue
-        attribute = model.__mapper__.get_property_by_column(column).key
-        values[attribute] = python_value(column, raw)
-        if column.name in (body.get("new") or {}):
-            changed.add(attribute)
-    return Image(model, row.operation, values, frozenset(changed))

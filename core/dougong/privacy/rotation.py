@@ -22,7 +22,7 @@ from dougong.privacy.archived import original_schema
 from dougong.privacy.keyring import FRESH_S, PLATFORM
 from dougong.privacy.models import KeyState
 
-BATCH = 2000
+BATCH = 500
 PASSES = 20
 ARCHIVED = text(
     """

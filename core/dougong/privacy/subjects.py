@@ -37,7 +37,8 @@ def rows_of(session: Session, community_id: UUID, person_id: UUID) -> Rows:
     """Return the ids of the rows that are about a person, by ``schema.table``.
 
     Rows about a room or a building are not the person's, whoever lives there; a row that names
-    another person is that one's, whatever it hangs on.
+    another person is that one's, whatever it hangs on. A table that says what its rows are about
+    in two columns (``schema.table`` and id) names them in its info, ``about``.
     """
     found: Rows = defaultdict(set)
     found[PERSON].add(person_id)
@@ -56,6 +57,9 @@ def _referring(session: Session, community_id: UUID, edge: Rows, known: Rows) ->
             continue
         pairs = references(table)
         conditions = [column.in_(edge[target]) for column, target in pairs if target in edge]
+        if kind_and_id := table.info.get("about"):
+            kind, id = (table.c[name] for name in kind_and_id)
+            conditions += [and_(kind == name, id.in_(rows)) for name, rows in edge.items()]
         if not conditions:
             continue
         nobody = [c.is_(None) for c, target in pairs if target == PERSON and PERSON not in edge]
