@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 
 from dougong.db.ciphers import Suite, TamperedCiphertext
 from dougong.db.scope import Actor
@@ -25,7 +25,7 @@ from dougong.files import (
     verify,
 )
 from dougong.files.store import FileGone, FileStore
-from dougong.tenancy.models import Building, Person, Room
+from dougong.tenancy.models import Building, Ownership, Person, Room
 from dougong.tenancy.operations import set_setting
 
 SECRET = "厨房漏水的照片 canary-4711".encode()
@@ -271,6 +271,25 @@ def test_files_open_after_their_community_s_key_was_rotated(installation, enter,
     with enter() as scope:
         assert open_attachment(scope, made.id).content == JPEG
     assert files(folder)[0].stat().st_mtime_ns == before
+
+
+def test_a_person_who_is_erased_takes_his_files_along(installation, enter, place, folder):
+    from dougong.privacy.erasure import erase_person
+
+    with enter() as scope:
+        person = scope.get(Person, place.person_ids[0])
+        mine = attach(scope, person, "我的身份证.jpg", io.BytesIO(JPEG))
+        share = scope.session.scalars(select(Ownership).filter_by(person_id=person.id)).one()
+        deed = attach(scope, share, "房产证.pdf", io.BytesIO(b"%PDF-1.7 x"))
+        kept = attached(scope, place, b"GIF89a of the room", "a.gif")
+    erase_person(installation, Actor.system(), place.community_id, place.person_ids[0], "asked")
+    with enter() as scope:
+        for gone in (mine, deed):
+            with pytest.raises(NotFound):
+                open_attachment(scope, gone.id)
+        assert str(scope.get(Attachment, mine.id)) == "—"
+        assert open_attachment(scope, kept.id).content.startswith(b"GIF89a")
+        assert sweep(scope, 0) == 2
 
 
 def test_many_who_attach_the_same_at_once_all_get_it_back(enter, place):

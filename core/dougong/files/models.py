@@ -23,6 +23,7 @@ class Attachment(InCommunity, KernelBase):
         Index("ix_attachment_subject", "community_id", "subject_kind", "subject_id"),
         Index("ix_attachment_digest", "community_id", "digest"),
         Index("ix_attachment_stored_as", "community_id", "stored_as"),
+        {"info": {"about": ("subject_kind", "subject_id")}},
     )
 
     subject_kind: Mapped[str] = mapped_column(String(80), info={"api": "read"})
