@@ -35,8 +35,8 @@ DUTIES = {
     " and not exists (select from dougong.job j where j.community_id = d.community_id"
     " and j.service = 'dougong.message_delivery.deliver_due'"
     " and j.state in ('waiting', 'running'))",
-    "dougong.attachment.sweep": "select c.id from dougong.community c"
-    " where not exists (select from dougong.job j where j.community_id = c.id"
+    "dougong.attachment.sweep": "select distinct a.community_id from dougong.attachment a"
+    " where not exists (select from dougong.job j where j.community_id = a.community_id"
     " and j.service = 'dougong.attachment.sweep' and j.asked_at > now() - interval '1 day')",
 }
 KEPT_DAYS = 30
