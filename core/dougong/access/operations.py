@@ -104,7 +104,7 @@ def sign_in(
     (the same for an unknown login) and TooManyTries after five failures in a quarter of an hour
     for one login, or twenty tries from one address.
     """
-    login = login.strip().lower()
+    login = login.replace("\0", "").strip().lower()[:80]
     with installation.access() as session:
         _refuse_guessing(session, login, address)
         user = session.scalars(select(User).where(User.login == login, User.is_active)).first()
@@ -258,7 +258,7 @@ def begin_totp(installation: "Installation", actor: Actor) -> str:
             raise Conflict(N_("The second factor is on already."))
         field = User.__encrypted__["totp_secret"]
         Vault(installation.keyring).store(field, user, secret)
-        return pyotp.TOTP(secret).provisioning_uri(user.login, issuer_name="Dougong")
+        return pyotp.TOTP(secret).provisioning_uri(name=user.login, issuer_name="Dougong")
 
 
 def confirm_totp(installation: "Installation", actor: Actor, code: str) -> None:

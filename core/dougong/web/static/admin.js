@@ -105,6 +105,20 @@
     const field = one("input,select", event.target);
     if (field && event.target.matches("td")) field.focus();
   });
+  // A cell being edited: Enter saves, leaving it unchanged puts the text back.
+  document.addEventListener("keydown", function (event) {
+    if (event.key !== "Enter" || !("cell" in event.target.dataset)) return;
+    event.preventDefault();
+    event.target.blur();
+  });
+  document.addEventListener("focusout", function (event) {
+    const field = event.target;
+    if (!("cell" in field.dataset)) return;
+    const before = field.options
+      ? (Array.from(field.options).find((option) => option.defaultSelected) || {}).value
+      : field.defaultValue;
+    if (field.value === before) htmx.trigger(field, "restore");
+  });
   // Show what the server said about a wrong value where it was typed.
   document.addEventListener("htmx:beforeSwap", function (event) {
     if (event.detail.xhr.status === 422 || event.detail.xhr.status === 409) {

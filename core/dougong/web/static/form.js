@@ -2,6 +2,8 @@
 (function () {
   "use strict";
   document.querySelectorAll("select[data-lookup]").forEach(function (select) {
+    const label = document.querySelector("label[for='" + select.id + "']");
+    if (label) select.setAttribute("aria-label", label.textContent.trim());
     new TomSelect(select, {
       valueField: "id", labelField: "label", searchField: [], maxOptions: 50, preload: "focus",
       placeholder: select.dataset.placeholder, allowEmptyOption: !select.required,
