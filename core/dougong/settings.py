@@ -24,8 +24,8 @@ class Settings:
 
     paths: Paths
     database: str | None = None
-    url: str = "http://127.0.0.1:8600"
-    port: int = 8600
+    url: str = "http://127.0.0.1:8080"
+    port: int = 8080
     host: str = "127.0.0.1"
     production: bool = False
     smtp_url: str | None = None
@@ -39,7 +39,7 @@ class Settings:
         """Return the settings of ``environment`` (the process's own by default)."""
         env = os.environ if environment is None else environment
         keys = env.get("DOUGONG_KEYS")
-        port = int(env.get("DOUGONG_PORT", "8600"))
+        port = int(env.get("DOUGONG_PORT", "8080"))
         host = env.get("DOUGONG_HOST", "127.0.0.1")
         return cls(
             paths=Paths(

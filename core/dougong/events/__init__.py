@@ -42,7 +42,7 @@ def emit_many(scope: Scope, name: str, /, facts: Iterable[Mapping[str, Any]]) ->
     if scope.community_id is None:
         raise Invalid(N_("Choose a community first; a group page writes no rows."))
     full = name if "." in name else f"{_calling_plugin()}.{name}"
-    made = [OutboxEvent(id=uuid7(), name=full, ids=_plain(ids)) for ids in facts]
+    made = [OutboxEvent(id=_next_id(scope), name=full, ids=_plain(ids)) for ids in facts]
     scope.session.add_all(made)
     plugins = subscribers(scope, full)
     if plugins and made:
@@ -90,6 +90,13 @@ def tell_live(scope: Scope, name: str) -> None:
             text("select pg_notify(:channel, :what)"),
             {"channel": LIVE, "what": f"{scope.community_id} {name}"},
         )
+
+
+def _next_id(scope: Scope) -> UUID:
+    """Return an id above the transaction's last one, so that facts are delivered in their order."""
+    last = scope.session.info.get("last_event_id", UUID(int=0))
+    made = scope.session.info["last_event_id"] = max(uuid7(), UUID(int=last.int + 1))
+    return made
 
 
 def _plain(ids: Mapping[str, Any]) -> dict[str, Any]:

@@ -132,8 +132,9 @@ def look_after(installation: "Installation", stop: threading.Event) -> None:
         stop.wait(LOOK_S)
 
 
-def take_over(installation: "Installation", stalled_s: float = STALLED_S) -> int:
+def take_over(installation: "Installation", stalled_s: float | None = None) -> int:
     """Put the jobs of workers without a heartbeat back into the queue; return how many."""
+    stalled_s = STALLED_S if stalled_s is None else stalled_s
     with installation.platform() as session:
         found = session.scalars(STALLED, {"seconds": stalled_s}).all()
         for job_id in found:
