@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, Table, and_, or_, select
+from sqlalchemy import Column, ColumnElement, Table, and_, or_, select
 from sqlalchemy.orm import Session
 
 from dougong.audit.timeline import model_of, name_of
@@ -56,13 +56,17 @@ def _referring(session: Session, community_id: UUID, edge: Rows, known: Rows) ->
         if table.info.get("kind") != "community" or model_of(table.fullname) is None:
             continue
         pairs = references(table)
-        conditions = [column.in_(edge[target]) for column, target in pairs if target in edge]
+        conditions: list[ColumnElement[bool]] = [
+            column.in_(edge[target]) for column, target in pairs if target in edge
+        ]
         if kind_and_id := table.info.get("about"):
             kind, id = (table.c[name] for name in kind_and_id)
             conditions += [and_(kind == name, id.in_(rows)) for name, rows in edge.items()]
         if not conditions:
             continue
-        nobody = [c.is_(None) for c, target in pairs if target == PERSON and PERSON not in edge]
+        nobody: list[ColumnElement[bool]] = [
+            c.is_(None) for c, target in pairs if target == PERSON and PERSON not in edge
+        ]
         ids = session.scalars(
             select(table.c.id).where(
                 table.c.community_id == community_id, or_(*conditions), and_(True, *nobody)
