@@ -1,5 +1,6 @@
 """`dougong …`: every command, imported only when it is called."""
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -52,8 +53,22 @@ def _named(module: Any, name: str) -> click.Command | None:
 
 @click.command(cls=LazyGroup)
 @click.version_option(package_name="dougong", prog_name="dougong")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Run and look after a Dougong installation."""
+    if context.invoked_subcommand != "up":
+        _speak_of_what_runs()
+
+
+def _speak_of_what_runs() -> None:
+    """Make links lead to the supervisor that runs, whatever port it found free."""
+    from dougong.settings import Settings
+    from dougong.supervisor import state
+
+    paths = Settings.from_environment().paths
+    url = state.read(paths).get("url") if paths.home.exists() else None
+    if url:
+        os.environ.setdefault("DOUGONG_URL", url)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,69 @@
+"""Set up the independent protocol peers that the device tests talk to, or say what is missing.
+
+`mbpoll` and libmodbus come from the system (tools/system.sh). Python packages get
+a virtual environment each below ``.peers``, for their names and versions clash with others.
+What cannot be had is named and asked for again the next day: the tests that need it are skipped
+with a reason, and fail in CI.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / ".peers"
+PACKAGES = {"dlt645": "dlt645==3.2.0"}
+PROGRAMS = ("mbpoll", "gcc")
+PATIENCE_S = 180
+
+
+def is_there(name: str, requirement: str) -> bool:
+    """Tell whether a peer is there in this version."""
+    stamp = PEERS / name / "requirement"
+    return stamp.exists() and stamp.read_text() == requirement
+
+
+def is_fresh(mark: Path) -> bool:
+    """Tell whether a failure was noted within a day."""
+    return mark.exists() and time.time() - mark.stat().st_mtime < 86_400
+
+
+def set_up(name: str, requirement: str) -> str | None:
+    """Install a peer into an environment of its own; return what went wrong, None when nothing."""
+    home, mark = PEERS / name, PEERS / f"{name}.missing"
+    if is_fresh(mark):
+        return mark.read_text()
+    shutil.rmtree(home, ignore_errors=True)
+    venv.create(home, with_pip=False)
+    command = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python")]
+    command += ["install", "-q", "--retries", "1", "--disable-pip-version-check", requirement]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+        reason = (done.stderr or done.stdout).strip().splitlines() if done.returncode else []
+    except subprocess.TimeoutExpired:
+        reason = ["timed out"]
+    if reason:
+        shutil.rmtree(home, ignore_errors=True)
+        mark.write_text(reason[-1])
+        return reason[-1]
+    mark.unlink(missing_ok=True)
+    (home / "requirement").write_text(requirement)
+    return None
+
+
+def main() -> int:
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    PEERS.mkdir(exist_ok=True)
+    for name, requirement in PACKAGES.items():
+        if not is_there(name, requirement) and (reason := set_up(name, requirement)):
+            missing.append(f"{requirement} ({reason})")
+    for each in missing:
+        print(f"protocol peer missing: {each}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
