@@ -65,6 +65,7 @@ def load(installation: Installation, progress: Progress | None = None) -> UUID:
         community_id = ids[name]
         with installation.scope(system, community=community_id) as scope:
             getattr(Ground(chance, number * 20_000), kind)().write(scope)
+        _analyze(installation)
         report(f"{name}: rooms and people", number * 3 + 2, total)
         _enable(installation, system, community_id, kind)
         report(f"{name}: plugins", number * 3 + 3, total)
@@ -122,9 +123,17 @@ def _enable(installation: Installation, actor: Actor, community_id: UUID, kind: 
 
 def load_plugins(installation: Installation, community_id: UUID, chance: Random) -> None:
     """Let each enabled plugin write its part, dependencies first, each in its transaction."""
-    for plugin in installation.plugins.loaded:
+    plugins = installation.plugins
+    for plugin in [p for p in plugins.order if p in plugins.loaded]:
         with installation.scope(Actor.system("demo"), community=community_id) as scope:
-            if plugin in scope.enabled:
+            is_on = plugin in scope.enabled
+            if is_on:
                 installation.plugins.hooks.tell(scope, plugin, "load_demo", chance=chance)
-    with installation.platform() as session:
-        session.execute(text("analyze"))
+        if is_on:
+            _analyze(installation)
+
+
+def _analyze(installation: Installation) -> None:
+    """Let the planner know the new rows; only the owner of the tables may."""
+    with installation.databases.engine("migrator").begin() as connection:
+        connection.execute(text("analyze"))

@@ -1,7 +1,7 @@
 """What fees answers when others ask."""
 
 from dougong.hookspecs import hookimpl
-from dougong_fees import services
+from dougong_fees import cards, services
 
 
 @hookimpl
@@ -12,3 +12,30 @@ def payment_settled(scope, payment, items):
 @hookimpl
 def payment_refunded(scope, payment, refund):
     return services.take_back(scope, payment, refund)
+
+
+@hookimpl
+def dashboard_cards(scope):
+    return cards.dashboard(scope)
+
+
+@hookimpl
+def portal_cards(scope, person_id):
+    return cards.portal(scope, person_id)
+
+
+@hookimpl
+def search_records(scope, words, limit):
+    return cards.search(scope, words, limit)
+
+
+@hookimpl
+def record_panels(scope, record):
+    return cards.panels(scope, record)
+
+
+@hookimpl
+def load_demo(scope, chance):
+    from dougong_fees import demo
+
+    demo.load(scope, chance)

@@ -9,7 +9,7 @@ from typing import Any
 from babel.dates import format_date
 from sqlalchemy import select
 
-from dougong.db import Scope
+from dougong.db import Scope, member_label
 from dougong.i18n import current_locale, gettext
 from dougong.services import service
 from dougong.texts import number
@@ -104,7 +104,7 @@ def _notes(line: BillLine, price: FeePrice | None) -> list[str]:
         since = format_date(price.from_on, "long", locale=current_locale())
         source = f"；{price.source}" if price.source else ""
         notes.append(gettext("Price in force since %(day)s", day=since) + source)
-    notes.append(gettext("Rounded once, to %(unit)s", unit=line.fee_item.rounding.value))
+    notes.append(gettext("Rounded once, to %(unit)s", unit=member_label(line.fee_item.rounding)))
     return notes
 
 

@@ -89,7 +89,7 @@ with wanted as materialized (
     select w.charge_id, n.day from changed n join wanted w on w.room_id = n.room_id
     where w.method <> 'usage' and w.agreed_payer_id is null
       and n.day > w.from_on and n.day < w.to_on
-), segment as (
+), piece as (
     select w.*, w.from_on as start_on, w.to_on as end_on from wanted w
     where not exists (select from cut where cut.charge_id = w.charge_id)
     union all
@@ -99,6 +99,21 @@ with wanted as materialized (
         union
         select w.charge_id, w.from_on from wanted w join cut on cut.charge_id = w.charge_id
     ) k on k.charge_id = w.charge_id
+), segment as materialized (
+    select p.*, case when p.method = 'usage' then p.end_on - 1 else p.start_on end as pays_on
+    from piece p
+), payer as materialized (
+    select distinct on (a.room_id, a.pays_on) a.room_id, a.pays_on, o.person_id
+    from (select distinct room_id, pays_on from segment where agreed_payer_id is null) a
+    join (
+        select room_id, person_id, from_on, to_on, share, 1 as place from dougong.ownership
+        where community_id = :community
+        union all
+        select room_id, person_id, from_on, to_on, 1, 0 from dougong.occupancy
+        where community_id = :community and pays_fees
+    ) o on o.room_id = a.room_id and o.from_on <= a.pays_on
+        and (o.to_on is null or o.to_on > a.pays_on)
+    order by a.room_id, a.pays_on, o.place, o.share desc, o.from_on, o.person_id
 ), metered as (
     select * from unnest(
         cast(:rooms as uuid[]), cast(:commodities as text[]), cast(:meters as int[]),
@@ -121,15 +136,7 @@ with wanted as materialized (
 ), priced as (
     select s.charge_id, s.room_id, s.fee_item_id, s.method, s.factor, s.places,
         s.start_on, s.end_on, p.id as price_id, p.unit_price, p.addition,
-        coalesce(s.agreed_payer_id,
-            (select o.person_id from dougong.occupancy o
-             where o.community_id = :community and o.room_id = s.room_id and o.pays_fees
-               and o.from_on <= d.pays_on and (o.to_on is null or o.to_on > d.pays_on)
-             order by o.from_on desc, o.id limit 1),
-            (select o.person_id from dougong.ownership o
-             where o.community_id = :community and o.room_id = s.room_id
-               and o.from_on <= d.pays_on and (o.to_on is null or o.to_on > d.pays_on)
-             order by o.share desc, o.from_on, o.id limit 1)) as payer_id,
+        coalesce(s.agreed_payer_id, who.person_id) as payer_id,
         case when s.method = 'usage' then 1 else m.numerator end as numerator,
         case when s.method = 'usage' then 1 else m.denominator end as denominator,
         case when s.method <> 'usage' then s.quantity
@@ -143,8 +150,7 @@ with wanted as materialized (
             when s.method = 'area' and s.quantity is null then 'no_area' end as problem,
         case when s.tier_span = 'year' then coalesce(before.quantity, 0) else 0 end as before
     from segment s
-    cross join lateral (
-        select case when s.method = 'usage' then s.end_on - 1 else s.start_on end as pays_on) d
+    left join payer who on who.room_id = s.room_id and who.pays_on = s.pays_on
     left join fees.fee_price p on p.community_id = :community and p.fee_item_id = s.fee_item_id
         and p.from_on <= s.start_on and (p.to_on is null or p.to_on > s.start_on)
     left join period m on m.period_method = s.period_method and m.anchor_day = s.anchor_day

@@ -1,6 +1,7 @@
 """Bill runs: preview, approve, publish, roll back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from itertools import combinations
@@ -72,7 +73,9 @@ def prepare_run(scope: Scope, run: BillRun) -> BillRun:
     lock_runs(scope)
     for statement in run_sql.DROP_DRAFT:
         scope.session.execute(statement, {"community": community_of(scope), "run": run.id})
-    result = scope.session.execute(run_sql.BILL, _arguments(scope, run)).one()
+    arguments = _arguments(scope, run)
+    with whole_table_plans(scope):
+        result = scope.session.execute(run_sql.BILL, arguments).one()
     run.bills, run.lines, run.amount = result.bills, result.lines, yuan(result.amount)
     run.problems = result.problems
     run.previous_amount = _previous_amount(scope, run)
@@ -87,6 +90,21 @@ def lock_runs(scope: Scope) -> None:
         text("select pg_advisory_xact_lock(hashtextextended('fees.run ' || :community, 0))"),
         {"community": str(scope.community_id)},
     )
+
+
+@contextmanager
+def whole_table_plans(scope: Scope) -> Iterator[None]:
+    """Plan the statements inside for whole tables.
+
+    Right after an import or a first run the tables have no statistics; the planner then takes them
+    for empty and nests loops over thousands of rows.
+    """
+    setting = text("select set_config('enable_nestloop', :value, true)")
+    scope.session.execute(setting, {"value": "off"})
+    try:
+        yield
+    finally:
+        scope.session.execute(setting, {"value": "on"})
 
 
 def _arguments(scope: Scope, run: BillRun) -> dict[str, Any]:
@@ -210,7 +228,8 @@ def publish_run(scope: Scope, run: BillRun) -> BillRun:
 def _income(scope: Scope, run: BillRun, state: str) -> list[tuple[str, str, Decimal]]:
     """Return the run's amounts by income account; accounts that are missing are opened."""
     keys = {"community": community_of(scope), "run": run.id, "state": state}
-    rows = scope.session.execute(run_sql.INCOME, keys).all()
+    with whole_table_plans(scope):
+        rows = scope.session.execute(run_sql.INCOME, keys).all()
     for row in rows:
         ledger.ensure_account(scope, row.code, AccountKind.INCOME, row.name)
     return [(row.code, row.name, yuan(row.amount)) for row in rows]

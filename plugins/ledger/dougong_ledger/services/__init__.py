@@ -1,5 +1,6 @@
 """What people, portals and other plugins do with money."""
 
+from dougong_ledger.services.bulk import ReceivedPayment, record_many
 from dougong_ledger.services.journal import (
     account_ids,
     ensure_account,
@@ -14,6 +15,7 @@ from dougong_ledger.services.wallets import balance_of, top_up, wallet_of
 
 __all__ = [
     "OrderItem",
+    "ReceivedPayment",
     "account_ids",
     "balance_of",
     "cancel_order",
@@ -25,6 +27,7 @@ __all__ = [
     "post",
     "print_receipt",
     "record_cash",
+    "record_many",
     "refund_payment",
     "top_up",
     "trial_balance",

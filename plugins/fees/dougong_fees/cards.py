@@ -1,0 +1,131 @@
+"""Figures that fees shows on dashboards, portals, search and the pages of other records."""
+
+from sqlalchemy import func, select
+
+from dougong.db import Scope
+from dougong.hookspecs import Card, Panel, SearchHit
+from dougong.i18n import gettext
+from dougong.tenancy.models import Person, Room
+from dougong_fees.domain.states import OWED, RunState
+from dougong_fees.models import Bill, BillRun
+from dougong_fees.services.bills import overdue
+from dougong_fees.services.mine import my_bills
+
+UNPAID = "fees/bill/?state=open,partly_paid"
+
+
+def yuan_text(amount) -> str:
+    """Return yuan as people read them on a card."""
+    return f"¥{amount or 0:,.2f}"
+
+
+def dashboard(scope: Scope) -> list[Card]:
+    """Return arrears and the collection rate of the last published period."""
+    if not scope.may("fees.bill.view"):
+        return []
+    today = scope.today
+    owed = scope.session.execute(
+        select(func.sum(Bill.balance), func.count()).where(*overdue(today))
+    ).one()
+    arrears = Card(
+        gettext("Overdue"),
+        yuan_text(owed[0]),
+        gettext("%(count)s bills", count=owed[1]),
+        "warning" if owed[1] else "good",
+        f"{UNPAID}&due_on.to={today}",
+        30,
+    )
+    return [arrears, *_collection(scope)]
+
+
+def _collection(scope: Scope) -> list[Card]:
+    last = select(func.max(BillRun.from_on)).where(BillRun.state == RunState.PUBLISHED)
+    row = scope.session.execute(
+        select(
+            func.min(BillRun.name).label("name"),
+            func.sum(Bill.paid).label("paid"),
+            func.sum(Bill.amount - Bill.waived).label("due"),
+        )
+        .join(BillRun, BillRun.id == Bill.run_id)
+        .where(
+            BillRun.state == RunState.PUBLISHED,
+            BillRun.from_on == last.scalar_subquery(),
+            Bill.state.not_in(("draft", "withdrawn")),
+        )
+    ).one()
+    if not row.due:
+        return []
+    rate = row.paid / row.due * 100
+    return [
+        Card(
+            gettext("Collection rate"),
+            f"{rate:.1f}%",
+            gettext(
+                "%(name)s: %(paid)s of %(due)s",
+                name=row.name,
+                paid=yuan_text(row.paid),
+                due=yuan_text(row.due),
+            ),
+            "good" if rate >= 90 else "plain",
+            "fees/bill_run/",
+            20,
+        )
+    ]
+
+
+def portal(scope: Scope, person_id) -> list[Card]:
+    """Return what a person has to pay, and when."""
+    mine = my_bills(scope, person_id).where(Bill.state.in_(OWED)).subquery()
+    row = scope.session.execute(
+        select(func.sum(mine.c.balance), func.count(), func.min(mine.c.due_on))
+    ).one()
+    if not row[1]:
+        return [Card(gettext("To pay"), yuan_text(0), gettext("All paid"), "good", "fees/my/", 10)]
+    is_late = row[2] < scope.today
+    note = gettext("%(count)s bills, due on %(day)s", count=row[1], day=row[2].isoformat())
+    return [
+        Card(
+            gettext("To pay"),
+            yuan_text(row[0]),
+            note,
+            "danger" if is_late else "plain",
+            "fees/my/",
+            10,
+        )
+    ]
+
+
+def search(scope: Scope, words: str, limit: int) -> list[SearchHit]:
+    """Return what rooms owe whose code begins with what was typed."""
+    if not scope.may("fees.bill.view"):
+        return []
+    rows = scope.session.execute(
+        select(Room.id, Room.code, func.sum(Bill.balance).label("owed"), func.count().label("n"))
+        .join(Bill, Bill.room_id == Room.id)
+        .where(Bill.state.in_(OWED), Room.code >= words, Room.code < words + "\U0010ffff")
+        .group_by(Room.id, Room.code)
+        .order_by(Room.code)
+        .limit(limit)
+    )
+    return [
+        SearchHit(
+            f"{row.code} {yuan_text(row.owed)}",
+            f"{UNPAID}&room={row.id}",
+            gettext("Arrears"),
+            gettext("%(count)s bills", count=row.n),
+        )
+        for row in rows
+    ]
+
+
+def panels(scope: Scope, record) -> list[Panel]:
+    """Return what a room or a person owes."""
+    if not isinstance(record, Room | Person) or not scope.may("fees.bill.view"):
+        return []
+    by = Bill.room_id if isinstance(record, Room) else Bill.payer_id
+    kind = "room" if isinstance(record, Room) else "payer"
+    query = select(Bill).where(by == record.id, Bill.state.in_(OWED)).order_by(Bill.due_on)
+    found = scope.session.scalars(query.limit(6)).all()
+    rows = [(bill.title, f"{yuan_text(bill.balance)} · {bill.due_on}") for bill in found]
+    rows = rows or [(gettext("To pay"), yuan_text(0))]
+    return [Panel(gettext("Bills to pay"), rows, f"{UNPAID}&{kind}={record.id}", 20)]
