@@ -156,7 +156,12 @@ class Plugins:
         except LoadError as error:
             self._stand(plugin, PluginState.ERROR, str(error), error.point, REPAIR_LOAD)
             return
-        if self._is_behind(plugin):
+        try:
+            is_behind = self._is_behind(plugin)
+        except Exception as error:  # noqa: BLE001 - a revision is the plugin's code
+            self.broken(plugin, "migration", error)
+            return
+        if is_behind:
             reason = f"{self.standings[plugin].version} → {self.manifest(plugin).version}"
             self._stand(plugin, PluginState.NEEDS_UPGRADE, reason, "migration", REPAIR_UPGRADE)
         elif not self.standings[plugin].is_working:

@@ -81,10 +81,12 @@ def forget(found: Found, hooks: Hooks) -> None:
     for name in [n for n in SERVICES if n.startswith(f"{plugin}.")]:
         del SERVICES[name]
     gone = list(models(package))
+    tables = {t for t in METADATA.tables.values() if t.schema == found.manifest.schema}
+    tables |= {model.__table__ for model in gone}
     for each in registries(package):
         each.dispose(cascade=True)
     _forgotten.update(gone)
-    for table in [t for t in METADATA.tables.values() if t.schema == found.manifest.schema]:
+    for table in tables:
         METADATA.remove(table)
     for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
         del sys.modules[name]

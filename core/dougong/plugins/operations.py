@@ -10,7 +10,6 @@ from uuid import UUID
 
 from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from dougong.db.scope import Actor
@@ -85,13 +84,14 @@ def _install_one(
     plugins = installation.plugins
     try:
         upgrade_one(plugins, installation, plugin, report, actor=actor, verb="install")
-    except (LoadError, DougongError, DBAPIError) as error:
+    except Exception as error:  # the plugin boundary: its modules and revisions have run
         if plugin in plugins.loaded:
             plugins.unload(plugin)
+        is_told = isinstance(error, LoadError | DougongError)
         raise Conflict(
             N_("%(plugin)s cannot be used: %(reason)s"),
             plugin=plugin,
-            reason=describe(error) if isinstance(error, DBAPIError) else str(error),
+            reason=str(error) if is_told else describe(error),
         ) from error
     with installation.access(actor) as session:
         bump_version(session, PLATFORM)

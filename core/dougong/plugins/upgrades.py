@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import DBAPIError
-
 import dougong
 from dougong.db.migrator import KERNEL
 from dougong.db.scope import Actor
@@ -53,7 +51,11 @@ def plan(installation: Any, plugin: str) -> Plan:
     if plugin != KERNEL.id:
         plugins.import_code(plugin)
     with migrator.databases.engine("migrator").connect() as connection:
-        return Plan(plugin, examine(migrator.plan(distribution, connection)))
+        try:
+            statements = migrator.plan(distribution, connection)
+        except Exception as error:  # a revision is the plugin's code
+            raise LoadError("migration", describe(error)) from error
+    return Plan(plugin, examine(statements))
 
 
 def upgrade_one(
@@ -76,7 +78,7 @@ def upgrade_one(
             plugins.distribution(plugin),
             (lambda done, total: report(plugin, done, total)) if report else None,
         )
-    except (LoadError, DougongError, DBAPIError, OSError) as error:
+    except Exception as error:  # a revision is the plugin's code: it may raise anything
         _record_failure(plugins, installation, plugin, error)
         raise
     _stand(plugins, installation, plugin, PluginState.INSTALLED, "", (actor, verb))

@@ -76,6 +76,10 @@ def upgrade() -> None:
     op.execute("alter table {plugin}.item add column half text")
     op.execute("select 1 / 0")
 '''
+FORK = {
+    f"migrations/versions/0002_{name}.py": f'revision = "{name}"\ndown_revision = "0001"\n'
+    for name in "ab"
+}
 JOB = '''
 
 @service("item.remind", title=("Remind", "提醒"))
@@ -109,7 +113,10 @@ class Fault:
         package = plant(
             folder,
             plugin,
-            {name: text.replace("{plugin}", plugin) for name, text in self.files.items()},
+            {
+                name.replace("{plugin}", plugin): text.replace("{plugin}", plugin)
+                for name, text in self.files.items()
+            },
         )
         changes = [("manifest.toml", ('version = "0.1.0"', f'version = "{version}"'))]
         for name, (old, new) in [*changes, *self.replace.items()]:
@@ -136,6 +143,10 @@ FAULTS = {
     "a way back on a kernel class": Fault("boot", "mapper", replace={"models.py": WAY_BACK}),
     "models on the kernel's base": Fault("boot", "import", replace={"models.py": KERNEL_BASE}),
     "a reference to nowhere": Fault("boot", "mapper", replace={"models.py": NOWHERE}),
+    "a revision that cannot be read": Fault(
+        "boot", "migration", {"migrations/versions/0002_half.py": "def half(:\n"}
+    ),
+    "revisions that fork": Fault("boot", "migration", FORK),
     "a hook that nobody asks": Fault("boot", "hooks", {"hooks.py": UNKNOWN_HOOK}),
     "an argument that a hook has not": Fault("boot", "hooks", {"hooks.py": WRONG_ARGUMENT}),
     "a failing migration": Fault(
