@@ -121,7 +121,7 @@ def ngettext(singular: str, plural: str, num: int, /, **parameters: Any) -> str:
 
 def pgettext(context: str, message: str, /, **parameters: Any) -> str:
     """Return ``message`` as it is meant in ``context``."""
-    text = translations().pgettext(context, message)
+    text = str(translations().pgettext(context, message))
     return text % parameters if parameters else text
 
 
@@ -131,13 +131,18 @@ _ = gettext
 class LazyText:
     """A text that is translated when it is shown, so that it may stand in a class body."""
 
-    __slots__ = ("message", "parameters")
+    __slots__ = ("chinese", "message", "parameters")
 
-    def __init__(self, message: str, parameters: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, parameters: dict[str, Any] | None = None, chinese: str | None = None
+    ) -> None:
         self.message = message
         self.parameters = parameters or {}
+        self.chinese = chinese
 
     def __str__(self) -> str:
+        if self.chinese is not None and current_locale() == DEFAULT_LOCALE:
+            return self.chinese
         return gettext(self.message, **self.parameters)
 
     def __repr__(self) -> str:
@@ -180,11 +185,12 @@ def lazy_gettext(message: str, /, **parameters: Any) -> LazyText:
 def bilingual(english: str, chinese: str | None = None) -> LazyText:
     """Return a lazy text whose Chinese stands beside it in the code.
 
-    A catalogue entry for the same English wins over the inline Chinese.
+    The Chinese at this place is what is shown, whatever the same English means elsewhere: an open
+    door (打开) is no open bill (待支付).
     """
     if chinese is not None:
         _inline.setdefault(english, chinese)
-    return LazyText(english)
+    return LazyText(english, chinese=chinese)
 
 
 def inline_translations() -> dict[str, str]:

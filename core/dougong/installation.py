@@ -40,7 +40,7 @@ class Installation:
         self.databases = databases
         self.plugins = plugins
         self.migrator = Migrator(databases)
-        self._enablements: dict[UUID, tuple[int, Enablement]] = {}
+        self._enablements: dict[UUID, tuple[tuple[int, int], Enablement]] = {}
         self._lock = threading.Lock()
 
     @classmethod

@@ -1,12 +1,11 @@
 """Turns a session's or token's secret into the Actor that everything else asks."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 
 from dougong.db.scope import Actor, Grant
 
@@ -113,7 +112,7 @@ def resolve_actor(installation: "Installation", user_id: UUID) -> Actor | None:
     return _actor(row, "user") if row else None
 
 
-def _actor(row: Mapping[str, Any], kind: str) -> Actor:
+def _actor(row: RowMapping, kind: str) -> Actor:
     return Actor(
         user_id=row["id"],
         name=row["name"],
@@ -129,7 +128,7 @@ def _actor(row: Mapping[str, Any], kind: str) -> Actor:
     )
 
 
-def _grant(entry: Mapping[str, Any]) -> Grant:
+def _grant(entry: dict[str, Any]) -> Grant:
     communities: frozenset[UUID] | None = None
     if entry["community"]:
         communities = frozenset({UUID(entry["community"])})

@@ -60,7 +60,10 @@ def _seal(scope: Scope, model: Any, given: dict[str, Sequence[Any]]) -> None:
 
 def _insert(scope: Scope, model: Any, given: dict[str, Sequence[Any]], on_conflict: str) -> int:
     table = model.__table__
-    names, selected, arrays, parameters = [], [], [], {}
+    names: list[str] = []
+    selected: list[str] = []
+    arrays: list[str] = []
+    parameters: dict[str, Any] = {}
     for number, (attribute, values) in enumerate(given.items()):
         column = model.__mapper__.columns[attribute]
         names.append(f'"{column.name}"')
@@ -75,7 +78,7 @@ def _insert(scope: Scope, model: Any, given: dict[str, Sequence[Any]], on_confli
         selected.append("cast(:key as uuid)")
         parameters["key"] = scope.community_id if key == "community" else scope.group_id
     aliases = ", ".join(f"c{n}" for n in range(len(given)))
-    done = scope.session.execute(
+    done: Any = scope.session.execute(
         text(
             f'insert into {table.schema}."{table.name}" ({", ".join(names)})'
             f" select {', '.join(selected)} from unnest({', '.join(arrays)}) as t({aliases})"

@@ -111,7 +111,7 @@ def ref(
     return mapped_column(info={**(info or {}), "ref": Ref(target, ondelete, index)}, **arguments)
 
 
-def to_one(column: MappedColumn[Any], target: Any, **arguments: Any) -> Any:
+def to_one(column: Any, target: Any, **arguments: Any) -> Any:
     """Return the relationship that follows ``column``, a ``ref``, to ``target``.
 
     target: the class, or a callable that returns it. There is no way back: the other class

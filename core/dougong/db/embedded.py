@@ -14,11 +14,12 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata, util
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -261,7 +262,7 @@ class EmbeddedPostgres:
     def _run(
         self, program: str, *arguments: str, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        who: Mapping[str, object] = {}
+        who: dict[str, Any] = {}
         if self.account is not None:
             who = {
                 "user": self.account.pw_uid,

@@ -33,8 +33,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 LIFETIME_S = 60
 # What the three administrations do: never part of a wide pattern, always granted by its name.
-RESERVED = ("dougong.audit.", "dougong.plugin.", "dougong.role.", "dougong.session.")
-RESERVED += ("dougong.user.", "dougong.keys.")
+RESERVED = (
+    "dougong.audit.",
+    "dougong.keys.",
+    "dougong.plugin.",
+    "dougong.role.",
+    "dougong.session.",
+    "dougong.user.",
+)
 NOBODY = UUID(int=0)
 
 

@@ -155,7 +155,7 @@ def call(scope: Scope, name: str, arguments: Mapping[str, Any]) -> Any:
     try:
         checked = found.input.model_validate(
             {
-                k: v.id if k in found.models and isinstance(v, Row) else v
+                k: getattr(v, "id", v) if k in found.models and isinstance(v, Row) else v
                 for k, v in arguments.items()
             }
         )

@@ -1,6 +1,7 @@
 """Constraint violations in the words of people: by name, never by the database's text."""
 
 import re
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
@@ -46,7 +47,8 @@ def _labels(table: str, constraint: str) -> str:
     for candidate in METADATA.tables.values():
         if candidate.name != table:
             continue
-        for declared in [*candidate.constraints, *candidate.indexes]:
+        declarations: list[Any] = [*candidate.constraints, *candidate.indexes]
+        for declared in declarations:
             if declared.name == constraint:
                 names = [c for c in declared.columns if c.name not in ("community_id", "group_id")]
                 return ", ".join(str(c.info.get("label") or c.name) for c in names)

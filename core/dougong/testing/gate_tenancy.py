@@ -41,7 +41,8 @@ TABLES = (
     "dougong.unit",
     "dougong.ownership",
 )
-ROOM, PERSON = Room.__table__, Person.__table__
+ROOM: Any = Room.__table__
+PERSON: Any = Person.__table__
 
 
 @dataclass
@@ -97,11 +98,11 @@ def read_probes(foreign: UUID, chance: Random) -> dict[str, Callable[[Session], 
     }
 
 
-def write_probes(place: Place, chance: Random) -> dict[str, Callable[[Session], int]]:
+def write_probes(place: Place, chance: Random) -> dict[str, Callable[[Any], int]]:
     """Return writes to another community's rows; each returns how many rows it changed."""
     foreign, room = place.community_id, chance.choice(place.room_ids)
 
-    def moved(session: Session) -> int:
+    def moved(session: Any) -> int:
         return session.execute(
             text("update dougong.building set community_id = :f"), {"f": foreign}
         ).rowcount

@@ -68,11 +68,15 @@ def pages(menu: list[Section], words: str) -> list[SearchHit]:
 def records(scope: Scope, words: str) -> list[SearchHit]:
     """Return rooms by code and people by name, phone or identity number."""
     hits: list[SearchHit] = []
-    for model, condition in ((Room, _by_code(words)), (Person, _by_person(scope, words))):
+    searched: list[tuple[Any, Any]] = [
+        (Room, _by_code(words)),
+        (Person, _by_person(scope, words)),
+    ]
+    for model, condition in searched:
         view = VIEWS.get(f"dougong.{model.__tablename__}")
         if view is None or not view.may(scope, "view"):
             continue
-        query = select(model).where(condition).limit(8)  # type: ignore[var-annotated]
+        query = select(model).where(condition).limit(8)
         for record in scope.session.scalars(query):
             url = url_for(
                 "admin.details",

@@ -113,5 +113,5 @@ def _item(view: type[RecordView]) -> Item:
 def list_url(view: type[RecordView], scope: Scope | None = None, **arguments: Any) -> str:
     """Return the address of a view's list, in this scope or another."""
     plugin, _, model = view.name().partition(".")
-    place = {"scope": scope} if scope is not None else {}
+    place: dict[str, Any] = {"scope": scope} if scope is not None else {}
     return url_for("admin.records", plugin=plugin, model=model, **place, **arguments)

@@ -66,7 +66,9 @@ def record_url(view: type[RecordView], record: Any, page: str = "details") -> st
     plugin, _, model = view.name().partition(".")
     scope: Scope = g.scope
     community_id = getattr(record, "community_id", None)
-    place = {"scope": f"c/{community_id}"} if community_id and not scope.community_id else {}
+    place: dict[str, Any] = (
+        {"scope": f"c/{community_id}"} if community_id and not scope.community_id else {}
+    )
     return url_for(f"admin.{page}", plugin=plugin, model=model, id=record.id, **place)
 
 
