@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import Flask, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from dougong import files
 from dougong.db import Scope, member_label
 from dougong.errors import Invalid, NotFound
 from dougong.i18n import N_, gettext, translate_error
@@ -97,13 +98,17 @@ def file_complaint() -> Answer:
             topic=request.form.get("topic", Topic.OTHER.value),
             room_id=request.form.get("room_id") or None,
         )
+        for upload in request.files.getlist("photos"):
+            if upload.filename:
+                services.add_file(scope, filed.id, upload.filename, upload.stream)
         return redirect(url_for(".complaint", complaint=filed.id), 303)
 
     return form("complain", send, **_complaint_form(scope))
 
 
 def _complaint_form(scope: Scope) -> dict[str, Any]:
-    return {"kinds": ComplaintKind, "topics": Topic, "rooms": services.my_rooms(scope)}
+    rooms = services.my_rooms(scope)
+    return {"kinds": ComplaintKind, "topics": Topic, "rooms": rooms, "accepted": files.ACCEPTED}
 
 
 @blueprint.get("/my/complaints/<uuid:complaint>")
@@ -117,11 +122,18 @@ def _complaint_page(scope: Scope, complaint_id: UUID) -> dict[str, Any]:
     return {
         "complaint": found,
         "replies": services.replies(scope, found),
+        "attachments": files.attachments_of(scope, found),
         "may_reply": found.state is not domain.CLOSED,
         "may_rate": found.state is domain.ANSWERED,
         "may_reopen": domain.may_reopen(found.state, found.answered_at, scope.now),
         "ratings": _ratings(),
     }
+
+
+@blueprint.get("/my/complaints/<uuid:complaint>/files/<uuid:attachment>")
+def complaint_file(complaint: UUID, attachment: UUID) -> Answer:
+    opened = services.open_file(asker(), complaint, attachment)
+    return Response(opened.content, headers=opened.headers)
 
 
 def _ratings() -> dict[int, str]:

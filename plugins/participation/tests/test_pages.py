@@ -1,5 +1,6 @@
 """The owners' pages over HTTP, on a real database."""
 
+import io
 import re
 
 import pytest
@@ -91,6 +92,28 @@ def test_an_owner_complains_is_answered_and_rates(browser, my, staff):
     again = client.post(f"{filed.location}/rate", data={**sent, "rating": "4"})
     assert again.status_code == 409
     assert browser(1).get(filed.location).status_code == 404
+
+
+def test_a_photo_goes_with_a_complaint_and_only_its_owner_sees_it(browser, my, staff):
+    client = browser()
+    data = {"csrf_token": token(client, f"{my}/complaints/new"), "title": "漏水", "text": "厨房"}
+    jpeg = b"\xff\xd8\xff\xe0" + bytes(64)
+    bad = {**data, "photos": (io.BytesIO(b"<svg/>"), "a.svg")}
+    refused = client.post(f"{my}/complaints/new", data=bad)
+    assert refused.status_code == 422
+    assert "不支持此类文件" in refused.text
+    filed = client.post(
+        f"{my}/complaints/new",
+        data={**data, "photos": [(io.BytesIO(jpeg), "厨房.jpg"), (io.BytesIO(b""), "")]},
+    )
+    page = client.get(filed.location).text
+    (address,) = re.findall(r'src="(/c/[^"]+/files/[^"]+)"', page)
+    photo = client.get(address)
+    assert (photo.data, photo.content_type) == (jpeg, "image/jpeg")
+    assert "sandbox" in photo.headers["Content-Security-Policy"]
+    assert browser(1).get(address).status_code == 404
+    assert "漏水" in client.get(f"{my}/complaints").text
+    assert client.get(f"{my}/complaints").text.count("<li>") == 1
 
 
 def test_feedback_is_thanked_for(browser, my):

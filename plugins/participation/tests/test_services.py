@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 
 from dougong.db.scope import Actor, Grant
 from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
+from dougong.messages import inbox
 from dougong.services import create, delete
 from dougong_participation import cards, demonstration, services
 from dougong_participation.domain import ComplaintState
@@ -173,6 +174,9 @@ def test_a_complaint_goes_from_filing_to_a_rating(enter, owner):
         rated = services.rate_complaint(scope, filed.id, 4, "还行")
         assert (rated.state, rated.rating) == (ComplaintState.CLOSED, 4)
         assert [r.text for r in services.replies(scope, rated)] == ["已制止。"]
+        (message,) = inbox(scope)
+        assert message.subject == "您的投诉已答复：太吵"
+        assert message.link == f"participation/my/complaints/{filed.id}"
         assert [c.id for c in services.my_complaints(scope)] == [filed.id]
 
 

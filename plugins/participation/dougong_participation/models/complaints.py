@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dougong.db import InCommunity, label, ref, state, to_one
+from dougong.db import InCommunity, label, member_label, ref, state, to_one
 from dougong.tenancy.models import Person, Room
 from dougong_participation.domain import ComplaintState
 from dougong_participation.models.kinds import (
@@ -95,6 +95,9 @@ class ComplaintReply(InCommunity, Base):
     )
     text: Mapped[str] = mapped_column(Text, info={**label("Text", "内容"), "free_text": True})
 
+    def __str__(self) -> str:
+        return self.text[:40]
+
 
 class Feedback(InCommunity, Base):
     """What someone wrote with the feedback button (意见反馈); it is read, not answered."""
@@ -131,3 +134,6 @@ class Improvement(InCommunity, Base):
         ImprovementState, default=ImprovementState.OPEN, info=read_only("State", "状态")
     )
     done_on: Mapped[date | None] = mapped_column(info=read_only("Done on", "完成日期"))
+
+    def __str__(self) -> str:
+        return f"{self.month_on:%Y-%m} {member_label(self.topic)}"

@@ -50,10 +50,15 @@ class NoticeBuilding(InCommunity, Base):
     __table_args__ = (UniqueConstraint("community_id", "notice_id", "building_id"),)
     __building_path__ = "building_id"
 
-    notice_id: Mapped[UUID] = ref("participation.notice", ondelete="CASCADE", index=False)
+    notice_id: Mapped[UUID] = ref(
+        "participation.notice", ondelete="CASCADE", index=False, info=label("Notice", "通知")
+    )
     notice: Mapped[Notice] = to_one(notice_id, Notice)
     building_id: Mapped[UUID] = ref("dougong.building", info=label("Building", "楼栋"))
     building: Mapped[Building] = to_one(building_id, Building)
+
+    def __str__(self) -> str:
+        return str(self.building)
 
 
 class NoticeRead(InCommunity, Base):
@@ -62,7 +67,9 @@ class NoticeRead(InCommunity, Base):
     __tablename__ = "notice_read"
     __table_args__ = (UniqueConstraint("community_id", "notice_id", "person_id"),)
 
-    notice_id: Mapped[UUID] = ref("participation.notice", ondelete="CASCADE", index=False)
+    notice_id: Mapped[UUID] = ref(
+        "participation.notice", ondelete="CASCADE", index=False, info=label("Notice", "通知")
+    )
     notice: Mapped[Notice] = to_one(notice_id, Notice)
     person_id: Mapped[UUID] = ref("dougong.person", info=label("Person", "人员"))
     person: Mapped[Person] = to_one(person_id, Person)

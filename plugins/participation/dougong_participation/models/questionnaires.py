@@ -100,14 +100,22 @@ class AnswerSheet(InCommunity, Base):
     person: Mapped[Person | None] = to_one(person_id, Person)
     answered_on: Mapped[date] = mapped_column(info=label("Answered on", "填写日期"))
 
+    def __str__(self) -> str:
+        return f"{self.questionnaire} {self.answered_on}"
+
 
 class Answer(InCommunity, Base):
     """One answer; a question with several choices has one row per choice."""
 
     __tablename__ = "answer"
 
-    answer_sheet_id: Mapped[UUID] = ref("participation.answer_sheet", ondelete="CASCADE")
+    answer_sheet_id: Mapped[UUID] = ref(
+        "participation.answer_sheet", ondelete="CASCADE", info=label("Answer sheet", "答卷")
+    )
     answer_sheet: Mapped[AnswerSheet] = to_one(answer_sheet_id, AnswerSheet)
     question_id: Mapped[UUID] = ref("participation.question", info=label("Question", "问题"))
     question: Mapped[Question] = to_one(question_id, Question)
     text: Mapped[str] = mapped_column(Text, info={**label("Answer", "回答"), "free_text": True})
+
+    def __str__(self) -> str:
+        return self.text[:40]

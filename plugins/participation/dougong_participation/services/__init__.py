@@ -30,6 +30,7 @@ from dougong_participation.services.notices import (
     withdraw_notice,
 )
 from dougong_participation.services.people import me, my_rooms
+from dougong_participation.services.photos import add_file, open_file
 from dougong_participation.services.questionnaires import (
     answer_questionnaire,
     close_questionnaire,
@@ -41,6 +42,7 @@ from dougong_participation.services.questionnaires import (
 
 __all__ = [
     "acknowledge_feedback",
+    "add_file",
     "address_notice",
     "analyse_month",
     "answer_complaint",
@@ -58,6 +60,7 @@ __all__ = [
     "my_notices",
     "my_questionnaires",
     "my_rooms",
+    "open_file",
     "open_questionnaire",
     "publish_notice",
     "questions",

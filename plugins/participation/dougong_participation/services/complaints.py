@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text, update
 from dougong.db import Scope, member_label
 from dougong.errors import Invalid, NotFound
 from dougong.i18n import N_, gettext
+from dougong.messages import notify
 from dougong.services import service
 from dougong_participation import domain
 from dougong_participation.domain import ComplaintState
@@ -117,6 +118,7 @@ def answer_complaint(scope: Scope, complaint: Complaint, answer: str) -> Complai
     complaint.handler = complaint.handler or scope.actor.name[:120]
     complaint.answered_at = scope.now
     _say(scope, complaint, answer, is_staff=True)
+    _tell(scope, complaint, answer)
     scope.emit("complaint_answered", complaint_id=complaint.id)
     return complaint
 
@@ -129,7 +131,12 @@ def close_complaint(scope: Scope, complaint: Complaint) -> Complaint:
     return complaint
 
 
-@service("complaint.close_answered", title=("Close the answered", "自动办结"), is_public=False)
+@service(
+    "complaint.close_answered",
+    title=("Close the answered", "自动办结"),
+    permission="participation.complaint.close",
+    is_public=False,
+)
 def close_answered(scope: Scope) -> int:
     """Close what was answered seven days ago and not reopened; return how many. Runs daily."""
     done = scope.session.execute(
@@ -220,6 +227,24 @@ def _move(complaint: Complaint, verb: str) -> None:
             state=member_label(complaint.state),
         )
     complaint.state = following
+
+
+def _tell(scope: Scope, complaint: Complaint, answer: str) -> None:
+    """Send the answer to the one who complained, by whatever channel reaches him."""
+    if complaint.person is None:
+        return
+    notify(
+        scope,
+        complaint.person,
+        "participation:complaint_answered",
+        {
+            "kind": member_label(complaint.kind),
+            "title": complaint.title,
+            "number": complaint.number,
+            "answer": answer.strip(),
+        },
+        link=f"participation/my/complaints/{complaint.id}",
+    )
 
 
 def _say(scope: Scope, complaint: Complaint, words: str, *, is_staff: bool) -> None:
