@@ -1,5 +1,6 @@
 """The web process: one ASGI server with live streams, and Flask behind it."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from a2wsgi import WSGIMiddleware
 from dougong.installation import Installation
 from dougong.settings import Settings
 from dougong.web.app import create_app
+from dougong.web.live import Live
 
 THREADS = 12
 GRACE_S = 10
@@ -19,9 +21,10 @@ GRACE_S = 10
 def main(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
     """Serve until SIGTERM; requests that run are finished before the process goes."""
     installation = Installation.open(settings)
-    server = uvicorn.Server(
+    application = Application(installation, ready)
+    application.server = server = uvicorn.Server(
         uvicorn.Config(
-            application(installation, ready),
+            application,
             host=settings.host,
             port=settings.port,
             interface="asgi3",
@@ -41,25 +44,39 @@ def main(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
         installation.close()
 
 
-def application(installation: Installation, ready: Callable[[], None]) -> Any:
-    """Return the ASGI application: ``…/live`` natively, everything else by Flask's threads."""
-    pages: Any = WSGIMiddleware(create_app(installation), workers=THREADS)  # type: ignore[arg-type]
+class Application:
+    """The ASGI application: ``…/live`` natively, everything else by Flask's threads."""
 
-    async def serve(scope: Any, receive: Any, send: Any) -> None:
+    server: uvicorn.Server | None = None
+
+    def __init__(
+        self, installation: Installation, ready: Callable[[], None] = lambda: None
+    ) -> None:
+        flask: Any = create_app(installation)
+        self.pages: Any = WSGIMiddleware(flask, workers=THREADS)
+        self.live = Live(installation, self.is_stopping)
+        self.ready = ready
+
+    def is_stopping(self) -> bool:
+        return self.server is not None and self.server.should_exit
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            await _live(receive, send, ready)
+            await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await pages(scope, receive, send)
+            handler = self.live.serve if self.live.wants(scope["path"]) else self.pages
+            await handler(scope, receive, send)
 
-    return serve
-
-
-async def _live(receive: Any, send: Any, ready: Callable[[], None]) -> None:
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.startup":
-            ready()
-            await send({"type": "lifespan.startup.complete"})
-        else:
-            await send({"type": "lifespan.shutdown.complete"})
-            return
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        listener: asyncio.Task[None] | None = None
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                listener = asyncio.create_task(self.live.listen())
+                self.ready()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if listener is not None:
+                    listener.cancel()
+                await send({"type": "lifespan.shutdown.complete"})
+                return

@@ -66,13 +66,13 @@ def prepare(settings: Settings, steps: Steps, *, demo: bool = True) -> Installat
             server.start()
             _drop_half_demo(settings, server)
             create_database(server.dsn(database="postgres"), server.passwords())
-    with steps.step(N_("Migrations")) as report:
+    with steps.step(N_("Migrating")) as report:
         installation = Installation.open(settings)
         installation.migrate(report)
     with steps.step(N_("Plugins")) as report:
         install_everything(installation, report)
     if demo and server is not None and is_empty(installation):
-        with steps.step(N_("Demonstration")) as report:
+        with steps.step(N_("Demonstration data")) as report:
             _load_demo(installation, report)
     return installation
 

@@ -1,0 +1,191 @@
+"""`dougong up`, from outside: it starts, mends what is killed, and leaves nothing behind."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from dougong.db.embedded import EmbeddedPostgres
+from dougong.supervisor import state
+from dougong.supervisor.children import Child, Phase
+from dougong.testing.probe import wait_for
+
+WARM_S = 10.0
+
+
+@pytest.fixture(scope="module")
+def home():
+    made = Path(tempfile.mkdtemp(prefix="dougong-up-", dir="/tmp"))
+    made.chmod(0o755)
+    yield made
+    EmbeddedPostgres(made, made / "keys").destroy()
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def environment(home):
+    return {
+        **{k: v for k, v in os.environ.items() if not k.startswith("DOUGONG_")},
+        "DOUGONG_HOME": str(home),
+        "DOUGONG_PORT": "18700",
+    }
+
+
+def dougong(environment, *arguments):
+    command = [sys.executable, "-m", "dougong.cli", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+class Up:
+    """A running `dougong up`."""
+
+    def __init__(self, environment, home):
+        self.home = home
+        self.out = home / f"up-{time.monotonic_ns()}.txt"
+        self.began = time.monotonic()
+        with self.out.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dougong.cli", "up", "--no-demo"],
+                env=environment, stdout=out, stderr=out,
+            )  # fmt: skip
+
+    def ready(self):
+        def link():
+            assert self.process.poll() is None, self.out.read_text()
+            return re.search(r"^ +(http://\S+)$", self.out.read_text(), re.M)
+
+        found = wait_for(link, 90)[1]
+        self.seconds = time.monotonic() - self.began
+        return found
+
+    def facts(self):
+        path = self.home / "run" / state.FILE
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def pid(self, name):
+        return next(p["pid"] for p in self.facts()["processes"] if p["name"] == name)
+
+    def is_all_ready(self):
+        return all(p["phase"] == "ready" for p in self.facts().get("processes", ()))
+
+
+@pytest.fixture(scope="module")
+def up(environment, home):
+    made = Up(environment, home)
+    made.ready()
+    yield made
+    if made.process.poll() is None:
+        made.process.terminate()
+        made.process.wait(60)
+
+
+def answers(url):
+    try:
+        return httpx.get(f"{url}/sign-in", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_everything_is_ready_when_the_link_is_printed(up, environment):
+    assert up.is_all_ready()
+    assert {"web", "worker"} <= {p["name"] for p in up.facts()["processes"]}
+    assert answers(up.ready())
+    said = dougong(environment, "status")
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "stopped" not in said.stdout
+
+
+def test_a_second_up_says_where_the_first_one_runs(up, environment):
+    said = dougong(environment, "up")
+    assert said.returncode == 0
+    assert up.facts()["url"] in said.stdout
+
+
+@pytest.mark.parametrize("name", ["web", "worker"])
+def test_a_killed_process_is_started_again(up, name):
+    url, before = up.ready(), up.pid(name)
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: up.pid(name) != before and up.is_all_ready(), 30)
+    assert answers(url)
+
+
+def test_a_killed_database_is_started_again(up, home):
+    url = up.ready()
+    server = EmbeddedPostgres(home, home / "keys")
+    os.kill(int((server.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+    def works():
+        try:
+            psycopg.connect(server.dsn(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return answers(url) and up.is_all_ready()
+
+    time.sleep(0.5)
+    wait_for(works, 60)
+
+
+def test_a_new_generation_loses_no_request(up, home):
+    """As after installing a plugin: the new process answers before the old one goes."""
+    url, before = up.ready(), up.pid("web")
+    server = EmbeddedPostgres(home, home / "keys")
+    with psycopg.connect(server.dsn(), autocommit=True) as link:
+        link.execute("update dougong.plugin set content_hash = 'x' || left(content_hash, 60)")
+    failed = 0
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        failed += not answers(url)
+        if up.pid("web") != before and up.is_all_ready() and state.born_at(before) is None:
+            break
+    assert up.pid("web") != before
+    assert failed == 0
+
+
+def test_a_killed_supervisor_leaves_no_process_and_the_next_one_starts_warm(up, environment, home):
+    left = up.facts()["processes"]
+    os.kill(up.process.pid, signal.SIGKILL)
+    up.process.wait()
+    wait_for(lambda: not any(state.is_alive(p) for p in left), 30)
+    again = Up(environment, home)
+    try:
+        assert answers(again.ready())
+        assert again.seconds < WARM_S
+        processes = [*again.facts()["processes"], again.facts()]
+    finally:
+        said = dougong(environment, "down")
+    assert said.returncode == 0, said.stderr
+    assert again.process.wait(10) == 0
+    assert not any(state.is_alive(p) for p in processes)
+    server = EmbeddedPostgres(home, home / "keys")
+    assert not server.is_running()
+    assert dougong(environment, "status").returncode == 1
+
+
+def test_reset_deletes_what_up_made(home, environment):
+    assert dougong(environment, "reset", "--yes").returncode == 0
+    assert not EmbeddedPostgres(home, home / "keys").data.exists()
+    assert not (home / "keys" / "scope.key").exists()
+
+
+def test_a_process_that_dies_at_once_is_tried_with_growing_pauses(tmp_path):
+    child = Child("nothing", dict(os.environ), tmp_path / "log")
+    child.start()
+    pauses = []
+    for _ in range(3):
+        wait_for(lambda: child.look() and child.phase is Phase.WAITING)
+        pauses.append(child.again_at - time.monotonic())
+        child.start()
+    child.terminate()
+    child.wait(time.monotonic() + 5)
+    assert pauses == sorted(pauses)
+    assert pauses[2] > 2 * pauses[0]
