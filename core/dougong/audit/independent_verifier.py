@@ -103,7 +103,9 @@ class Chains:
         try:
             body = json.loads(entry["body"])
         except ValueError:
-            self.fault("changed", entry, "the body is no JSON")
+            body = None
+        if not isinstance(body, dict):
+            self.fault("changed", entry, "the body is no JSON object")
             return
         if body.get("id") != entry["event"] or body.get("chain") != entry["chain"]:
             self.fault("changed", entry, "the body belongs to another place")

@@ -174,13 +174,12 @@ class _ChainCheck:
         if entry.body is None:
             self.note(Fault.DELETED, entry, f"the event {entry.event_id} is gone")
             return
-        try:
-            body = json.loads(entry.body)
-        except ValueError:
-            self.note(Fault.CHANGED, entry, "the body is no JSON")
+        body = _body_of(entry.body)
+        if body is None:
+            self.note(Fault.CHANGED, entry, "the body is no JSON object")
             return
         if hashlib.sha256(entry.body.encode()).digest() == entry.body_hash:
-            if body.get("table") == "dougong.erasure" and body["operation"] == "INSERT":
+            if body.get("table") == "dougong.erasure" and body.get("operation") == "INSERT":
                 named = body["new"]["audit_event_ids"]
                 self.permitted.update((body["row"], str(i)) for i in named)
         elif "erasure" in body:
@@ -203,11 +202,22 @@ class _ChainCheck:
         return self.report
 
 
+def _body_of(words: str) -> dict[str, Any] | None:
+    try:
+        body = json.loads(words)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
 def _agrees(entry: Entry, body: Mapping[str, Any]) -> bool:
     said = tuple(None if body.get(name) is None else str(body[name]) for name in COLUMNS)
-    if said != entry.columns or body["id"] != str(entry.event_id):
+    if said != entry.columns or body.get("id") != str(entry.event_id):
         return False
-    return entry.at is None or datetime.fromisoformat(body["at"]) == entry.at
+    try:
+        return entry.at is None or datetime.fromisoformat(str(body.get("at"))) == entry.at
+    except (ValueError, TypeError):
+        return False
 
 
 def verify_entries(
