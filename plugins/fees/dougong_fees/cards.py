@@ -9,9 +9,10 @@ from dougong.tenancy.models import Person, Room
 from dougong_fees.domain.states import OWED, RunState
 from dougong_fees.models import Bill, BillRun
 from dougong_fees.services.bills import overdue
+from dougong_fees.services.explain import explain_bill
 from dougong_fees.services.mine import my_bills
 
-UNPAID = "fees/bill/?state=open,partly_paid"
+UNPAID = "admin/fees/bill/?state=open,partly_paid"
 
 
 def yuan_text(amount) -> str:
@@ -67,7 +68,7 @@ def _collection(scope: Scope) -> list[Card]:
                 due=yuan_text(row.due),
             ),
             "good" if rate >= 90 else "plain",
-            "fees/bill_run/",
+            "admin/fees/bill_run/",
             20,
         )
     ]
@@ -119,7 +120,14 @@ def search(scope: Scope, words: str, limit: int) -> list[SearchHit]:
 
 
 def panels(scope: Scope, record) -> list[Panel]:
-    """Return what a room or a person owes."""
+    """Return what a room or a person owes; a bill's lines and a run's sums in short."""
+    if isinstance(record, Bill) and scope.may("fees.bill.explain"):
+        rows = [(line.title, line.formula) for line in explain_bill(scope, record)]
+        return [Panel(gettext("How this was reckoned"), rows, f"fees/explain/{record.id}", 10)]
+    if isinstance(record, BillRun) and scope.may("fees.bill_run.view"):
+        count = str(len(record.problems or ()))
+        rows = [(gettext("Bills"), str(record.bills)), (gettext("Problems"), count)]
+        return [Panel(gettext("Comparison and problems"), rows, f"fees/report/{record.id}", 10)]
     if not isinstance(record, Room | Person) or not scope.may("fees.bill.view"):
         return []
     by = Bill.room_id if isinstance(record, Room) else Bill.payer_id

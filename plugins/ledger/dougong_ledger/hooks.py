@@ -38,7 +38,7 @@ def dashboard_cards(scope):
     query = select(taken, func.count()).where(Payment.paid_at >= start)
     total, count = scope.session.execute(query).one()
     note = gettext("%(count)s payments", count=count)
-    return [Card(gettext("Received today"), f"¥{total:,.2f}", note, url="ledger/payment/")]
+    return [Card(gettext("Received today"), f"¥{total:,.2f}", note, url="admin/ledger/payment/")]
 
 
 @hookimpl
@@ -53,7 +53,9 @@ def search_records(scope, words, limit):
         return None
     query = select(Receipt).where(Receipt.code == words).limit(limit)
     return [
-        SearchHit(found.code, f"ledger/receipt/{found.id}", gettext("Receipt"), found.payer_name)
+        SearchHit(
+            found.code, f"admin/ledger/receipt/{found.id}/", gettext("Receipt"), found.payer_name
+        )
         for found in scope.session.scalars(query)
     ]
 

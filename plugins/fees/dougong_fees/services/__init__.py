@@ -4,7 +4,14 @@ from dougong_fees.services.bills import pay_bills, settle, take_back, withdraw_b
 from dougong_fees.services.explain import explain_bill
 from dougong_fees.services.items import add_price, assign_charges
 from dougong_fees.services.late import demand_late_fee, late_fee_due, late_items
-from dougong_fees.services.mine import my_bills, order_mine, pay_mine
+from dougong_fees.services.mine import (
+    explain_mine,
+    my_bills,
+    order_mine,
+    pay_mine,
+    print_mine,
+    top_up_mine,
+)
 from dougong_fees.services.runs import (
     approve_run,
     create_run,
@@ -22,6 +29,7 @@ __all__ = [
     "create_run",
     "demand_late_fee",
     "explain_bill",
+    "explain_mine",
     "late_fee_due",
     "late_items",
     "my_bills",
@@ -29,11 +37,13 @@ __all__ = [
     "pay_bills",
     "pay_mine",
     "prepare_run",
+    "print_mine",
     "publish_run",
     "refuse_waiver",
     "request_waiver",
     "roll_back_run",
     "settle",
     "take_back",
+    "top_up_mine",
     "withdraw_bill",
 ]

@@ -1,23 +1,28 @@
 """What an owner or occupant sees and pays in the portal: his own bills, and nobody else's."""
 
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
 from sqlalchemy import and_, exists, or_, select
 from sqlalchemy.orm import aliased
 
 from dougong.db import Scope
-from dougong.errors import NotFound
-from dougong.i18n import N_
+from dougong.documents import Document
+from dougong.errors import Invalid, NotFound
+from dougong.i18n import N_, gettext
 from dougong.services import service
-from dougong.tenancy.models import Family, Ownership
+from dougong.tenancy.models import Family, Ownership, Person
 from dougong_fees.domain.states import SEEN
 from dougong_fees.models import Bill
 from dougong_fees.services.bills import open_bills_order
+from dougong_fees.services.explain import LineExplanation, explain_bill
 from dougong_ledger import services as ledger
 from dougong_ledger.models import Payment, PaymentOrder
+from dougong_ledger.services.receipts import receipt_of
 
 PORTAL = "fees.portal"
+TOP_UP_LIMIT = Decimal(5000)
 
 
 def my_person(scope: Scope) -> UUID:
@@ -94,3 +99,37 @@ def order_mine(scope: Scope, bill_ids: Sequence[UUID], idempotency_key: str) -> 
 def pay_mine(scope: Scope, order_id: UUID) -> Payment:
     """Pay one of the actor's orders from his wallet; return the payment, the first if repeated."""
     return ledger.pay_with_wallet(scope, my_order(scope, order_id))
+
+
+@service("bill.explain_mine", title=("Explain", "查看计算过程"), permission=PORTAL, is_public=False)
+def explain_mine(scope: Scope, bill_id: UUID) -> list[LineExplanation]:
+    """Return the explanation of every line of one of the actor's bills."""
+    return explain_bill(scope, my_bill(scope, bill_id))
+
+
+@service("bill.top_up_mine", title=("Top up", "充值"), permission=PORTAL, is_public=False)
+def top_up_mine(scope: Scope, amount: str, idempotency_key: str) -> Payment:
+    """Put demonstration money into the actor's own wallet. amount: yuan, as typed."""
+    try:
+        yuan = Decimal(amount.strip())
+    except InvalidOperation:
+        yuan = Decimal(0)
+    if not yuan.is_finite() or not 0 < yuan <= TOP_UP_LIMIT:
+        raise Invalid(
+            N_("Some fields are not right yet."),
+            fields={"amount": gettext("Between 0.01 and %(most)s yuan.", most=TOP_UP_LIMIT)},
+        )
+    return ledger.top_up(scope, scope.get(Person, my_person(scope)), yuan, idempotency_key)
+
+
+@service("bill.print_mine", title=("Print", "打印收据"), permission=PORTAL, is_public=False)
+def print_mine(scope: Scope, order_id: UUID) -> Document:
+    """Return the receipt of one of the actor's paid orders as PDF; raises NotFound without one."""
+    order = my_order(scope, order_id)
+    payment = scope.session.scalars(
+        select(Payment).where(Payment.order_id == order.id)
+    ).one_or_none()
+    receipt = receipt_of(scope, payment) if payment else None
+    if receipt is None:
+        raise NotFound(N_("There is no receipt for this."))
+    return ledger.print_receipt(scope, receipt)

@@ -1,0 +1,107 @@
+"""The admin's view of fee items, prices, charges, runs, bills and waivers."""
+
+from dougong.i18n import bilingual
+from dougong.web.admin import RecordView, action
+from dougong_fees import services
+from dougong_fees.models import (
+    Bill,
+    BillLine,
+    BillPayment,
+    BillRun,
+    Charge,
+    FeeItem,
+    FeePrice,
+    PriceTier,
+    Waiver,
+)
+
+
+class BillView(RecordView, model=Bill):
+    title = bilingual("Bills", "账单")
+    columns = ("room", "payer", "title", "due_on", "amount", "paid", "balance", "state")
+    filters = ("state", "run", "room", "payer", "due_on", "balance", "kind")
+    search = ("room", "payer")
+    actions = (
+        action(services.pay_bills),
+        action(services.request_waiver),
+        action(services.demand_late_fee, confirm=True, bulk=True),
+        action(services.withdraw_bill, confirm=True),
+    )
+    can_create = can_change = can_delete = False
+    menu_order = 10
+
+
+class BillRunView(RecordView, model=BillRun):
+    title = bilingual("Bill runs", "出账")
+    columns = ("name", "from_on", "to_on", "due_on", "state", "bills", "amount", "previous_amount")
+    filters = ("state", "from_on")
+    actions = (
+        action(services.prepare_run),
+        action(services.approve_run),
+        action(services.publish_run, confirm=True),
+        action(services.roll_back_run, confirm=True),
+    )
+    order = "-from_on"
+    can_change = can_delete = False
+    menu_order = 20
+
+
+class ChargeView(RecordView, model=Charge):
+    title = bilingual("Charges", "费用绑定")
+    columns = ("room", "fee_item", "from_on", "to_on", "quantity", "factor", "payer")
+    filters = ("fee_item", "room", "from_on")
+    search = ("room",)
+    menu_order = 30
+
+
+class FeeItemView(RecordView, model=FeeItem):
+    title = bilingual("Fee items", "费用项")
+    columns = ("code", "name", "method", "commodity", "period_method", "rounding", "is_active")
+    filters = ("method", "is_active")
+    search = ("code", "name")
+    actions = (action(services.add_price), action(services.assign_charges))
+    order = "code"
+    menu_order = 40
+
+
+class FeePriceView(RecordView, model=FeePrice):
+    title = bilingual("Prices", "价格版本")
+    columns = ("fee_item", "from_on", "to_on", "unit_price", "addition", "source")
+    filters = ("fee_item", "from_on")
+    order = "-from_on"
+    menu_order = 50
+
+
+class PriceTierView(RecordView, model=PriceTier):
+    title = bilingual("Price tiers", "阶梯价格")
+    columns = ("price", "above", "up_to", "unit_price")
+    filters = ("price",)
+    menu_order = 60
+
+
+class WaiverView(RecordView, model=Waiver):
+    title = bilingual("Waivers", "减免")
+    columns = ("bill", "amount", "reason", "state", "made_at")
+    filters = ("state", "made_at")
+    actions = (
+        action(services.approve_waiver, confirm=True),
+        action(services.refuse_waiver, confirm=True),
+    )
+    can_create = can_change = can_delete = False
+    menu_order = 70
+
+
+class BillLineView(RecordView, model=BillLine):
+    title = bilingual("Bill lines", "账单明细")
+    columns = ("bill", "fee_item", "from_on", "to_on", "quantity", "unit_price", "amount")
+    filters = ("bill", "fee_item", "from_on", "is_withdrawn")
+    can_create = can_change = can_delete = False
+    menu_order = 80
+
+
+class BillPaymentView(RecordView, model=BillPayment):
+    title = bilingual("Settled by payments", "账单收款")
+    columns = ("bill", "payment", "amount", "settled_at")
+    filters = ("bill", "settled_at")
+    can_create = can_change = can_delete = False
+    menu_order = 90

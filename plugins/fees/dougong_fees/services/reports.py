@@ -1,0 +1,187 @@
+"""What people look at: a run beside the one before, what stands out in it, and who owes what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from dougong.db import Scope
+from dougong.i18n import N_, gettext
+from dougong_fees.models import BillRun
+from dougong_fees.services.runs import previous_run
+from dougong_ledger.domain import yuan
+
+PROBLEMS = {
+    "no_price": N_("No price is in force for the period."),
+    "no_meter": N_("The room has no meter."),
+    "no_reading": N_("A reading is missing."),
+    "no_area": N_("The area of the room is unknown."),
+    "no_payer": N_("Nobody owns the room or agreed to pay."),
+    "touched": N_("Kept: something was paid or waived."),
+}
+# Days overdue, from which and below which.
+AGES = ((1, 31), (31, 91), (91, 366), (366, None))
+LIMIT = 200
+
+
+def words(problem: str) -> str:
+    """Return a run's problem in the locale in force."""
+    return gettext(PROBLEMS.get(problem, problem))
+
+
+@dataclass(frozen=True)
+class ItemSum:
+    """What a run bills for one fee item, and what the run before billed."""
+
+    name: str
+    lines: int
+    amount: Decimal
+    previous: Decimal
+
+    @property
+    def difference(self) -> Decimal:
+        return self.amount - self.previous
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A room whose bill differs much from the one before."""
+
+    bill_id: UUID
+    room: str
+    payer: str
+    amount: Decimal
+    previous: Decimal
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A run beside the published one before it, None when there is none."""
+
+    previous: BillRun | None
+    items: Sequence[ItemSum] = ()
+    outliers: Sequence[Outlier] = ()
+
+
+ITEMS = text(
+    """
+    select i.name, count(*) filter (where b.run_id = :run) as lines,
+        coalesce(sum(l.amount) filter (where b.run_id = :run), 0) as amount,
+        coalesce(sum(l.amount) filter (where b.run_id = :previous), 0) as previous
+    from fees.bill b
+    join fees.bill_line l on l.community_id = b.community_id and l.bill_id = b.id
+    join fees.fee_item i on i.community_id = b.community_id and i.id = l.fee_item_id
+    where b.run_id in (:run, :previous)
+    group by i.name, i.code order by i.code
+    """
+)
+OUTLIERS = text(
+    """
+    select n.id as bill_id, r.code as room, p.name as payer, n.amount, o.amount as previous
+    from fees.bill n
+    join fees.bill o on o.community_id = n.community_id and o.run_id = :previous
+        and o.room_id = n.room_id and o.payer_id = n.payer_id and o.kind = 'fees'
+    join dougong.room r on r.community_id = n.community_id and r.id = n.room_id
+    join dougong.person p on p.community_id = n.community_id and p.id = n.payer_id
+    where n.run_id = :run and n.kind = 'fees'
+      and abs(n.amount - o.amount) * 100 > o.amount * :percent
+    order by abs(n.amount - o.amount) desc, r.sort_key limit 50
+    """
+)
+
+
+def run_report(scope: Scope, run: BillRun) -> RunReport:
+    """Return a run's sums by fee item beside the run before, and the bills that stand out.
+
+    A bill stands out when it differs by more than the setting ``fees.outlier_percent``.
+    """
+    previous = previous_run(scope, run)
+    keys: dict[str, Any] = {"run": run.id, "previous": previous.id if previous else run.id}
+    items = [
+        ItemSum(r.name, r.lines, yuan(r.amount), yuan(r.previous) if previous else Decimal(0))
+        for r in scope.session.execute(ITEMS, keys)
+    ]
+    outliers: list[Outlier] = []
+    if previous:
+        keys["percent"] = int(scope.setting("fees.outlier_percent", 50))
+        outliers = [
+            Outlier(r.bill_id, r.room, r.payer, yuan(r.amount), yuan(r.previous))
+            for r in scope.session.execute(OUTLIERS, keys)
+        ]
+    return RunReport(previous, items, outliers)
+
+
+@dataclass(frozen=True)
+class Arrear:
+    """What one payer owes for one room, by age. since_on: the oldest due day."""
+
+    room_id: UUID
+    room: str
+    payer: str
+    bills: int
+    since_on: date
+    ages: Sequence[Decimal]
+    owed: Decimal
+
+
+@dataclass(frozen=True)
+class Arrears:
+    """The largest arrears of a place, and the sums over all of them."""
+
+    rows: Sequence[Arrear]
+    ages: Sequence[Decimal]
+    owed: Decimal
+    count: int
+
+
+ARREARS = text(
+    """
+    with late as (
+        select b.room_id, b.payer_id, b.community_id, b.balance, b.due_on,
+            :today - b.due_on as days
+        from fees.bill b
+        where b.state in ('open', 'partly_paid') and b.due_on < :today
+    ), grouped as (
+        select room_id, payer_id, community_id, count(*) as bills, min(due_on) as since_on,
+            sum(balance) as owed,
+            coalesce(sum(balance) filter (where days < 31), 0) as age0,
+            coalesce(sum(balance) filter (where days between 31 and 90), 0) as age1,
+            coalesce(sum(balance) filter (where days between 91 and 365), 0) as age2,
+            coalesce(sum(balance) filter (where days > 365), 0) as age3
+        from late group by room_id, payer_id, community_id
+    )
+    select r.id as room_id, r.code as room, p.name as payer, g.*, count(*) over () as total_count,
+        sum(g.owed) over () as total, sum(age0) over () as sum0, sum(age1) over () as sum1,
+        sum(age2) over () as sum2, sum(age3) over () as sum3
+    from grouped g
+    join dougong.room r on r.community_id = g.community_id and r.id = g.room_id
+    join dougong.person p on p.community_id = g.community_id and p.id = g.payer_id
+    order by g.owed desc, r.sort_key limit :limit
+    """
+)
+
+
+def arrears(scope: Scope, limit: int = LIMIT) -> Arrears:
+    """Return who owes what that was due before today, the largest first. One statement."""
+    found = scope.session.execute(ARREARS, {"today": scope.today, "limit": limit}).all()
+    rows = [
+        Arrear(
+            r.room_id,
+            r.room,
+            r.payer,
+            r.bills,
+            r.since_on,
+            [yuan(r.age0), yuan(r.age1), yuan(r.age2), yuan(r.age3)],
+            yuan(r.owed),
+        )
+        for r in found
+    ]
+    if not found:
+        return Arrears([], [Decimal(0)] * 4, Decimal(0), 0)
+    first = found[0]
+    ages = [yuan(first.sum0), yuan(first.sum1), yuan(first.sum2), yuan(first.sum3)]
+    return Arrears(rows, ages, yuan(first.total), first.total_count)

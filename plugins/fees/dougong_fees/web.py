@@ -1,0 +1,210 @@
+"""Pages of fees: what owners see and pay, and what staff look at before and after a run."""
+
+from uuid import UUID, uuid4
+
+from flask import Flask, Response, redirect, render_template, request, url_for
+from sqlalchemy import select
+from werkzeug.wrappers import Response as WebResponse
+
+from dougong.db import member_label
+from dougong.errors import NotFound
+from dougong.i18n import N_
+from dougong.installation import Installation
+from dougong.web.admin.menu import menu_page
+from dougong.web.app import plugin_blueprint, require_scope
+from dougong_fees import services
+from dougong_fees.domain.states import OWED, BillState
+from dougong_fees.models import Bill, BillPayment, BillRun, Waiver
+from dougong_fees.services import mine, reports
+from dougong_fees.services.explain import period_text
+from dougong_ledger import services as ledger
+from dougong_ledger.domain import OrderState
+from dougong_ledger.models import Payment
+from dougong_ledger.services.orders import items_of
+from dougong_ledger.services.receipts import receipt_of
+
+blueprint = plugin_blueprint("fees", __name__)
+SHOWN = 60
+
+
+def install(app: Flask, installation: Installation) -> None:
+    """Add the pages to the application, and those for staff to the menu."""
+    app.register_blueprint(blueprint)
+    menu_page(
+        "fees.arrears",
+        ("Arrears", "欠费清单"),
+        "fees.bill.view",
+        plugin="fees",
+        icon="alert-circle",
+        order=5,
+    )
+
+
+def new_key() -> str:
+    """Return a key for one request that may be sent twice."""
+    return uuid4().hex
+
+
+def page(template: str, **values: object) -> str:
+    """Return a page of fees with what every one of them formats."""
+    return render_template(
+        f"fees/{template}.html", period=period_text, member=member_label, **values
+    )
+
+
+# --- owners ---------------------------------------------------------------------------------------
+
+
+@blueprint.get("/my/")
+def my() -> str:
+    """Show what a person has to pay, what he paid lately, and his wallet."""
+    scope = require_scope()
+    person_id = mine.my_person(scope)
+    query = services.my_bills(scope, person_id)
+    due = scope.session.scalars(
+        query.where(Bill.state.in_(OWED)).order_by(Bill.due_on, Bill.id).limit(SHOWN)
+    ).all()
+    paid = scope.session.scalars(
+        query.where(Bill.state == BillState.PAID).order_by(Bill.due_on.desc()).limit(12)
+    ).all()
+    return page(
+        "my",
+        due=due,
+        paid=paid,
+        total=sum(bill.balance for bill in due),
+        balance=ledger.balance_of(scope, person_id),
+        today=scope.today,
+        key=new_key(),
+    )
+
+
+@blueprint.get("/my/<uuid:bill_id>")
+def my_bill(bill_id: UUID) -> str:
+    """Show one of the actor's bills with each line explained."""
+    scope = require_scope()
+    bill = mine.my_bill(scope, bill_id)
+    return page(
+        "my_bill",
+        bill=bill,
+        lines=services.explain_mine(scope, bill.id),
+        payments=_payments(bill),
+        late_fee=services.late_fee_due(scope, bill),
+        is_owed=bill.state in OWED,
+        today=scope.today,
+        key=new_key(),
+    )
+
+
+@blueprint.post("/my/order")
+def order() -> WebResponse:
+    """First tap: open a payment order for the chosen bills."""
+    scope = require_scope()
+    ids = [_uuid(value) for value in request.form.getlist("bill")]
+    if not ids:
+        return redirect(url_for(".my"), 303)
+    made = services.order_mine(scope, ids, request.form.get("key") or new_key())
+    return redirect(url_for(".my_order", order_id=made.id), 303)
+
+
+@blueprint.get("/my/order/<uuid:order_id>")
+def my_order(order_id: UUID) -> str:
+    """Show what is about to be paid from the wallet, or that it has been."""
+    scope = require_scope()
+    found = mine.my_order(scope, order_id)
+    payment = scope.session.scalars(
+        select(Payment).where(Payment.order_id == found.id)
+    ).one_or_none()
+    balance = ledger.balance_of(scope, mine.my_person(scope))
+    return page(
+        "my_order",
+        order=found,
+        items=items_of(scope, found),
+        payment=payment,
+        receipt=receipt_of(scope, payment) if payment else None,
+        balance=balance,
+        missing=max(found.amount - balance, 0),
+        is_open=found.state is OrderState.OPEN and found.expires_at > scope.now,
+        key=new_key(),
+    )
+
+
+@blueprint.post("/my/order/<uuid:order_id>/pay")
+def pay(order_id: UUID) -> WebResponse:
+    """Second tap: pay the order from the wallet; sent twice, it pays once."""
+    services.pay_mine(require_scope(), order_id)
+    return redirect(url_for(".my_order", order_id=order_id), 303)
+
+
+@blueprint.post("/my/top-up")
+def top_up() -> WebResponse:
+    """Put demonstration money into the actor's wallet, and go back to what he was paying."""
+    scope = require_scope()
+    services.top_up_mine(scope, request.form.get("amount", ""), request.form.get("key", ""))
+    order_id = request.form.get("order")
+    if order_id:
+        return redirect(url_for(".my_order", order_id=_uuid(order_id)), 303)
+    return redirect(url_for(".my"), 303)
+
+
+@blueprint.get("/my/receipt/<uuid:order_id>")
+def my_receipt(order_id: UUID) -> Response:
+    """Download the receipt of one of the actor's orders."""
+    document = services.print_mine(require_scope(), order_id)
+    return _download(document.content, document.filename, document.media_type)
+
+
+# --- staff ----------------------------------------------------------------------------------------
+
+
+@blueprint.get("/explain/<uuid:bill_id>")
+def explain(bill_id: UUID) -> str:
+    """Show staff why a bill is what it is, and what was paid and waived of it."""
+    scope = require_scope()
+    bill = scope.get(Bill, bill_id)
+    lines = services.explain_bill(scope, bill)
+    waivers = scope.session.scalars(select(Waiver).where(Waiver.bill_id == bill.id)).all()
+    return page(
+        "explain",
+        bill=bill,
+        lines=lines,
+        payments=_payments(bill),
+        waivers=waivers,
+        late_fee=services.late_fee_due(scope, bill),
+    )
+
+
+@blueprint.get("/report/<uuid:run_id>")
+def report(run_id: UUID) -> str:
+    """Show a run before or after it is published: sums, comparison, outliers, problems."""
+    scope = require_scope()
+    scope.require("fees.bill_run.view")
+    run = scope.get(BillRun, run_id)
+    return page("report", run=run, report=reports.run_report(scope, run), words=reports.words)
+
+
+@blueprint.get("/arrears")
+def arrears() -> str:
+    """Show who owes what, by age."""
+    scope = require_scope()
+    scope.require("fees.bill.view")
+    return page("arrears", found=reports.arrears(scope), ages=reports.AGES)
+
+
+def _payments(bill: Bill) -> list[BillPayment]:
+    scope = require_scope()
+    query = select(BillPayment).where(BillPayment.bill_id == bill.id).order_by(BillPayment.id)
+    return list(scope.session.scalars(query))
+
+
+def _uuid(value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError:
+        raise NotFound(N_("There is no such bill here.")) from None
+
+
+def _download(content: bytes, filename: str, media_type: str) -> Response:
+    from urllib.parse import quote
+
+    disposition = f"attachment; filename*=UTF-8''{quote(filename)}"
+    return Response(content, content_type=media_type, headers={"Content-Disposition": disposition})

@@ -1,0 +1,162 @@
+"""The pages over HTTP: an owner pays in two taps, and nobody sees what is not his."""
+
+import io
+import re
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import func, select
+
+from dougong.access.operations import create_user, grant_role, link_person, start_session
+from dougong.access.roles import ship_roles
+from dougong.db.scope import Actor
+from dougong.tenancy.models import Person
+from dougong.web.app import SESSION_COOKIE, create_app
+from dougong_fees import services
+from dougong_fees.domain.states import BillState
+from dougong_fees.models import Bill
+from dougong_ledger import services as ledger
+from dougong_ledger.models import Payment
+
+from .conftest import add_item
+
+OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
+
+
+@pytest.fixture(scope="module")
+def app(installation):
+    return create_app(installation)
+
+
+@pytest.fixture
+def browser(app, installation, place):
+    """Return a function that gives the browser of the n-th person, or of a role."""
+
+    def made(who=0):
+        with installation.access() as session:
+            ship_roles(session)
+            user = create_user(session, f"f{place.group_id.hex[-12:]}{who}", f"{who}")
+            if isinstance(who, str):
+                where = {"group_id": place.group_id, "community_id": place.community_id}
+                grant_role(session, Actor.system(), user.id, who, **where)
+            else:
+                link_person(session, user.id, place.community_id, place.person_ids[who])
+            token = start_session(session, user)
+        client = app.test_client()
+        client.set_cookie(SESSION_COOKIE, token)
+        return client
+
+    return made
+
+
+@pytest.fixture
+def bill(installation, place):
+    """A published bill of the first owner, who has 100 yuan in his wallet."""
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        add_item(scope, place)
+        run = services.create_run(scope, "2026年10月", OCTOBER, NOVEMBER, date(2026, 11, 20))
+        services.publish_run(scope, run)
+        person = scope.get(Person, place.person_ids[0])
+        ledger.top_up(scope, person, Decimal(100), "first-money")
+        return scope.session.scalars(select(Bill).where(Bill.room_id == place.room_ids[0])).one()
+
+
+def field(html, name):
+    return re.search(rf'name="{name}" value="([^"]+)"', html)[1]
+
+
+def form_of(html, action):
+    return re.search(rf'<form[^>]*action="[^"]*{action}"[^>]*>.*?</form>', html, re.S)[0]
+
+
+def send(client, html, action):
+    """Send the form as the page has it."""
+    form = form_of(html, action)
+    address = re.search(r'action="([^"]+)"', form)[1]
+    values = dict(re.findall(r'name="([^"]+)"[^>]*? value="([^"]*)"', form))
+    return client.post(address, data=values)
+
+
+def test_an_owner_tops_up_and_pays_in_two_taps_and_gets_a_receipt(
+    installation, place, browser, bill
+):
+    owner, my = browser(0), f"/c/{place.community_id}/fees/my/"
+    page = owner.get(my).get_data(as_text=True)
+    assert f"{bill.amount:,.2f}" in page and "100.00" in page
+    page = owner.get(f"{my}{bill.id}").get_data(as_text=True)
+    assert "89.5 ㎡ × 2.8" in page
+    confirm = send(owner, page, "/my/order")
+    assert confirm.status_code == 303
+    page = owner.get(confirm.location).get_data(as_text=True)
+    assert send(owner, page, "/my/top-up").location == confirm.location
+    page = owner.get(confirm.location).get_data(as_text=True)
+    assert send(owner, page, "/pay").status_code == 303
+    assert send(owner, page, "/pay").status_code == 303
+    done = owner.get(confirm.location).get_data(as_text=True)
+    receipt = owner.get(re.search(r'href="([^"]+/my/receipt/[^"]+)"', done)[1])
+    assert receipt.data.startswith(b"%PDF") and receipt.content_type == "application/pdf"
+    text = pdf_text(receipt.data)
+    assert "业主0" in text and "元" in text
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        assert scope.get(Bill, bill.id).state is BillState.PAID
+        paid = select(func.count()).where(Payment.channel == "wallet")
+        assert scope.session.scalar(paid) == 1
+        assert ledger.balance_of(scope, place.person_ids[0]) == 0
+        assert ledger.trial_balance(scope).is_balanced
+
+
+def pdf_text(content):
+    from pypdf import PdfReader
+
+    return "".join(p.extract_text() for p in PdfReader(io.BytesIO(content)).pages)
+
+
+def test_another_owner_finds_nothing(place, browser, bill):
+    stranger, my = browser(1), f"/c/{place.community_id}/fees/my/"
+    assert str(bill.id) not in stranger.get(my).get_data(as_text=True)
+    assert stranger.get(f"{my}{bill.id}").status_code == 404
+    owner = browser(0)
+    page = owner.get(f"{my}{bill.id}").get_data(as_text=True)
+    order = send(owner, page, "/my/order").location
+    assert stranger.get(order).status_code == 404
+    assert stranger.get(f"/c/{place.community_id}/fees/arrears").status_code == 403
+    assert stranger.get(f"/c/{place.community_id}/fees/explain/{bill.id}").status_code == 403
+
+
+def test_a_payment_without_the_forms_token_is_refused(place, browser, bill):
+    owner = browser(0)
+    answer = owner.post(f"/c/{place.community_id}/fees/my/order", data={"bill": str(bill.id)})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("amount", ["-1", "x", "1e9", "NaN", "0.001"])
+def test_a_wrong_amount_is_told(place, browser, bill, amount):
+    owner = browser(0)
+    page = owner.get(f"/c/{place.community_id}/fees/my/").get_data(as_text=True)
+    token, key = field(page, "csrf_token"), field(page, "key")
+    answer = owner.post(
+        f"/c/{place.community_id}/fees/my/top-up",
+        data={"csrf_token": token, "key": key, "amount": amount},
+    )
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("locale", ["zh", "en"])
+def test_staff_see_explanation_report_and_arrears(place, browser, bill, locale):
+    staff = browser("community_manager")
+    staff.set_cookie("dougong_locale", locale)
+    base = f"/c/{place.community_id}/fees"
+    for address in (f"/explain/{bill.id}", f"/report/{bill.run_id}", "/arrears"):
+        answer = staff.get(base + address)
+        assert answer.status_code == 200, address
+    assert "2.8" in staff.get(f"{base}/explain/{bill.id}").get_data(as_text=True)
+
+
+def test_staff_see_bills_and_their_reckoning_in_the_admin(place, browser, bill):
+    staff = browser("community_manager")
+    base = f"/c/{place.community_id}/admin/fees"
+    for model in ("bill", "bill_run", "charge", "fee_item", "fee_price", "waiver", "bill_line"):
+        assert staff.get(f"{base}/{model}/").status_code == 200, model
+    answer = staff.get(f"{base}/bill/{bill.id}/")
+    assert "89.5 ㎡ × 2.8" in answer.get_data(as_text=True)
