@@ -135,6 +135,8 @@ KERNEL_PAGES = (
     "dougong.web.signin",
     "dougong.web.admin",
     "dougong.web.api",
+    "dougong.web.plugin_pages",
+    "dougong.doctor.page",
 )
 
 
