@@ -13,7 +13,7 @@ COMMANDS = {
     "down": "dougong.supervisor.commands",
     "reset": "dougong.supervisor.commands",
     "status": "dougong.supervisor.commands",
-    "doctor": "dougong.doctor",
+    "doctor": "dougong.doctor.commands",
     "user": "dougong.access.commands",
     "plugin": "dougong.plugins.commands",
     "keys": "dougong.privacy.commands",

@@ -59,7 +59,8 @@ def log_to_stderr() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)
+    for talkative in ("procrastinate", "alembic", "httpx"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

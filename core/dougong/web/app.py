@@ -135,6 +135,7 @@ KERNEL_PAGES = (
     "dougong.web.signin",
     "dougong.web.admin",
     "dougong.web.api",
+    "dougong.devices.receiving",
     "dougong.web.plugin_pages",
     "dougong.doctor.page",
 )

@@ -1,0 +1,133 @@
+"""Checks of the database: server, clock, protection of tables, signed scopes, migrations."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from dougong.db.linter import lint
+from dougong.db.migrator import KERNEL
+from dougong.db.scope import Actor
+from dougong.hookspecs import HealthFinding
+from dougong.i18n import N_, gettext
+
+if TYPE_CHECKING:
+    from dougong.installation import Installation
+
+OLDEST_SERVER = 18
+MOST_SKEW_S = 2.0
+
+
+def server(installation: "Installation") -> Iterator[HealthFinding]:
+    """The server answers and is new enough; data is written safely."""
+    with installation.databases.engine("platform").connect() as connection:
+        version = int(connection.execute(text("show server_version_num")).scalar_one()) // 10_000
+        unsafe = [
+            name
+            for name in ("fsync", "full_page_writes", "synchronous_commit")
+            if connection.execute(text(f"show {name}")).scalar() == "off"
+        ]
+        used, limit = connection.execute(
+            text("select count(*), current_setting('max_connections')::int from pg_stat_activity")
+        ).one()
+    yield HealthFinding(
+        gettext(N_("Data is written safely")),
+        not unsafe,
+        ", ".join(unsafe),
+        gettext(N_("Switch these settings of PostgreSQL on: %(names)s"), names=", ".join(unsafe)),
+    )
+    yield HealthFinding(
+        gettext(N_("Connections")),
+        used < 0.9 * limit,
+        f"{used}/{limit}",
+        gettext(N_("Raise max_connections of PostgreSQL, or run fewer processes.")),
+    )
+    yield HealthFinding(
+        gettext(N_("Database")),
+        version >= OLDEST_SERVER,
+        f"PostgreSQL {version}",
+        gettext(N_("Dougong needs PostgreSQL %(version)s or newer."), version=OLDEST_SERVER),
+    )
+
+
+def clock(installation: "Installation") -> Iterator[HealthFinding]:
+    """Our clock and the database's agree, and neither was set back."""
+    with installation.databases.engine("platform").connect() as connection:
+        before = time.time()
+        there, newest = connection.execute(
+            text(
+                "select extract(epoch from clock_timestamp())::float8,"
+                " (select extract(epoch from max(at))::float8 from dougong.audit_event"
+                "  where at > now() - interval '1 day')"
+            )
+        ).one()
+        after = time.time()
+    skew = 0.0 if before <= there <= after else min(abs(there - before), abs(there - after))
+    yield HealthFinding(
+        gettext(N_("Clocks agree")),
+        skew <= MOST_SKEW_S,
+        f"{skew:.1f} s",
+        gettext(N_("Run NTP (chrony) on this machine and on the database's.")),
+    )
+    ahead = max(0.0, (newest or 0.0) - after)
+    yield HealthFinding(
+        gettext(N_("The clock was not set back")),
+        ahead <= MOST_SKEW_S,
+        f"{ahead:.0f} s",
+        gettext(N_("The newest entry of the audit log lies in the future; set the clock right.")),
+    )
+
+
+def protection(installation: "Installation") -> Iterator[HealthFinding]:
+    """Every table is protected as its kind demands; no role has more rights than it got."""
+    schemas = ["dougong", *(installation.plugins.manifest(p).schema for p in _loaded(installation))]
+    with installation.databases.engine("platform").connect() as connection:
+        faults = lint(connection, *schemas)
+    yield HealthFinding(
+        gettext(N_("Tables and roles are protected")),
+        not faults,
+        "; ".join(map(str, faults[:5])),
+        gettext(N_("Somebody changed the database by hand; `dougong plugin upgrade` restores it.")),
+    )
+
+
+def _loaded(installation: "Installation") -> list[str]:
+    return list(installation.plugins.loaded)
+
+
+def scopes(installation: "Installation") -> Iterator[HealthFinding]:
+    """The key that signs scopes is the one that the database checks against."""
+    with installation.platform() as session:
+        community_id = session.execute(text("select id from dougong.community limit 1")).scalar()
+    reason = ""
+    if community_id is not None:
+        try:
+            with installation.scope(Actor.system("doctor"), community=community_id) as scope:
+                scope.session.execute(text("select 1 from dougong.building limit 1"))
+        except DBAPIError as error:
+            reason = str(error.orig).splitlines()[0]
+    yield HealthFinding(
+        gettext(N_("Scopes are accepted")),
+        not reason,
+        reason,
+        gettext(N_("keys/scope.key is not this database's; restore it, or migrate to set it.")),
+    )
+
+
+def migrations(installation: "Installation") -> Iterator[HealthFinding]:
+    """The database has every revision of the code."""
+    migrator, plugins = installation.migrator, installation.plugins
+    with installation.databases.engine("migrator").connect() as connection:
+        behind = [
+            each.id
+            for each in (KERNEL, *(plugins.distribution(p) for p in _loaded(installation)))
+            if migrator.pending(each, connection)
+        ]
+    yield HealthFinding(
+        gettext(N_("Migrations")),
+        not behind,
+        ", ".join(behind),
+        gettext(N_("Run `dougong plugin upgrade`, or start again with `make up`.")),
+    )

@@ -1,0 +1,32 @@
+"""The page "Health": what `dougong doctor` says."""
+
+from flask import Flask, render_template, url_for
+
+from dougong.doctor.examining import examine
+from dougong.i18n import N_, gettext
+from dougong.installation import Installation
+from dougong.web.admin.menu import ADMINISTRATION, menu_page
+from dougong.web.app import current_installation, require_scope
+
+VIEW = "dougong.health.view"
+
+
+def install(app: Flask, installation: Installation) -> None:
+    """Add the page and its place in the menu."""
+    menu_page(
+        "health", ("Health", "系统体检"), VIEW, section=ADMINISTRATION, icon="activity", order=90
+    )
+    app.add_url_rule("/<scope:scope>/health", "health", health, methods=["GET"])
+
+
+def health() -> str:
+    """Show every finding, what is wrong first."""
+    scope = require_scope()
+    scope.require(VIEW)
+    found = sorted(examine(current_installation()), key=lambda finding: finding.is_well)
+    return render_template(
+        "admin/health.html",
+        findings=found,
+        bad=sum(not finding.is_well for finding in found),
+        crumbs=[(scope.place.name, url_for("admin.dashboard")), (gettext(N_("Health")), None)],
+    )

@@ -1,0 +1,160 @@
+"""Checks of what goes on: plugins, keys, workers, jobs, facts, the audit log, mail."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from dougong.audit.checkpoints import witness_files
+from dougong.errors import DougongError
+from dougong.hookspecs import HealthFinding
+from dougong.i18n import N_, gettext, translate_error
+from dougong.plugins import PluginState, operations
+from dougong.tenancy.operations import PLATFORM
+
+if TYPE_CHECKING:
+    from dougong.installation import Installation
+
+HEARTBEAT_S, WAITING_S, SEALED_WITHIN_S = 30, 900, 120
+CHECKPOINT_WITHIN = timedelta(minutes=5)
+
+
+def plugins(installation: "Installation") -> Iterator[HealthFinding]:
+    """Every installed plugin works; nothing waits to be put right."""
+    known = installation.plugins
+    for plugin in sorted({*known.errors, *known.standings}):
+        standing = known.standing(plugin)
+        if standing.state in (PluginState.INSTALLED, PluginState.ARCHIVED, PluginState.AVAILABLE):
+            continue
+        yield HealthFinding(
+            gettext(N_("Plugin %(plugin)s"), plugin=plugin),
+            False,
+            f"{standing.state.value}: {standing.reason}"[:300],
+            gettext(N_("See `dougong plugin repairs`.")),
+        )
+    waiting = operations.repairs(installation)
+    yield HealthFinding(
+        gettext(N_("Plugins")),
+        not waiting,
+        "; ".join(f"{i.plugin} · {i.point}: {i.reason}" for i in waiting[:3])[:300]
+        or ", ".join(known.installed),
+        gettext(N_("See `dougong plugin repairs`.")),
+    )
+
+
+def keyring(installation: "Installation") -> Iterator[HealthFinding]:
+    """What wraps the data keys answers and opens the platform's key."""
+    detail, is_well = "", True
+    try:
+        installation.keyring.current(PLATFORM)
+        detail = installation.keyring.provider.name
+    except (DougongError, LookupError, OSError) as error:
+        is_well = False
+        detail = translate_error(error) if isinstance(error, DougongError) else str(error)
+    yield HealthFinding(
+        gettext(N_("Data keys")),
+        is_well,
+        detail,
+        gettext(N_("Without its key provider nothing personal can be read: restore it first.")),
+    )
+
+
+def workers(installation: "Installation") -> Iterator[HealthFinding]:
+    """A worker lives."""
+    with installation.platform() as session:
+        alive = session.execute(
+            text(
+                "select count(*) from dougong.procrastinate_workers"
+                " where last_heartbeat > now() - make_interval(secs => :s)"
+            ),
+            {"s": HEARTBEAT_S},
+        ).scalar_one()
+    yield HealthFinding(
+        gettext(N_("Workers")),
+        alive > 0,
+        str(alive),
+        gettext(N_("No worker runs: jobs, messages and the audit sealer stand still. `make up`.")),
+    )
+
+
+def jobs(installation: "Installation") -> Iterator[HealthFinding]:
+    """Jobs start soon and do not fail."""
+    with installation.platform() as session:
+        late, failed = session.execute(
+            text(
+                "select count(*) filter (where state = 'waiting'"
+                "  and asked_at < now() - make_interval(secs => :s)),"
+                " count(*) filter (where state = 'failed' and ended_at > now() - interval '1 day')"
+                " from dougong.job where state in ('waiting', 'failed')"
+            ),
+            {"s": WAITING_S},
+        ).one()
+    yield HealthFinding(
+        gettext(N_("Jobs start soon")),
+        late == 0,
+        gettext(N_("%(count)s wait for more than a quarter of an hour"), count=late),
+        gettext(N_("Look at the jobs page for what holds them up; run more workers.")),
+    )
+    yield HealthFinding(
+        gettext(N_("Jobs succeed")),
+        failed == 0,
+        gettext(N_("%(count)s failed within a day"), count=failed),
+        gettext(N_("The jobs page says why; run them again when the cause is gone.")),
+    )
+
+
+def events(installation: "Installation") -> Iterator[HealthFinding]:
+    """Facts reach the plugins that subscribe to them."""
+    with installation.platform() as session:
+        stuck = session.execute(
+            text(
+                "select plugin, count(*) from dougong.event_delivery where state = 'failed'"
+                " or (state = 'waiting' and due_at < now() - make_interval(secs => :s))"
+                " group by plugin order by plugin"
+            ),
+            {"s": WAITING_S},
+        ).all()
+    yield HealthFinding(
+        gettext(N_("Facts are delivered")),
+        not stuck,
+        ", ".join(f"{plugin}: {count}" for plugin, count in stuck),
+        gettext(N_("Mend or release the plugin; its facts wait for it.")),
+    )
+
+
+def audit(installation: "Installation") -> Iterator[HealthFinding]:
+    """The log is sealed, signed, and a witness has the newest line."""
+    with installation.platform() as session:
+        lag, newest = session.execute(
+            text(
+                "select coalesce(extract(epoch from now() - min(e.at)), 0)::float8,"
+                " (select max(at) from dougong.audit_checkpoint)"
+                " from dougong.audit_pending p join dougong.audit_event e on e.id = p.id"
+            )
+        ).one()
+    yield HealthFinding(
+        gettext(N_("The audit log is sealed")),
+        lag < SEALED_WITHIN_S,
+        f"{lag:.0f} s",
+        gettext(N_("Start the worker, or run `dougong audit seal`.")),
+    )
+    age = datetime.now(UTC) - newest if newest else None
+    witness = [path for path in witness_files(installation.settings.paths) if path.exists()]
+    yield HealthFinding(
+        gettext(N_("Checkpoints are signed and witnessed")),
+        bool(witness) and age is not None and age < CHECKPOINT_WITHIN,
+        f"{len(witness)} · {newest:%Y-%m-%d %H:%M}" if newest else "",
+        gettext(N_("Start the worker; look whether the witness files can be written.")),
+    )
+
+
+def mail(installation: "Installation") -> Iterator[HealthFinding]:
+    """In production, mail can leave."""
+    settings = installation.settings
+    yield HealthFinding(
+        gettext(N_("E-mail")),
+        bool(settings.smtp_url) or not settings.production,
+        "" if settings.smtp_url else gettext(N_("no mail server is configured")),
+        gettext(N_("Set DOUGONG_SMTP_URL, such as smtp://user:password@mail.example:587.")),
+    )
