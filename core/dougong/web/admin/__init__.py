@@ -40,14 +40,17 @@ def install(app: Flask, installation: Installation) -> None:
     from dougong.web.admin import (  # noqa: F401
         exports,
         ground,
+        imports,
         log,
         pages,
         record_pages,
         reveal,
+        uploads,
         users,
     )
 
     for _plugin, _module in installation.plugins.modules("admin"):
         pass
+    app.request_class = uploads.UploadRequest
     app.register_blueprint(pages.blueprint)
     app.context_processor(pages.frame)

@@ -1,0 +1,274 @@
+"""Rows of a file become records: mapped, read, resolved, checked, written; problems by row.
+
+Everything is set-based: a file of thousands of rows takes a statement per relation and unique key,
+and one per table to write, with the audit trigger, policies and constraints of every other write.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+from sqlalchemy import inspect as sa_inspect
+
+from dougong import services
+from dougong.db.scope import Scope
+from dougong.i18n import N_, gettext, use_locale
+from dougong.services.inputs import invalid_from, record_input, writable_columns
+from dougong.web.admin.cells import CellError, folded, text_of, value_of
+from dougong.web.admin.forms import attribute_of
+from dougong.web.admin.resolving import Asked, resolve
+from dougong.web.admin.uploads import Line
+from dougong.web.admin.views import Column, RecordView
+from dougong.web.admin.writing import Entry, Writer
+
+# How the columns of other systems' exports are called, by attribute.
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "code": ("编号", "代码", "编码", "房号", "房屋编号", "房间号", "楼栋编号", "楼号", "单元编号"),
+    "name": ("名称", "姓名", "业主姓名", "客户名称", "楼栋名称", "单元名称", "住户姓名"),
+    "phone": ("手机号", "手机", "手机号码", "电话", "联系电话", "联系方式", "业主电话"),
+    "id_number": ("证件号", "身份证", "身份证号", "身份证号码", "证件号码"),
+    "building": ("楼栋", "楼号", "楼栋号", "楼栋编号", "栋号", "幢号", "楼宇"),
+    "unit": ("单元", "单元号", "单元编号"),
+    "room": ("房屋", "房号", "房屋编号", "房间号", "房间", "室号"),
+    "person": ("业主", "姓名", "业主姓名", "住户", "人员", "客户"),
+    "built_area": ("建筑面积", "面积", "产权面积", "收费面积"),
+    "inner_area": ("套内面积", "室内面积", "使用面积"),
+    "floor": ("楼层", "层", "所在楼层", "层数"),
+    "floors": ("层数", "总层数", "楼层数"),
+    "note": ("备注", "说明"),
+    "old_code": ("原系统编号", "旧编号", "原编号"),
+    "from_on": ("起始日", "开始日期", "起始日期", "交付日期", "入住日期", "交房日期"),
+    "to_on": ("终止日", "结束日期", "截止日期", "搬离日期"),
+    "share": ("份额", "产权份额", "产权比例"),
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One attribute that a file may fill. key: the attribute; relations are given by name."""
+
+    key: str
+    label: str
+    column: Column
+    is_needed: bool
+    names: frozenset[str]
+    exact: frozenset[str]
+
+
+@dataclass
+class Outcome:
+    """What an import did, or would have done."""
+
+    total: int = 0
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def refused(self) -> list[Entry]:
+        """Return the rows with problems."""
+        return [entry for entry in self.entries if entry.problems]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a file is read. columns: attribute → position in the row. match: the attribute by which
+    a row finds the record that it changes; empty when every row is new."""
+
+    columns: Mapping[str, int]
+    match: str = ""
+
+
+def fields_of(scope: Scope, view: type[RecordView]) -> list[Field]:
+    """Return what a file may fill in: what the view's form offers."""
+    known = writable_columns(view.model)
+    columns = {attribute_of(column): column for column in view.all_columns().values()}
+    made = []
+    for key in view.form_keys():
+        column = columns.get(key)
+        if key not in known or column is None or column.kind in ("data", "id"):
+            continue
+        if column.encrypted is not None and scope.clearance(column.encrypted.mask) == "hide":
+            continue
+        _, is_nullable, has_default = known[key]
+        made.append(field_of(column, not (is_nullable or has_default)))
+    return made
+
+
+def field_of(column: Column, is_needed: bool) -> Field:
+    """Return the field of a column, with every name that a file may give it."""
+    exact = {column.key, attribute_of(column)}
+    for locale in ("zh_Hans_CN", "en"):
+        with use_locale(locale):
+            exact.add(str(column.label))
+    exact = {header_key(name) for name in exact}
+    names = exact | {header_key(name) for name in SYNONYMS.get(column.key, ())}
+    return Field(
+        attribute_of(column),
+        str(column.label),
+        column,
+        is_needed,
+        frozenset(names),
+        frozenset(exact),
+    )
+
+
+def header_key(text: Any) -> str:
+    """Return a head without case, spaces, unit and marks: 「建筑面积（㎡）*」 is 建筑面积."""
+    plain = folded(text).replace("*", "").replace("_", " ")
+    return "".join(plain.partition("(")[0].split())
+
+
+def guess(fields: Sequence[Field], header: Sequence[Any]) -> dict[str, int]:
+    """Return which position fills which attribute: exact labels first, then other names."""
+    heads = [header_key(cell) if cell is not None else "" for cell in header]
+    found: dict[str, int] = {}
+    for kind in ("exact", "names"):
+        for each in fields:
+            for at, head in enumerate(heads):
+                free = at not in found.values() and each.key not in found
+                if head and free and head in getattr(each, kind):
+                    found[each.key] = at
+    return found
+
+
+def find_header(fields: Sequence[Field], lines: Sequence[Line]) -> int:
+    """Return which line is the head: of the first ten, the one that most columns know.
+
+    Workbooks of property offices often start with a title over merged cells.
+    """
+    scores = [len(guess(fields, line.cells)) for line in lines[:10]]
+    best = max(scores, default=0)
+    return scores.index(best) if best else 0
+
+
+def match_keys(fields: Sequence[Field]) -> list[Field]:
+    """Return the fields by which a row may find its record: names, serials, personal numbers."""
+    from dougong.web.admin.resolving import NAMES
+
+    def fits(each: Field) -> bool:
+        encrypted = each.column.encrypted
+        return each.key in NAMES if encrypted is None else encrypted.search is not None
+
+    return [each for each in fields if fits(each)]
+
+
+class RecordImport:
+    """One file on its way into one model.
+
+    seed: makes the ids of new records, the same for the same file, so that it cannot be imported
+    twice. Call ``run`` in a savepoint; whoever opened it decides whether what it wrote stays.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        model: Any,
+        fields: Sequence[Field],
+        plan: Plan,
+        *,
+        seed: tuple[int, str] | None = None,
+    ) -> None:
+        self.scope, self.model, self.plan, self.seed = scope, model, plan, seed
+        self.fields = [each for each in fields if each.key in plan.columns]
+
+    def run(self, lines: Sequence[Line]) -> Outcome:
+        """Write what can be written; return what was done and what was refused, by row."""
+        entries = [self._read(line) for line in lines]
+        self._relations(entries)
+        writer = Writer(self.scope, self.model, self.fields, self.plan.match)
+        writer.match(entries)
+        for entry in entries:
+            if not entry.problems:
+                self._check(entry)
+        return self.write(writer, entries)
+
+    def write(self, writer: Writer, entries: list[Entry]) -> Outcome:
+        """Write checked entries."""
+        name = services.permission_of(self.model, "import")
+        permission = services.permission_of(self.model, "create")
+        with services.entered(self.scope, name, permission):
+            writer.write(entries)
+        outcome = Outcome(total=len(entries), entries=entries)
+        for entry in entries:
+            if not entry.problems:
+                setattr(outcome, entry.done, getattr(outcome, entry.done) + 1)
+        return outcome
+
+    def _read(self, line: Line) -> Entry:
+        entry = Entry(line.number)
+        if self.seed is not None:
+            entry.new_id = row_id(*self.seed, line.number)
+        for each in self.fields:
+            cell = line[self.plan.columns[each.key]]
+            try:
+                if each.column.kind == "relation":
+                    text = text_of(cell)
+                    if text:
+                        entry.names[each.key] = text
+                    continue
+                value = value_of(each.column.kind, cell, each.column.members, self.scope.zone)
+                if value is not None:
+                    entry.values[each.key] = value
+            except CellError as problem:
+                entry.refuse(each.label, str(problem))
+        return entry
+
+    def _relations(self, entries: Sequence[Entry]) -> None:
+        """Fill in the ids of named records, column by column, in the form's order."""
+        for each in self.fields:
+            if each.column.kind != "relation":
+                continue
+            rows = [entry for entry in entries if each.key in entry.names]
+            asked = [Asked(entry.names[each.key], entry.values) for entry in rows]
+            answers = resolve(self.scope, each.column.target, asked, each.label)
+            for entry, answer in zip(rows, answers, strict=True):
+                if isinstance(answer, CellError):
+                    entry.refuse(each.label, str(answer))
+                else:
+                    entry.values[each.key] = answer
+
+    def _check(self, entry: Entry) -> None:
+        """Check the row as every form and API call is checked."""
+        mode = "change" if entry.found_id is not None else "create"
+        try:
+            made = record_input(self.model, mode).model_validate(entry.values)
+        except ValidationError as error:
+            labels = {each.key: each.label for each in self.fields}
+            for key, message in invalid_from(error).fields.items():
+                entry.refuse(labels.get(key) or label_of(self.model, key), message)
+            return
+        entry.values = {k: getattr(made, k) for k in made.model_fields_set}
+
+
+def label_of(model: Any, key: str) -> str:
+    """Return an attribute's label."""
+    column = sa_inspect(model).columns.get(key)
+    return str(column.info.get("label") or key) if column is not None else key
+
+
+def row_id(made_at: int, digest: str, number: int) -> UUID:
+    """Return the id of the record that a row makes: the same row of the same file, the same id."""
+    random = hashlib.sha256(f"{digest}|{number}".encode()).digest()
+    return UUID(
+        int=(made_at * 1000 << 80)
+        | (7 << 76)
+        | (int.from_bytes(random[:2]) & 0xFFF) << 64
+        | (2 << 62)
+        | int.from_bytes(random[2:10]) & 0x3FFF_FFFF_FFFF_FFFF
+    )
+
+
+def summary(outcome: Outcome) -> str:
+    """Return one sentence on what an import does."""
+    return gettext(
+        N_("%(created)s new, %(changed)s changed, %(unchanged)s unchanged, %(refused)s refused."),
+        created=outcome.created,
+        changed=outcome.changed,
+        unchanged=outcome.unchanged,
+        refused=len(outcome.refused),
+    )
