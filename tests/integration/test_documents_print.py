@@ -15,7 +15,7 @@ import pytest
 
 from dougong.documents import Label, Letterhead, Sheet, label_pages, missing_characters, rendering
 from dougong.documents.fonts import font_files
-from dougong.documents.printing import to_pdf
+from dougong.documents.printing import to_pdf, to_pdfs
 
 RARE = "䶮喆瑨㛃犇㸚頔玥璟㬎龑赟翀祎堃旸昉淼甯頫冇〇𬭚𬬻"
 PARAGRAPH = (
@@ -226,6 +226,14 @@ def test_a_community_may_write_its_own_wording(demo):
     )
     assert "&lt;李四&gt;，慢走<br>&lt;李四&gt;" in html
     assert "谢谢" not in html
+
+
+def test_a_mass_run_on_two_processes_keeps_the_order(poppler):
+    htmls = [f"<title>{n}</title><p>第{n}号</p>" for n in range(33)]
+    made = list(to_pdfs(htmls, processes=2))
+    assert len(made) == 33
+    for n in (0, 15, 16, 32):
+        assert f"第{n}号" in poppler("pdftotext", made[n]).decode()
 
 
 @pytest.mark.parametrize("scheme", ["file:///etc/hostname", "http://127.0.0.1:9/x", "ftp://h/x"])

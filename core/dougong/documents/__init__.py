@@ -11,6 +11,7 @@ from dougong.documents.rendering import (
     document_title,
     render,
     render_html,
+    render_many,
     template_texts,
 )
 from dougong.documents.services import write_text
@@ -28,6 +29,7 @@ __all__ = [
     "qr_image",
     "render",
     "render_html",
+    "render_many",
     "template_texts",
     "write_text",
 ]

@@ -1,6 +1,6 @@
 """From a plugin's template and a context to a printed document."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from dougong.db.scope import Scope
 from dougong.documents.amounts import chinese_amount
 from dougong.documents.codes import qr_image
 from dougong.documents.models import DocumentText
-from dougong.documents.printing import to_pdf
+from dougong.documents.printing import to_pdf, to_pdfs
 from dougong.errors import NotFound
 from dougong.i18n import N_, bilingual
 from dougong.tenancy.models import Community, LegalEntity, PropertyGroup
@@ -68,22 +68,42 @@ def render(
     return Document(to_pdf(html), filename)
 
 
+def render_many(
+    scope: Scope, name: str, contexts: Iterable[Mapping[str, Any]]
+) -> Iterator[Document]:
+    """Yield one document per context, in order: for mass runs, on every core.
+
+    Files are numbered. Raises NotFound where the plugin is off or has no such document.
+    """
+    frame = _frame(scope, name)
+    template = _environment(scope.installation).get_template(name)
+    htmls = [template.render(_with_values(context) | frame) for context in contexts]
+    for number, content in enumerate(to_pdfs(htmls), 1):
+        stem = f"{frame['document_title']}-{scope.today.isoformat()}-{number:04}"
+        yield Document(content, f"{stem}.pdf")
+
+
 def render_html(scope: Scope, name: str, context: Mapping[str, Any]) -> str:
     """Return the document's HTML: what `render` prints, for tests and previews."""
-    title = document_title(scope, name)
+    frame = _frame(scope, name)
     template = _environment(scope.installation).get_template(name)
-    return template.render(
-        {
-            **context,
-            "document_title": title,
-            "letterhead": letterhead(scope),
-            "printed_at": scope.now,
-            "zone": str(scope.zone),
-            "locale": scope.locale,
-            "_texts": _own_texts(scope, name),
-            "_values": texts.plain(dict(context)),
-        }
-    )
+    return template.render(_with_values(context) | frame)
+
+
+def _frame(scope: Scope, name: str) -> dict[str, Any]:
+    """Return what every copy of a document shares; raises NotFound where there is none."""
+    return {
+        "document_title": document_title(scope, name),
+        "letterhead": letterhead(scope),
+        "printed_at": scope.now,
+        "zone": str(scope.zone),
+        "locale": scope.locale,
+        "_texts": _own_texts(scope, name),
+    }
+
+
+def _with_values(context: Mapping[str, Any]) -> dict[str, Any]:
+    return {**context, "_values": texts.plain(dict(context))}
 
 
 def document_title(scope: Scope, name: str) -> str:
