@@ -205,3 +205,17 @@ def test_what_is_overdue_can_be_counted_without_touching_it(installation, place,
     with installation.scope(SYSTEM, community=place.community_id) as scope:
         assert scope.get(Person, canary).name == NAME
     assert set(let_go(installation, date(2000, 1, 1))) == set()
+
+
+def test_the_worker_lets_go_and_the_admin_erases_by_services(installation, place, canary):
+    with installation.scope(SYSTEM, community=place.community_id) as scope:
+        assert scope.call("dougong.personal.retain") == {}
+    with installation.scope(SYSTEM, community=place.community_id) as scope:
+        done = scope.call("dougong.person.erase", person_id=canary, reason="本人要求")
+    assert done["emptied"]["dougong.person.phone"] == 1
+    actor = place.actor("dougong.person.change")
+    with (
+        installation.scope(actor, community=place.community_id) as scope,
+        pytest.raises(NotAllowed),
+    ):
+        scope.call("dougong.person.erase", person_id=place.person_ids[0], reason="x")

@@ -2,4 +2,7 @@
 
 from dougong.privacy.keyring import StoredKeyring, open_keyring
 
-__all__ = ["StoredKeyring", "open_keyring"]
+# These declare services: whoever knows the area knows its verbs.
+from dougong.privacy import erasure, retention, reveals, subjects  # isort: skip
+
+__all__ = ["StoredKeyring", "erasure", "open_keyring", "retention", "reveals", "subjects"]

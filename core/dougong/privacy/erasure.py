@@ -19,12 +19,14 @@ from dougong.audit.checkpoints import append_line
 from dougong.db import Scope
 from dougong.db.base import METADATA
 from dougong.db.scope import Actor
-from dougong.errors import NotFound
+from dougong.errors import NotAllowed, NotFound
+from dougong.i18n import N_
 from dougong.privacy.archived import empty_archives
 from dougong.privacy.emptying import ERASED, Emptier, name_verb
 from dougong.privacy.models import Erasure, Restriction
 from dougong.privacy.purposes import Declaration, declarations
 from dougong.privacy.subjects import PERSON, personal_columns, references, rows_of
+from dougong.services import service
 from dougong.tenancy.models import Person
 
 PERMISSION = "dougong.person.erase"
@@ -58,6 +60,18 @@ def erase_person(
         # Before the commit: an entry too many erases somebody twice, one too few forgets him.
         _note_in_ledger(installation, entry)
     return entry
+
+
+@service("person.erase", title=("Erase", "删除个人信息"), is_public=False)
+def erase(scope: Scope, person_id: UUID, reason: str) -> dict[str, Any]:
+    """Erase a person of this community everywhere; return what was emptied and what a law keeps.
+
+    It is done when this returns, in transactions of its own. See `erase_person`.
+    """
+    if scope.community_id is None:
+        raise NotAllowed(N_("Choose a community first; a group page writes no rows."))
+    entry = erase_person(scope.installation, scope.actor, scope.community_id, person_id, reason)
+    return {"emptied": entry.emptied, "kept": entry.kept}
 
 
 def _erase(

@@ -23,17 +23,21 @@ from sqlalchemy import Column, Date, DateTime, Table, cast, func, literal, selec
 from sqlalchemy.orm import Session
 
 from dougong.audit.timeline import model_of
+from dougong.db import Scope
 from dougong.db.base import METADATA
 from dougong.db.columns import Ref
+from dougong.errors import NotAllowed
+from dougong.i18n import N_
 from dougong.privacy.emptying import NOBODY, Emptier, is_filled, name_verb
 from dougong.privacy.purposes import before, declarations
 from dougong.privacy.subjects import PERSON, references
+from dougong.services import service
 from dougong.tenancy.models import Person
 
 log = structlog.get_logger(__name__)
 
 PEOPLE: Table = Person.__table__  # type: ignore[assignment]
-VERB = "dougong.privacy.retain"
+VERB = "dougong.personal.retain"
 INSTANTS = ("created_at", "at", "happened_at", "received_at", "sent_at", "recorded_at", "made_at")
 
 
@@ -97,6 +101,14 @@ def _part_of(table: Table) -> tuple[Any, str] | None:
         if isinstance(ref, Ref) and ref.ondelete == "CASCADE" and ref.target in METADATA.tables:
             return column, ref.target
     return None
+
+
+@service("personal.retain", title=("Let old personal data go", "清除到期个人信息"), is_public=False)
+def retain(scope: Scope) -> dict[str, int]:
+    """Empty what has outlived its period in this community; the worker does it every day."""
+    if scope.community_id is None:
+        raise NotAllowed(N_("Choose a community first; a group page writes no rows."))
+    return let_go_in(scope.installation, scope.community_id, scope.zone.key)
 
 
 def let_go(installation: Any, today: date | None = None) -> dict[str, int]:
