@@ -160,3 +160,26 @@ def test_staff_see_bills_and_their_reckoning_in_the_admin(place, browser, bill):
         assert staff.get(f"{base}/{model}/").status_code == 200, model
     answer = staff.get(f"{base}/bill/{bill.id}/")
     assert "89.5 ㎡ × 2.8" in answer.get_data(as_text=True)
+
+
+def test_the_cashier_takes_cash_with_one_form(installation, place, browser, bill):
+    desk = browser("cashier")
+    base = f"/c/{place.community_id}/admin/fees/bill"
+    page = desk.get(f"{base}/{bill.id}/").get_data(as_text=True)
+    asked = desk.post(
+        f"{base}/action/pay", data={"csrf_token": field(page, "csrf_token"), "ids": str(bill.id)}
+    ).get_data(as_text=True)
+    sent = {
+        "csrf_token": field(asked, "csrf_token"),
+        "idempotency_key": field(asked, "idempotency_key"),
+        "ids": str(bill.id),
+        "sure": "1",
+        "channel": "cash",
+        "reference": "",
+    }
+    for _ in range(2):
+        assert desk.post(f"{base}/action/pay", data=sent).status_code == 303
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        assert scope.get(Bill, bill.id).state is BillState.PAID
+        cash = scope.session.scalars(select(Payment.amount).where(Payment.channel == "cash")).all()
+        assert cash == [bill.amount]

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
+from uuid import uuid4
 
 from dougong.db.columns import member_label
 from dougong.i18n import gettext
@@ -37,7 +38,10 @@ def input_fields(
             is_required=not (has_default or is_optional),
             error=errors.get(name, ""),
         )
-        if isinstance(kind, type) and issubclass(kind, Enum):
+        if name == "idempotency_key":
+            # Not asked: one key a form, so that a form sent twice does it once.
+            field.kind, field.value = "hidden", given.get(name) or uuid4().hex
+        elif isinstance(kind, type) and issubclass(kind, Enum):
             field.kind = "choice"
             field.choices = [(m.value, member_label(m)) for m in kind]
         fields.append(field)
