@@ -62,6 +62,9 @@ def search_records(scope, words, limit):
 
 @hookimpl
 def record_panels(scope, record):
+    if isinstance(record, Receipt) and scope.may("ledger.receipt.print"):
+        rows = [(each["title"], f"¥{each['amount']}") for each in record.lines]
+        return [Panel(gettext("Print the receipt (PDF)"), rows, f"ledger/print/{record.id}")]
     if not isinstance(record, Person) or not scope.may("ledger.wallet.view"):
         return None
     balance = services.balance_of(scope, record.id)

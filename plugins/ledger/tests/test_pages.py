@@ -1,0 +1,46 @@
+"""The trial balance and a receipt over HTTP."""
+
+from decimal import Decimal
+
+import pytest
+
+from dougong.db.scope import Actor
+from dougong.tenancy.models import Person
+from dougong.testing.people import sign_in
+from dougong.testing.programs import make_login
+from dougong.web.app import create_app
+from dougong_ledger import services
+from dougong_ledger.services.receipts import receipt_of
+
+
+@pytest.fixture(scope="module")
+def app(installation):
+    return create_app(installation)
+
+
+@pytest.fixture
+def receipt_id(installation, place):
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        person = scope.get(Person, place.person_ids[0])
+        payment = services.top_up(scope, person, Decimal("107000.53"), "a-large-sum")
+        return receipt_of(scope, payment).id
+
+
+def test_the_books_are_shown_balanced_and_a_receipt_prints(app, installation, place, receipt_id):
+    cashier = sign_in(app, installation, make_login(installation, place, "cashier"))
+    base = f"/c/{place.community_id}"
+    page = cashier.get(f"{base}/ledger/trial").get_data(as_text=True)
+    assert page.count("107,000.53") == 6
+    printed = cashier.get(f"{base}/ledger/print/{receipt_id}")
+    assert printed.data.startswith(b"%PDF")
+    shown = cashier.get(f"{base}/admin/ledger/receipt/{receipt_id}/").get_data(as_text=True)
+    assert f"ledger/print/{receipt_id}" in shown
+    for model in ("payment", "payment_order", "wallet", "journal_entry", "journal_line", "account"):
+        assert cashier.get(f"{base}/admin/ledger/{model}/").status_code == 200, model
+
+
+def test_a_guard_sees_neither(app, installation, place, receipt_id):
+    guard = sign_in(app, installation, make_login(installation, place, "guard"))
+    base = f"/c/{place.community_id}/ledger"
+    assert guard.get(f"{base}/trial").status_code == 403
+    assert guard.get(f"{base}/print/{receipt_id}").status_code == 403
