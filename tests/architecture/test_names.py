@@ -94,6 +94,6 @@ def test_modules_classes_and_services_have_docstrings():
             if isinstance(node, ast.ClassDef)
             and not node.name.startswith("_")
             and not ast.get_docstring(node)
-            and path.name != "admin.py"
+            and not any(getattr(base, "id", "") == "RecordView" for base in node.bases)
         ]
     assert bare == []

@@ -15,6 +15,7 @@ from sqlalchemy.orm import (
     relationship,
     remote,
 )
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ColumnElement
 
 from dougong.i18n import LazyText, bilingual
@@ -25,14 +26,25 @@ if TYPE_CHECKING:
 FEN = Decimal("0.01")
 
 
+class _MoneyComparator(TypeDecorator.Comparator[Any], BigInteger.Comparator[Any]):  # type: ignore[name-defined,misc]
+    """Keeps sums and differences of money money: SQLAlchemy would make them plain integers."""
+
+    def _adapt_expression(self, op: Any, other_comparator: Any) -> Any:
+        if op in (operators.add, operators.sub) and isinstance(other_comparator.type, Money):
+            return op, self.type
+        return super()._adapt_expression(op, other_comparator)
+
+
 class Money(TypeDecorator[Decimal]):
     """Decimal yuan in Python, bigint fen in the database.
 
     Refuses a value that is not a whole number of fen: rounding belongs to the rule that made it.
+    In SQL, sums and differences of money are money again.
     """
 
     impl = BigInteger
     cache_ok = True
+    comparator_factory = _MoneyComparator
 
     def process_bind_param(self, value: Any, dialect: Any) -> int | None:
         if value is None:
