@@ -79,13 +79,14 @@ def read_gateways(scope: Scope, owners: Mapping[str, str]) -> list[GatewayConfig
     for device in scope.session.scalars(
         select(Device).where(Device.is_enabled).order_by(Device.name)
     ):
-        if _is_on(scope, owners.get(device.driver), device.building_id):
+        if is_switched_on(scope, owners.get(device.driver), device.building_id):
             devices.setdefault(device.gateway_id, []).append(device_config(device))
     gateways = scope.session.scalars(select(Gateway).where(Gateway.is_enabled))
     return [gateway_config(g, tuple(devices[g.id])) for g in gateways if g.id in devices]
 
 
-def _is_on(scope: Scope, plugin: str | None, building_id: UUID | None) -> bool:
+def is_switched_on(scope: Scope, plugin: str | None, building_id: UUID | None) -> bool:
+    """Tell whether a driver's plugin is on where the device hangs; True for an unknown driver."""
     if plugin is None:
         return True
     if plugin not in scope.enablement or plugin in scope.installation.plugins.hooks.silenced:

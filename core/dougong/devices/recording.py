@@ -53,7 +53,9 @@ HEALTH = text(
         cast(:sinces as timestamptz[]), cast(:lasts as timestamptz[]), cast(:failures as int[]),
         cast(:nexts as timestamptz[]), cast(:details as text[]))
     on conflict (community_id, subject_id) do update set
-        is_ok = excluded.is_ok, since_at = excluded.since_at,
+        is_ok = excluded.is_ok,
+        since_at = case when device_health.is_ok = excluded.is_ok then device_health.since_at
+                        else excluded.since_at end,
         last_ok_at = coalesce(excluded.last_ok_at, device_health.last_ok_at),
         failures = excluded.failures, next_try_at = excluded.next_try_at, detail = excluded.detail
     """
@@ -76,10 +78,7 @@ def record_readings(scope: Scope, readings: Sequence[Reading]) -> int:
     time; the caller's transaction makes values and what plugins did with them one thing.
     """
     community = scope.community_id
-    scope.session.execute(
-        text("select pg_advisory_xact_lock(hashtextextended('devices ' || :community, 0))"),
-        {"community": str(community)},
-    )
+    one_writer(scope)
     fresh = _fresh(scope, readings)
     if not fresh:
         return 0
@@ -88,6 +87,14 @@ def record_readings(scope: Scope, readings: Sequence[Reading]) -> int:
     scope.session.execute(REMEMBER, _columns(community, newest, trusted))
     scope.ask("readings_received", readings=fresh)
     return len(fresh)
+
+
+def one_writer(scope: Scope) -> None:
+    """Wait until nobody else writes readings of this community, to the transaction's end."""
+    scope.session.execute(
+        text("select pg_advisory_xact_lock(hashtextextended('devices ' || :community, 0))"),
+        {"community": str(scope.community_id)},
+    )
 
 
 def _fresh(scope: Scope, readings: Sequence[Reading]) -> list[Reading]:

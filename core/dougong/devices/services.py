@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from dougong.db import Scope
 from dougong.devices.commands import Command, CommandSpec, CommandState, Effect, Ground
-from dougong.devices.configuration import device_config, drivers_of
+from dougong.devices.configuration import PUSH_SECRET, device_config, drivers_of
 from dougong.devices.contract import Driver
 from dougong.devices.interlocks import refusal
 from dougong.devices.models import Device, DeviceCommand, DevicePoint
@@ -20,6 +20,7 @@ from dougong.services import service
 
 LONGEST_WAIT_S = 3600
 DOOR_WAIT_S = 10
+SHORTEST_SECRET = 16
 
 
 @service("device.order", title=("Give a command", "下达指令"))
@@ -112,11 +113,17 @@ def set_secrets(scope: Scope, device: Device, name: str, secret: str) -> Device:
     Raises Invalid for a setting that the driver does not keep secret, or a value that it refuses.
     """
     driver = _driver(scope, device)
-    if name not in driver.secrets:
+    if name == PUSH_SECRET and device.gateway.transport.is_push:
+        if len(secret) < SHORTEST_SECRET:
+            raise _invalid(
+                "secret", gettext("At least %(count)s characters.", count=SHORTEST_SECRET)
+            )
+    elif name not in driver.secrets:
         raise _invalid("name", gettext("The driver knows no such secret."))
     secrets: dict[str, Any] = json.loads(device.secrets) if device.secrets else {}
     secrets[name] = secret
-    check_settings(driver, {**device.settings, **secrets})
+    own = {k: v for k, v in secrets.items() if k != PUSH_SECRET}
+    check_settings(driver, {**device.settings, **own})
     device.secrets = json.dumps(secrets)
     scope.session.flush()
     return device

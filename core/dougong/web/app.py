@@ -132,6 +132,7 @@ def _add_pages(app: Flask, installation: Installation) -> None:
 KERNEL_PAGES = (
     "dougong.web.assets",
     "dougong.web.home",
+    "dougong.web.inbox",
     "dougong.web.signin",
     "dougong.web.admin",
     "dougong.web.api",

@@ -12,7 +12,7 @@ def usage_for_period(scope, room_ids, from_on, to_on, commodity):
 @hookimpl
 def readings_received(scope, readings):
     counters = [
-        (reading.subject_id, reading.value, reading.server_time)
+        (reading.subject_id, reading.value, reading.device_time or reading.server_time)
         for reading in readings
         if reading.subject_kind == "meters.meter"
         and reading.point_kind == "counter"
