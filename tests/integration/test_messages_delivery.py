@@ -25,7 +25,13 @@ from dougong.messages import (
     write_message,
     write_template,
 )
-from dougong.messages.models import ContactPoint, DeliveryState, MessageDelivery
+from dougong.messages.models import (
+    ContactPoint,
+    DeliveryState,
+    MessageDelivery,
+    MessageTemplate,
+)
+from dougong.services import change, create
 from dougong.tenancy.models import Person
 from dougong.tenancy.operations import set_setting
 from dougong.testing.pytest_plugin import with_settings
@@ -265,6 +271,17 @@ def test_a_community_s_own_wording_is_used_and_an_empty_one_restores_the_default
         write_template(here, "dougong:nothing", "x", "y")
     assert write_template(here, FREE, "", "") is None
     assert write_message(here, person, "停水", "明天").subject == "停水"
+
+
+def test_a_wording_is_checked_in_the_admin_s_forms_as_well(here):
+    values = {"template": FREE, "subject": "{{ subject }}！", "body": "{{ body }}"}
+    made = create(here, MessageTemplate, values)
+    assert write_message(here, person_with_mail(here), "停水", "x").subject == "停水！"
+    with pytest.raises(Invalid) as error:
+        change(here, made, {"body": "{% set x = 1 %}"})
+    assert set(error.value.fields) == {"body"}
+    with pytest.raises(NotFound):
+        create(here, MessageTemplate, {**values, "template": "dougong:nothing"})
 
 
 def test_too_large_a_file_is_refused(here, monkeypatch):

@@ -4,7 +4,8 @@ from sqlalchemy import select
 
 from dougong import texts
 from dougong.db.scope import Scope
-from dougong.i18n import DEFAULT_LOCALE
+from dougong.errors import Invalid
+from dougong.i18n import DEFAULT_LOCALE, N_, translate_error
 from dougong.messages.models import Message, MessageTemplate
 from dougong.messages.sending import notify
 from dougong.messages.wording import default_wording
@@ -31,8 +32,7 @@ def write_template(
     Invalid for a text that does more than fill in values.
     """
     default_wording(scope, template, locale)
-    texts.check(subject)
-    texts.check(body)
+    _check(subject, body)
     known = scope.session.scalars(
         select(MessageTemplate).filter_by(template=template, locale=locale)
     ).first()
@@ -46,3 +46,45 @@ def write_template(
     known.subject, known.body = subject, body
     scope.session.flush()
     return known
+
+
+@service("message_template.create", title=("Add a wording", "新增消息模板"))
+def create_template(
+    scope: Scope, template: str, subject: str, body: str, locale: str = DEFAULT_LOCALE
+) -> MessageTemplate:
+    """Write a community's own wording; raises NotFound, Invalid, Conflict for a second one."""
+    default_wording(scope, template, locale)
+    _check(subject, body)
+    made = MessageTemplate(template=template, locale=locale, subject=subject, body=body)
+    scope.session.add(made)
+    scope.session.flush()
+    return made
+
+
+@service("message_template.change", title=("Change the wording", "修改消息模板"))
+def change_template(
+    scope: Scope,
+    record: MessageTemplate,
+    template: str | None = None,
+    subject: str | None = None,
+    body: str | None = None,
+    locale: str | None = None,
+) -> MessageTemplate:
+    """Change a community's own wording; what is None stays. Raises NotFound, Invalid."""
+    record.template = template or record.template
+    record.locale = locale or record.locale
+    record.subject, record.body = subject or record.subject, body or record.body
+    default_wording(scope, record.template, record.locale)
+    _check(record.subject, record.body)
+    scope.session.flush()
+    return record
+
+
+def _check(subject: str, body: str) -> None:
+    """Raise Invalid naming the field whose text does more than fill in values."""
+    for name, source in (("subject", subject), ("body", body)):
+        try:
+            texts.check(source)
+        except Invalid as error:
+            fields = {name: translate_error(error)}
+            raise Invalid(N_("Some fields are not right yet."), fields=fields) from error

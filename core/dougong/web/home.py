@@ -8,8 +8,10 @@ from sqlalchemy import or_, select
 
 from dougong.db.scope import Actor, Scope
 from dougong.errors import NotAllowed
-from dougong.i18n import N_
+from dougong.hookspecs import Card
+from dougong.i18n import N_, gettext
 from dougong.installation import Installation
+from dougong.messages import unread_count
 from dougong.tenancy.models import Ownership, Person, Room
 from dougong.web.app import current_installation, require_scope, sign_in_first
 
@@ -80,6 +82,9 @@ def portal() -> str:
         raise NotAllowed(N_("This page is for people who own or live here."))
     person = scope.get(Person, person_id)
     cards = [card for answer in scope.ask("portal_cards", person_id=person_id) for card in answer]
+    if unread := unread_count(scope):
+        value = gettext("%(count)s new messages", count=unread)
+        cards.append(Card(gettext("Inbox"), value, tone="warning", url="inbox/", order=15))
     rooms = scope.session.scalars(
         select(Room)
         .join(Ownership, (Ownership.room_id == Room.id))

@@ -19,6 +19,7 @@ from dougong_participation.models import (
 
 class NoticeView(RecordView, model=Notice):
     title = ("Notices", "通知公告")
+    icon = "bell"
     columns = ("title", "kind", "audience", "state", "is_pinned", "published_at", "expires_on")
     filters = ("state", "kind", "audience", "published_at")
     search = ("title",)
@@ -40,6 +41,7 @@ class NoticeBuildingView(RecordView, model=NoticeBuilding):
 
 class ComplaintView(RecordView, model=Complaint):
     title = ("Complaints and suggestions", "投诉建议")
+    icon = "message-circle"
     columns = ("number", "title", "kind", "topic", "room", "person", "state", "due_at", "rating")
     filters = (
         "state",
@@ -73,6 +75,7 @@ class ComplaintReplyView(RecordView, model=ComplaintReply):
 
 class FeedbackView(RecordView, model=Feedback):
     title = ("Feedback", "意见反馈")
+    icon = "thumbs-up"
     columns = ("given_at", "topic", "text", "person", "page", "acknowledged_at")
     filters = ("topic", "given_at", "acknowledged_at")
     search = ("text",)
@@ -84,6 +87,7 @@ class FeedbackView(RecordView, model=Feedback):
 
 class ImprovementView(RecordView, model=Improvement):
     title = ("Improvements", "改进清单")
+    icon = "trending-up"
     columns = ("month_on", "topic", "voices", "measure", "due_on", "state", "done_on")
     filters = ("state", "topic", "month_on")
     form = ("month_on", "topic", "voices", "measure", "due_on")
@@ -96,6 +100,7 @@ class ImprovementView(RecordView, model=Improvement):
 
 class QuestionnaireView(RecordView, model=Questionnaire):
     title = ("Questionnaires", "问卷")
+    icon = "clipboard"
     columns = ("title", "state", "closes_on", "is_nameless")
     filters = ("state", "closes_on")
     search = ("title",)
@@ -109,6 +114,7 @@ class QuestionnaireView(RecordView, model=Questionnaire):
 
 class QuestionView(RecordView, model=Question):
     title = ("Questions", "问卷题目")
+    icon = "help-circle"
     columns = ("questionnaire", "position", "kind", "text", "is_needed")
     filters = ("questionnaire", "kind")
     search = ("text",)
@@ -118,6 +124,7 @@ class QuestionView(RecordView, model=Question):
 
 class AnswerSheetView(RecordView, model=AnswerSheet):
     title = ("Answer sheets", "答卷")
+    icon = "check-circle"
     columns = ("questionnaire", "person", "answered_on")
     filters = ("questionnaire", "answered_on")
     can_create = can_change = can_delete = can_import = False
