@@ -621,7 +621,7 @@ CREATE TABLE dougong.webhook_subscription (
 	id UUID DEFAULT uuidv7() NOT NULL, 
 	name VARCHAR(120) NOT NULL, 
 	url VARCHAR(500) NOT NULL, 
-	events JSONB NOT NULL, 
+	events VARCHAR(2000) DEFAULT '*' NOT NULL, 
 	is_active BOOLEAN DEFAULT true NOT NULL, 
 	failing_since TIMESTAMP WITH TIME ZONE, 
 	secret BYTEA NOT NULL, 

@@ -5,7 +5,6 @@
 
 from dougong import events
 from dougong.events.queue import ROUNDS
-from dougong.events.queue import ROUNDS
 from dougong.webhooks import services  # noqa: F401 - declares them
 from dougong.webhooks.delivery import TASK, deliver, note
 from dougong.webhooks.signing import is_signed, sign

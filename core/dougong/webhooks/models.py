@@ -26,11 +26,16 @@ class WebhookState(StrEnum):
     )
 
 
+def names_in(events: str) -> list[str]:
+    """Return the names of facts between the commas of a subscription."""
+    return [name.strip() for name in events.split(",") if name.strip()]
+
+
 class WebhookSubscription(InCommunity, KernelBase):
     """A system outside that is told of facts in this community by signed HTTPS requests.
 
-    events: full names (``fees.bill_paid``), ``fees.*`` or ``*``. secret: under which requests are
-    signed; the receiver has the same.
+    events: full names (``fees.bill_paid``), ``fees.*`` or ``*``, between commas.
+    secret: under which requests are signed; the receiver has the same.
     """
 
     __tablename__ = "webhook_subscription"
@@ -39,7 +44,9 @@ class WebhookSubscription(InCommunity, KernelBase):
     name: Mapped[str] = mapped_column(String(120), info=label("Name", "名称"))
     url: Mapped[str] = mapped_column(String(500), info=label("Address", "地址"))
     secret: Mapped[str] = encrypted(mask="all", info=label("Signing secret", "签名密钥"))
-    events: Mapped[list[Any]] = mapped_column(JSONB, info=label("Facts", "事件"))
+    events: Mapped[str] = mapped_column(
+        String(2000), default="*", server_default="*", info=label("Facts", "事件")
+    )
     is_active: Mapped[bool] = mapped_column(
         Boolean, default=True, server_default=text("true"), info=label("Active", "启用")
     )
@@ -52,7 +59,8 @@ class WebhookSubscription(InCommunity, KernelBase):
 
     def wants(self, event: str) -> bool:
         """Tell whether a fact of this name is sent."""
-        return any(e in ("*", event, f"{event.partition('.')[0]}.*") for e in self.events)
+        wider = f"{event.partition('.')[0]}.*"
+        return any(name in ("*", wider, event) for name in names_in(self.events))
 
 
 class WebhookDelivery(InCommunity, KernelBase):

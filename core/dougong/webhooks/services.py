@@ -11,7 +11,7 @@ from dougong.i18n import N_, gettext
 from dougong.services import service
 from dougong.webhooks.addresses import check_url
 from dougong.webhooks.delivery import put, wake
-from dougong.webhooks.models import WebhookDelivery, WebhookState, WebhookSubscription
+from dougong.webhooks.models import WebhookDelivery, WebhookState, WebhookSubscription, names_in
 
 EVENT = re.compile(r"^(\*|[a-z][a-z0-9_]*\.(\*|[a-z][a-z0-9_]*))$")
 SHORTEST_SECRET = 16
@@ -24,14 +24,14 @@ def subscribe(
     name: str,
     url: str,
     secret: str,
-    events: list[str],
+    events: str = "*",
     is_active: bool = True,
     id: UUID | None = None,
 ) -> WebhookSubscription:
     """Have a system outside told of facts. Raises Invalid naming the wrong fields.
 
     secret: at least 16 characters; it is never shown again. events: ``fees.bill_paid``, ``fees.*``
-    or ``*``.
+    or ``*``, several between commas.
     """
     _check(scope, {"url": url, "secret": secret, "events": events})
     record = WebhookSubscription(
@@ -49,7 +49,7 @@ def change_subscription(
     name: str | None = None,
     url: str | None = None,
     secret: str | None = None,
-    events: list[str] | None = None,
+    events: str | None = None,
     is_active: bool | None = None,
 ) -> WebhookSubscription:
     """Change what is given. A subscription that is switched on again forgets that it failed."""
@@ -99,8 +99,8 @@ def _check(scope: Scope, given: dict[str, Any]) -> None:
             fields |= error.fields
     if len(given.get("secret", "*" * SHORTEST_SECRET)) < SHORTEST_SECRET:
         fields["secret"] = gettext(N_("At least %(count)s characters."), count=SHORTEST_SECRET)
-    events = given.get("events", ["*"])
-    if not events or len(events) > 100 or not all(EVENT.match(e) for e in events):
+    events = names_in(given.get("events", "*"))
+    if not events or not all(EVENT.match(e) for e in events):
         fields["events"] = gettext(N_("Name facts such as fees.bill_paid, fees.* or *."))
     if fields:
         raise Invalid(N_("Some fields are not right yet."), fields=fields)

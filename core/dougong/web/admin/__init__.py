@@ -9,6 +9,8 @@ A plugin's ``admin.py``::
         actions = (action(services.take_out_of_service, confirm=True),)
 """
 
+from importlib import import_module
+
 from flask import Flask
 
 from dougong.installation import Installation
@@ -35,6 +37,15 @@ __all__ = [
 ]
 
 
+# Areas of the kernel that declare views of their own models.
+KERNEL_VIEWS = (
+    "dougong.devices.admin",
+    "dougong.documents.admin",
+    "dougong.messages.admin",
+    "dougong.webhooks.admin",
+)
+
+
 def install(app: Flask, installation: Installation) -> None:
     """Add the admin's pages, and the views of every loaded plugin."""
     from dougong.web.admin import (  # noqa: F401
@@ -42,6 +53,7 @@ def install(app: Flask, installation: Installation) -> None:
         ground,
         imports,
         log,
+        opening,
         pages,
         record_pages,
         reveal,
@@ -49,6 +61,8 @@ def install(app: Flask, installation: Installation) -> None:
         users,
     )
 
+    for module in KERNEL_VIEWS:
+        import_module(module)
     for _plugin, _module in installation.plugins.modules("admin"):
         pass
     app.request_class = uploads.UploadRequest

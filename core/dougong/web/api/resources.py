@@ -1,7 +1,8 @@
 """What the JSON API offers: which models with which verbs, and which services.
 
 A plugin exposes a model by listing its permissions in the manifest; the verbs listed there are the
-verbs of the API, less those that the model's admin view does not offer.
+verbs of the API, less those that the model's admin view does not offer. The kernel, which has no
+manifest, exposes the models that have an admin view.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,22 +21,6 @@ from dougong.tenancy.models import Community
 from dougong.web.api.inputs import is_expressible
 
 VERBS = ("view", "create", "change", "delete")
-# The kernel has no manifest; what of it programs may see and do stands here.
-ALL = frozenset(VERBS)
-KERNEL_MODELS: Mapping[str, frozenset[str]] = {
-    "community": frozenset({"view"}),
-    "legal_entity": ALL,
-    "region": ALL,
-    "building": ALL,
-    "unit": ALL,
-    "room": ALL,
-    "person": ALL,
-    "ownership": ALL,
-    "occupancy": ALL,
-    "family": ALL,
-    "webhook_subscription": ALL,
-    "webhook_delivery": frozenset({"view"}),
-}
 
 
 @dataclass(frozen=True)
@@ -128,14 +113,14 @@ def _verbs(installation: Installation, plugin: str, name: str) -> frozenset[str]
     """Return what may be done with a model through the API at all."""
     from dougong.web.admin.views import VIEWS
 
+    view = VIEWS.get(f"{plugin}.{name}")
     if plugin == KERNEL.id:
-        verbs = KERNEL_MODELS.get(name, frozenset())
+        verbs = frozenset(VERBS) if view is not None else frozenset()
     elif plugin in installation.plugins.found:
         manifest = installation.plugins.manifest(plugin)
         verbs = frozenset(VERBS) & frozenset(manifest.permissions.get(name, ()))
     else:
         verbs = frozenset()
-    view = VIEWS.get(f"{plugin}.{name}")
     if view is None:
         return verbs
     refused = {v for v in VERBS if not getattr(view, f"can_{v}", True)}
