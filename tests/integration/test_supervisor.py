@@ -20,6 +20,8 @@ from dougong.supervisor import state
 from dougong.supervisor.children import Child, Phase
 from dougong.testing.probe import wait_for
 
+pytestmark = pytest.mark.xdist_group("supervisor")
+
 WARM_S = 10.0
 
 
@@ -189,3 +191,12 @@ def test_a_process_that_dies_at_once_is_tried_with_growing_pauses(tmp_path):
     child.wait(time.monotonic() + 5)
     assert pauses == sorted(pauses)
     assert pauses[2] > 2 * pauses[0]
+
+
+def test_nothing_acknowledged_is_lost_or_doubled_by_a_crash():
+    """The small version of ``make gate-crash``."""
+    from dougong.gate_crash import gate
+
+    result = gate(2, targets=("worker", "postgres"))
+    assert result["passed"], result
+    assert result["lost_without_protection"] > 0

@@ -156,7 +156,7 @@ class Patience(BaseRetryStrategy):
     ) -> RetryDecision | None:
         if is_final(exception, job.attempts + 1):
             return None
-        return RetryDecision(retry_in={"seconds": min(2 ** (job.attempts + 1), LONGEST_PAUSE_S)})
+        return RetryDecision(retry_in={"seconds": min(2**job.attempts, LONGEST_PAUSE_S)})
 
 
 def queue_app(installation: "Installation") -> procrastinate.App:
