@@ -18,7 +18,8 @@ class Settings:
     database: host, port and name as libpq keywords ("host=… port=… dbname=…") of a server with
     the roles that ``dougong migrate`` makes; None means the embedded PostgreSQL in ``paths.home``.
     role_passwords: password of each login role; None reads ``keys/database.json``.
-    url: how people reach this installation, for links and cookies.
+    url: how people reach this installation, for links and cookies. mqtt_url: the broker of devices
+    that push (``mqtt://user:password@host:port``).
     webhook_networks: private networks that webhooks may lead to (``10.1.0.0/16``); else none.
     """
 
@@ -30,6 +31,7 @@ class Settings:
     production: bool = False
     smtp_url: str | None = None
     mail_from: str = "dougong@localhost"
+    mqtt_url: str | None = None
     plugin_paths: tuple[Path, ...] = ()
     disabled_plugins: frozenset[str] = field(default_factory=frozenset)
     webhook_networks: tuple[str, ...] = ()
@@ -53,6 +55,7 @@ class Settings:
             production=env.get("DOUGONG_PRODUCTION", "") == "1",
             smtp_url=env.get("DOUGONG_SMTP_URL") or None,
             mail_from=env.get("DOUGONG_MAIL_FROM", "dougong@localhost"),
+            mqtt_url=env.get("DOUGONG_MQTT_URL") or None,
             plugin_paths=tuple(
                 Path(p).absolute()
                 for p in env.get("DOUGONG_PLUGIN_PATH", "").split(os.pathsep)

@@ -16,7 +16,6 @@ from dougong.devices import (
     GatewayConfig,
     Ground,
     LineLost,
-    LineTimeout,
     LineUnreachable,
     PointKind,
     Quality,
@@ -150,33 +149,6 @@ async def test_a_mute_meter_is_bad_comm_and_does_not_hold_up_its_neighbour():
     assert all(r.quality is Quality.GOOD for r in store.readings if r.device_id == UUID(int=2))
     assert store.health[UUID(int=1)].is_ok is False
     assert store.health[UUID(int=2)].is_ok is True
-
-
-@on_a_loop
-async def test_a_late_answer_is_never_taken_for_the_next_on_a_bus_that_settles():
-    for settle_s, expected in ((0.3, True), (0.0, False)):
-        faults = Faults(late=0.3, late_s=0.2, seed=7)
-        served, config = gateway(faults=faults, settle_s=settle_s)
-        life = served.responder.lives[0]
-        life.values = {"energy_import": Decimal(111), "energy_export": Decimal(222),
-                       "voltage_a": Decimal(230), "power": Decimal(3)}  # fmt: skip
-        profile = modbus.profiles["three_phase_meter"]
-        codec = modbus.open("three_phase_meter", {"device_id": 1}, Transport.RTU_TCP)
-        points = [profile.point(k) for k in ("energy_import", "energy_export")]
-        wrong = 0
-        async with served:
-            line = Line.to(Transport.RTU_TCP, "127.0.0.1", served.port, config.settle_s)
-            for turn in range(40):
-                point = points[turn % 2]
-                (request,) = codec.plan_reads([point])
-                try:
-                    answers = await line.ask(codec, request, 0.1)
-                except LineTimeout:
-                    continue
-                (found,) = codec.decode(request, answers)
-                wrong += found.value != life.values[point.key]
-            line.close()
-        assert (wrong == 0) is expected, f"{wrong} wrong values when settling {settle_s} s"
 
 
 @on_a_loop

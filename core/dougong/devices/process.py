@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from dougong.devices.configuration import drivers_of
 from dougong.devices.host import FLUSH_S, RELOAD_S, Host
 from dougong.devices.interlocks import Interlock
+from dougong.devices.mqtt import listen
+from dougong.devices.receiving import Receiver
 from dougong.devices.spool import Spool, SpoolTaken
 from dougong.devices.store import AWAY, DatabaseStore
 from dougong.settings import Settings
@@ -45,9 +47,14 @@ async def run(installation: "Installation", stop: asyncio.Event | None = None) -
     if host is None:
         return
     await _start(host, stop)
+    url = installation.settings.mqtt_url
+    listening = asyncio.create_task(listen(url, Receiver(installation).receive)) if url else None
     try:
         await stop.wait()
     finally:
+        if listening is not None:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
         await host.stop()
         log.info("the devices have stopped")
 

@@ -1,0 +1,96 @@
+"""Messages of devices that tell by themselves, through an MQTT broker.
+
+A device publishes on ``dougong/<community>/<push name>/up`` with QoS 1 and reads its answer on
+``…/down``. Who may publish where is the broker's to check: each device has a user of its name and
+the access list ``pattern write dougong/+/%u/up``. A message is acknowledged to the broker after the
+commit and not before; one that could not be stored comes again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+import aiomqtt
+
+from dougong.devices.store import AWAY
+from dougong.errors import DougongError
+
+log = logging.getLogger(__name__)
+
+PORT, TLS_PORT = 1883, 8883
+LISTENER = "dougong-devices"
+UP, DOWN = "up", "down"
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
+Receive = Callable[[UUID, str, bytes, None], bytes]
+
+
+async def listen(url: str, receive: Receive, started: asyncio.Event | None = None) -> None:
+    """Take messages in until cancelled; the broker and the database may be away in between.
+
+    url: ``mqtt://user:password@host:port``, or ``mqtts://``.
+    """
+    wait_s = FIRST_WAIT_S
+    while True:
+        try:
+            async with _client(url) as client:
+                await client.subscribe(f"dougong/+/+/{UP}", qos=1)
+                log.info("listening at the MQTT broker")
+                if started is not None:
+                    started.set()
+                wait_s = FIRST_WAIT_S
+                await _take_in(client, receive)
+        except (aiomqtt.MqttError, *AWAY) as error:
+            log.warning("MQTT pauses for %.0f s: %s", wait_s, error)
+        await asyncio.sleep(wait_s)
+        wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+
+def _client(url: str) -> aiomqtt.Client:
+    parts = urlsplit(url)
+    is_secure = parts.scheme == "mqtts"
+    client = aiomqtt.Client(
+        parts.hostname or "127.0.0.1",
+        parts.port or (TLS_PORT if is_secure else PORT),
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        identifier=LISTENER,
+        clean_session=False,
+        tls_params=aiomqtt.TLSParameters() if is_secure else None,
+    )
+    # aiomqtt acknowledges on arrival and offers no switch; paho below it does.
+    client._client.manual_ack_set(True)
+    return client
+
+
+async def _take_in(client: aiomqtt.Client, receive: Receive) -> None:
+    async for message in client.messages:
+        place = _place(str(message.topic))
+        if place is not None and isinstance(message.payload, bytes):
+            answer = await _answer(receive, *place, message.payload)
+            if answer is not None:
+                await client.publish(f"dougong/{place[0]}/{place[1]}/{DOWN}", answer, qos=1)
+        client._client.ack(message.mid, message.qos)
+
+
+def _place(topic: str) -> tuple[UUID, str] | None:
+    """Return community and push name in a topic, None for one that names none."""
+    parts = topic.split("/")
+    try:
+        return (UUID(parts[1]), parts[2]) if len(parts) == 4 else None
+    except ValueError:
+        return None
+
+
+async def _answer(receive: Receive, community: UUID, name: str, body: bytes) -> bytes | None:
+    """Store a message; None for one that nobody will ever take. Raises one of ``AWAY``."""
+    try:
+        return await asyncio.to_thread(receive, community, name, body, None)
+    except DougongError as error:
+        log.warning("a message of %s was left out: %s", name, error)
+    except AWAY:
+        raise
+    except Exception:  # an outer loop: one message must not stop the others
+        log.exception("a message of %s failed", name)
+    return None

@@ -1,0 +1,168 @@
+"""Devices that push through a real broker, each with its own user and access list."""
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+
+import aiomqtt
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+
+from dougong.db.scope import Actor
+from dougong.devices import Transport
+from dougong.devices import mqtt as mqtt_module
+from dougong.devices.models import Device, DeviceEvent, DeviceValue, Gateway
+from dougong.devices.mqtt import listen
+from dougong.devices.receiving import Receiver
+
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+USERS = ("dougong", "nb-1", "nb-2")
+ACL = """
+pattern write dougong/+/%u/up
+pattern read dougong/+/%u/down
+user dougong
+topic read dougong/+/+/up
+topic write dougong/+/+/down
+"""
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    """Return the port of a broker where each device may publish under its own name only."""
+    if MOSQUITTO is None or shutil.which("mosquitto_passwd") is None:
+        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        say("the protocol peer mosquitto is not installed")
+    home = tmp_path_factory.mktemp("broker")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (home / "acl").write_text(ACL)
+    for number, user in enumerate(USERS):
+        create = ["-c"] if number == 0 else []
+        subprocess.run(["mosquitto_passwd", *create, "-b", home / "users", user, f"pw-{user}"],
+                       check=True, capture_output=True)  # fmt: skip
+    (home / "conf").write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous false\npersistence false\n"
+        f"password_file {home}/users\nacl_file {home}/acl\nuser root\n"
+    )
+    for name in ("acl", "users"):
+        (home / name).chmod(0o600)
+    process = subprocess.Popen([MOSQUITTO, "-c", home / "conf"], stderr=subprocess.DEVNULL)
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.05)
+    yield port
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture
+def meters(installation, community):
+    """Make the meters nb-1 and nb-2 behind the broker."""
+    with installation.scope(Actor.system(), community=community) as scope:
+        gateway = Gateway(name="broker", transport=Transport.MQTT_PUSH)
+        scope.session.add(gateway)
+        scope.session.flush()
+        scope.session.add_all(
+            Device(gateway_id=gateway.id, name=name, driver="json_push",
+                   profile="nb_water_meter", push_key=name)
+            for name in USERS[1:]
+        )  # fmt: skip
+
+
+def message(key="m1", litres=12345):
+    return json.dumps({"id": key, "values": {"litres": litres}})
+
+
+async def tell(port, community, body, *, user="nb-1", name="nb-1", wait_s=2):
+    """Publish as a device; return the one answer, if any comes in time."""
+    heard = []
+    async with aiomqtt.Client("127.0.0.1", port, username=user, password=f"pw-{user}") as client:
+        await client.subscribe(f"dougong/+/{user}/down", qos=1)
+        await client.publish(f"dougong/{community}/{name}/up", body, qos=1)
+        try:
+            async with asyncio.timeout(wait_s):
+                async for answer in client.messages:
+                    heard.append(json.loads(answer.payload))
+                    break
+        except TimeoutError:
+            pass
+    return heard
+
+
+def listening(port, receive, action):
+    """Run ``action`` while the listener takes messages in."""
+
+    async def run():
+        started = asyncio.Event()
+        task = asyncio.create_task(
+            listen(f"mqtt://dougong:pw-dougong@127.0.0.1:{port}", receive, started)
+        )
+        try:
+            async with asyncio.timeout(20):
+                await started.wait()
+                return await action()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    return asyncio.run(run())
+
+
+def events(installation, community):
+    with installation.scope(Actor.system(), community=community) as scope:
+        return scope.session.scalar(select(func.count()).select_from(DeviceEvent))
+
+
+def test_a_message_is_stored_and_answered_through_the_broker(
+    installation, community, meters, broker
+):
+    receive = Receiver(installation).receive
+    heard = listening(broker, receive, lambda: tell(broker, community, message()))
+    assert heard == [{"id": "m1", "accepted": True}]
+    with installation.scope(Actor.system(), community=community) as scope:
+        assert scope.session.scalars(select(DeviceValue)).one().value == "12.345"
+
+
+def test_a_device_cannot_speak_for_another(installation, community, meters, broker):
+    receive = Receiver(installation).receive
+    heard = listening(
+        broker, receive, lambda: tell(broker, community, message(), user="nb-2", wait_s=0.7)
+    )
+    assert heard == []
+    assert events(installation, community) == 0
+
+
+def test_nonsense_does_not_stop_the_next_message(installation, community, meters, broker):
+    async def both():
+        assert await tell(broker, community, "{", wait_s=0.7) == []
+        return await tell(broker, community, message("m2"))
+
+    heard = listening(broker, Receiver(installation).receive, both)
+    assert heard[-1] == {"id": "m2", "accepted": True}
+    assert events(installation, community) == 1
+
+
+def test_a_message_that_could_not_be_stored_comes_again(
+    installation, community, meters, broker, monkeypatch
+):
+    monkeypatch.setattr(mqtt_module, "FIRST_WAIT_S", 0.1)
+    real, tries = Receiver(installation).receive, []
+
+    def receive(*arguments):
+        tries.append(arguments)
+        if len(tries) == 1:
+            raise OperationalError("insert", {}, Exception("the database restarts"))
+        return real(*arguments)
+
+    heard = listening(broker, receive, lambda: tell(broker, community, message("m3")))
+    assert heard == [{"id": "m3", "accepted": True}]
+    assert len(tries) == 2
+    assert events(installation, community) == 1
