@@ -65,7 +65,7 @@ class IndexKey:
     def digest(self, message: bytes) -> bytes:
         """Return 32 bytes that nobody without the key can predict."""
         name = "sha256" if self.suite is Suite.AES_256_GCM else "sm3"
-        return hmac.new(self.secret, message, name).digest()
+        return hmac.digest(self.secret, message, name)
 
 
 @dataclass(frozen=True)
