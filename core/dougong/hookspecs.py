@@ -19,7 +19,7 @@ and asks with ``scope.ask("room_arrears", room=room)``. Plugins that depend on i
 
 # mypy: disable-error-code="empty-body"
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ class Card:
 
     value: already formatted for people. tone: ``plain``, ``good``, ``warning`` or ``danger``.
     url: where a click leads, relative to the scope (``fees/bill/?state=unpaid``).
+    action: what the button says, where the page shows one (``Pay now``).
     """
 
     title: Any
@@ -52,6 +53,7 @@ class Card:
     tone: str = "plain"
     url: str | None = None
     order: int = 100
+    action: Any = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,42 @@ class HealthFinding:
     is_well: bool
     detail: str = ""
     repair: str | None = None
+
+
+@dataclass(frozen=True)
+class OpeningColumn:
+    """One column of a sheet that a plugin reads itself.
+
+    key: of the value in ``load``'s rows; a relation's is the record's id. kind: ``text``,
+    ``number``, ``money``, ``day``, ``flag``, ``state`` with ``members``, or ``relation`` to the
+    model ``target``, whose records are named in the cell.
+    """
+
+    key: str
+    label: Any
+    kind: str = "text"
+    is_needed: bool = False
+    note: Any = ""
+    members: Any = None
+    target: Any = None
+
+
+@dataclass(frozen=True)
+class OpeningSheet:
+    """One sheet of the opening workbook, with which a community starts.
+
+    Either ``model`` with the names of its attributes as ``columns``: every row is a new record.
+    Or ``load`` with ``OpeningColumn``s: called once with all rows as mappings, it writes them and
+    returns what is wrong by position; it requires the permissions that it needs. order: sheets
+    are read in this order; rooms are 30, people 40, ownerships 50, occupancies 60.
+    """
+
+    title: Any
+    columns: Sequence[Any]
+    model: Any = None
+    load: "Callable[[Scope, Sequence[Mapping[str, Any]]], Mapping[int, str]] | None" = None
+    order: int = 100
+    note: Any = ""
 
 
 @hookspec
@@ -223,6 +261,16 @@ def health_checks(installation: "Installation") -> Sequence[HealthFinding]:
 
     installation: the running system; open scopes with it, read only.
     Called by the doctor for every loaded plugin, enabled anywhere or not. Result: findings.
+    """
+
+
+@hookspec
+def opening_sheets(scope: "Scope") -> Sequence[OpeningSheet]:
+    """Return the sheets that the plugin adds to the opening workbook of a community.
+
+    scope: the community. Called when the empty workbook is downloaded and when a filled one is
+    read. What a sheet's rows write is taken back when any row of the workbook is refused.
+    Result: sheets in any order; the workbook sorts them by ``order``.
     """
 
 

@@ -393,3 +393,143 @@ def test_every_model_has_a_sample(manager):
         address = f"{manager.base}/{name.replace('.', '/')}/import/sample.xlsx"
         sheet = workbook(manager.get(address)).active
         assert sheet.max_column >= 1, name
+
+
+# --- opening workbook -----------------------------------------------------------------------------
+
+
+def opening_file(**changes):
+    sheets = {
+        "楼栋": [["编号", "名称", "层数"], ["7", "7栋", 18]],
+        "单元": [["楼栋", "编号", "名称"], ["7栋", "2", "2单元"]],
+        "房屋": [
+            ["房号", "楼栋", "建筑面积（㎡）", "状态", "原系统编号"],
+            ["7栋2单元301室", None, 89.5, "入住", "A-301"],
+            ["7-2-302", "7", "91.20", "空置", None],
+        ],
+        "人员": [["姓名", "手机号", "证件号"], ["王五", 13700000005, "110101199001011234"]],
+        "产权": [
+            ["房屋", "业主", "手机号", "份额", "起始日"],
+            ["7-2-301", "张三、李四", "13700000001、13700000002", None, "2020/3/1"],
+            ["7栋2单元302", "王五", None, "100%", None],
+        ],
+        "入住": [
+            ["房屋", "住户", "手机号", "类型", "约定缴费", "起始日"],
+            ["7-2-302", "赵六", "13700000006", "租住", "是", "2024年5月1日"],
+        ],
+        "表计": [
+            ["表号", "类别", "房屋", "倍率", "安装日期", "安装底数"],
+            ["OPEN-1", "电", "7-2-301", 1, "2026-01-01", 1234.5],
+        ],
+        "核对": [["项目", "原系统合计"], ["房屋数", 2], ["建筑面积合计（㎡）", 180.7]],
+    }
+    sheets |= changes
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+class Opening(Wizard):
+    def __init__(self, client, place):
+        self.client, self.base = client, f"/c/{place.other_community_id}/admin/opening"
+        self.token = csrf(client, self.base)
+
+    def upload(self, content):
+        data = {"csrf_token": self.token, "file": (io.BytesIO(content), "期初.xlsx")}
+        self.page = self.client.post(self.base, data=data)
+        return self.page
+
+    def post(self, step):
+        return self.client.post(f"{self.base}/{step}", data=self.fields())
+
+
+@pytest.fixture
+def group_manager(app, installation, place):
+    return browser(app, installation, place, "group_manager", None)
+
+
+def other(installation, place):
+    return installation.scope(Actor.system("test"), community=place.other_community_id)
+
+
+def test_a_community_starts_with_one_workbook(group_manager, installation, place):
+    from dougong.tenancy.models import Occupancy, Ownership
+
+    wizard = Opening(group_manager, place)
+    tried = wizard.upload(opening_file())
+    assert tried.status_code == 200 and "pill danger" not in tried.text, tried.text
+    with other(installation, place) as scope:
+        assert scope.session.query(Room).count() == 0
+    assert wizard.post("commit").status_code == 303
+    with other(installation, place) as scope:
+        rooms = {r.code: r for r in scope.session.query(Room)}
+        assert sorted(rooms) == ["7-2-301", "7-2-302"]
+        assert rooms["7-2-301"].unit is not None and rooms["7-2-301"].old_code == "A-301"
+        owners = scope.session.query(Ownership).filter_by(room_id=rooms["7-2-301"].id)
+        assert {o.person.name: o.share for o in owners} == {
+            "张三": Decimal("0.5"),
+            "李四": Decimal("0.5"),
+        }
+        assert {o.from_on for o in owners} == {date(2020, 3, 1)}
+        people = {p.name: p.phone for p in scope.session.query(Person)}
+        assert people == {
+            "张三": "13700000001",
+            "李四": "13700000002",
+            "王五": "13700000005",
+            "赵六": "13700000006",
+        }
+        lease = scope.session.query(Occupancy).one()
+        assert lease.kind == "lease" and lease.pays_fees
+    again = wizard.upload(opening_file())
+    assert "pill danger" in again.text
+
+
+def test_an_opening_workbook_is_all_or_nothing_with_problems_by_sheet(
+    group_manager, installation, place
+):
+    wizard = Opening(group_manager, place)
+    broken = {
+        "房屋": [["房号", "建筑面积"], ["8-1-101", 80], ["7-2-301", "大"], ["7-2-302", 90]],
+        "产权": [
+            ["房屋", "业主", "手机号", "份额"],
+            ["7-2-302", "甲、乙", None, "60%、60%"],
+            ["9-9-999", "丙", None, None],
+            ["7-2-302", "丁", "1、2", None],
+            ["7-2-302", None, None, None],
+            ["7-2-302", "戊", None, None],
+        ],
+        "核对": [["项目", "原系统合计"], ["房屋数", 5]],
+    }
+    page = wizard.upload(opening_file(**broken))
+    assert page.status_code == 200
+    rows = list(
+        workbook(wizard.post("problems.xlsx")).active.iter_rows(min_row=2, values_only=True)
+    )
+    found = {(row[0], row[1]) for row in rows}
+    assert {("房屋", 2), ("房屋", 3), ("产权", 2), ("产权", 3), ("产权", 4), ("产权", 5)} <= found
+    assert ("核对", 2) in found and ("产权", 6) not in found
+    assert wizard.post("commit").status_code == 409
+    with other(installation, place) as scope:
+        assert scope.session.query(Room).count() == 0
+        assert scope.session.query(Person).count() == 0
+
+
+def test_the_empty_workbook_has_a_sheet_for_everything_that_is_read(manager, app, place):
+    book = workbook(manager.get(f"{manager.base}/opening/template.xlsx"))
+    names = ["说明", "楼栋", "单元", "房屋", "人员", "产权", "入住", "表计", "核对"]
+    assert [name for name in book.sheetnames if name in names] == names
+    assert book["核对"].cell(2, 1).value == "楼栋数"
+    assert "期初导入" in manager.get(f"{manager.base}/opening").text
+    assert manager.get(f"/g/{place.group_id}/admin/opening").status_code == 404
+
+
+def test_a_workbook_of_something_else_is_refused(group_manager, place):
+    wizard = Opening(group_manager, place)
+    assert wizard.upload(xlsx(["x", "y"], [1, 2])).status_code == 422
+    assert wizard.upload(opening_file(房屋=[["随便"], ["x"]])).status_code == 200

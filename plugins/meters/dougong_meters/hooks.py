@@ -42,6 +42,13 @@ def portal_cards(scope, person_id):
 
 
 @hookimpl
+def opening_sheets(scope):
+    from dougong_meters import opening
+
+    return opening.sheets()
+
+
+@hookimpl
 def load_demo(scope, chance):
     from dougong_meters import demo
 

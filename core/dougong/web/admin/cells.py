@@ -172,15 +172,21 @@ def spellings(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKC", text).strip()
     found = [text.strip(), plain, DASHES.sub("-", plain)]
     squeezed = "".join(plain.split())
-    room = ROOM.fullmatch(squeezed)
-    if room is not None:
-        parts = [room["building"], room["unit"], room["room"]]
-        found.append("-".join(part for part in parts if part))
+    found.append(room_code(text))
     for suffix in SUFFIXES:
         if squeezed.endswith(suffix) and len(squeezed) > len(suffix):
             found.append(squeezed.removesuffix(suffix))
             break
     return list(dict.fromkeys(found))
+
+
+def room_code(text: str) -> str:
+    """Return a room's number as it is stored: ``1-2-301`` for 「1栋2单元301室」."""
+    plain = "".join(unicodedata.normalize("NFKC", text).split())
+    room = ROOM.fullmatch(plain)
+    if room is None:
+        return DASHES.sub("-", plain)
+    return "-".join(part for part in (room["building"], room["unit"], room["room"]) if part)
 
 
 def several(text: str) -> list[str]:

@@ -178,14 +178,19 @@ class RecordImport:
 
     def run(self, lines: Sequence[Line]) -> Outcome:
         """Write what can be written; return what was done and what was refused, by row."""
-        entries = [self._read(line) for line in lines]
-        self._relations(entries)
+        entries = self.read(lines)
         writer = Writer(self.scope, self.model, self.fields, self.plan.match)
         writer.match(entries)
         for entry in entries:
             if not entry.problems:
-                self._check(entry)
+                check_entry(self.model, entry, self.fields)
         return self.write(writer, entries)
+
+    def read(self, lines: Sequence[Line]) -> list[Entry]:
+        """Return the rows' values, relations resolved; what cannot be read is refused."""
+        entries = [self._read(line) for line in lines]
+        self._relations(entries)
+        return entries
 
     def write(self, writer: Writer, entries: list[Entry]) -> Outcome:
         """Write checked entries."""
@@ -232,17 +237,18 @@ class RecordImport:
                 else:
                     entry.values[each.key] = answer
 
-    def _check(self, entry: Entry) -> None:
-        """Check the row as every form and API call is checked."""
-        mode = "change" if entry.found_id is not None else "create"
-        try:
-            made = record_input(self.model, mode).model_validate(entry.values)
-        except ValidationError as error:
-            labels = {each.key: each.label for each in self.fields}
-            for key, message in invalid_from(error).fields.items():
-                entry.refuse(labels.get(key) or label_of(self.model, key), message)
-            return
-        entry.values = {k: getattr(made, k) for k in made.model_fields_set}
+
+def check_entry(model: Any, entry: Entry, fields: Sequence[Field] = ()) -> None:
+    """Check a row as every form and API call is checked; note what is wrong."""
+    mode = "change" if entry.found_id is not None else "create"
+    try:
+        made = record_input(model, mode).model_validate(entry.values)
+    except ValidationError as error:
+        labels = {each.key: each.label for each in fields}
+        for key, message in invalid_from(error).fields.items():
+            entry.refuse(labels.get(key) or label_of(model, key), message)
+        return
+    entry.values = {k: getattr(made, k) for k in made.model_fields_set}
 
 
 def label_of(model: Any, key: str) -> str:

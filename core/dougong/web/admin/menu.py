@@ -19,6 +19,7 @@ class MenuPage:
     """A page that is not a list of records, as the menu offers it.
 
     permission: who sees it. plugin: where it is on, and its section unless ``section`` says other.
+    only_in: ``community`` or ``group`` for a page that stands only there.
     """
 
     endpoint: str
@@ -28,6 +29,7 @@ class MenuPage:
     section: str = ""
     icon: str = "file-text"
     order: int = 100
+    only_in: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,10 @@ def menu(installation: Installation) -> list[Section]:
     for view in VIEWS.values():
         if view.in_menu and view.may(scope, "view") and belongs(view, scope):
             found.setdefault(section_of(view), []).append(_item(view))
+    here = "community" if scope.community_id else "group"
     for page in PAGES:
+        if page.only_in not in ("", here):
+            continue
         if page.plugin in scope.enabled and scope.may(page.permission):
             is_current = request.endpoint == page.endpoint
             item = Item(str(page.title), url_for(page.endpoint), page.icon, is_current, page.order)
