@@ -89,9 +89,10 @@ def portal(scope: Scope, person_id) -> list[Card]:
             gettext("To pay"),
             yuan_text(row[0]),
             note,
-            "danger" if is_late else "plain",
+            "danger" if is_late else "warning",
             "fees/my/",
             10,
+            gettext("Pay now"),
         )
     ]
 

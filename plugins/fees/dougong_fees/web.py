@@ -97,12 +97,14 @@ def my_bill(bill_id: UUID) -> str:
 
 @blueprint.post("/my/order")
 def order() -> WebResponse:
-    """First tap: open a payment order for the chosen bills."""
+    """Open a payment order for the chosen bills, and pay it at once when the button said so."""
     scope = require_scope()
     ids = [_uuid(value) for value in request.form.getlist("bill")]
     if not ids:
         return redirect(url_for(".my"), 303)
     made = services.order_mine(scope, ids, request.form.get("key") or new_key())
+    if request.form.get("pay") == "wallet":
+        services.pay_mine(scope, made.id)
     return redirect(url_for(".my_order", order_id=made.id), 303)
 
 
@@ -130,7 +132,7 @@ def my_order(order_id: UUID) -> str:
 
 @blueprint.post("/my/order/<uuid:order_id>/pay")
 def pay(order_id: UUID) -> WebResponse:
-    """Second tap: pay the order from the wallet; sent twice, it pays once."""
+    """Pay the order from the wallet; sent twice, it pays once."""
     services.pay_mine(require_scope(), order_id)
     return redirect(url_for(".my_order", order_id=order_id), 303)
 

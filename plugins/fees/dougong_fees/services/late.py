@@ -113,7 +113,6 @@ def demand_late_fee(scope: Scope, bill: Bill, on: date | None = None) -> Bill:
     if amount == 0:
         raise Conflict(N_("No late fee has grown on this bill."))
     demand = Bill(
-        run_id=bill.run_id,
         kind=BillKind.LATE_FEE,
         title=gettext("Late fee: %(bill)s", bill=bill.title)[:80],
         room_id=bill.room_id,

@@ -237,7 +237,7 @@ INCOME = text(
     from fees.bill b
     join fees.bill_line l on l.community_id = b.community_id and l.bill_id = b.id
     join fees.fee_item i on i.community_id = b.community_id and i.id = l.fee_item_id
-    where b.community_id = :community and b.run_id = :run and b.state = :state
+    where b.community_id = :community and b.run_id = :run
     group by i.account_code, i.name having sum(l.amount) > 0 order by 1, 2
     """
 )
@@ -263,12 +263,18 @@ WITHDRAW = text(
           and not exists (select from fees.bill f where f.community_id = b.community_id
             and f.parent_id = b.id and f.state <> 'withdrawn')
         for update
+    ), gone as (
+        update fees.bill b set state = 'withdrawn' from untouched u
+        where b.community_id = :community and b.id = u.id
     ), lines as (
         update fees.bill_line l set is_withdrawn = true from untouched u
         where l.community_id = :community and l.bill_id = u.id
+        returning l.fee_item_id, l.amount
     )
-    update fees.bill b set state = 'withdrawn' from untouched u
-    where b.community_id = :community and b.id = u.id
+    select i.account_code as code, i.name, sum(l.amount) as amount
+    from lines l
+    join fees.fee_item i on i.community_id = :community and i.id = l.fee_item_id
+    group by i.account_code, i.name having sum(l.amount) > 0 order by 1, 2
     """
 )
 KEPT = text(

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import TextClause, select, text
 
 from dougong.db import Scope
 from dougong.errors import Invalid
@@ -216,7 +216,7 @@ def publish_run(scope: Scope, run: BillRun) -> BillRun:
     scope.session.execute(run_sql.PUBLISH, keys)
     postings = [
         Posting(RECEIVABLE, code, amount, f"{run.name} {name}")
-        for code, name, amount in _income(scope, run, "open")
+        for code, name, amount in _by_account(scope, run_sql.INCOME, keys)
     ]
     ledger.post(scope, PUBLISHED, run.id, run.name, postings)
     run.published_at = scope.now
@@ -225,11 +225,12 @@ def publish_run(scope: Scope, run: BillRun) -> BillRun:
     return run
 
 
-def _income(scope: Scope, run: BillRun, state: str) -> list[tuple[str, str, Decimal]]:
-    """Return the run's amounts by income account; accounts that are missing are opened."""
-    keys = {"community": community_of(scope), "run": run.id, "state": state}
+def _by_account(
+    scope: Scope, statement: TextClause, keys: Mapping[str, Any]
+) -> list[tuple[str, str, Decimal]]:
+    """Return a statement's amounts by income account; accounts that are missing are opened."""
     with whole_table_plans(scope):
-        rows = scope.session.execute(run_sql.INCOME, keys).all()
+        rows = scope.session.execute(statement, keys).all()
     for row in rows:
         ledger.ensure_account(scope, row.code, AccountKind.INCOME, row.name)
     return [(row.code, row.name, yuan(row.amount)) for row in rows]
@@ -247,10 +248,9 @@ def roll_back_run(scope: Scope, run: BillRun, reason: str) -> BillRun:
         return run
     step(run, RunState.ROLLED_BACK)
     keys = {"community": community_of(scope), "run": run.id}
-    scope.session.execute(run_sql.WITHDRAW, keys)
     postings = [
         Posting(code, RECEIVABLE, amount, f"{run.name} {name}")
-        for code, name, amount in _income(scope, run, "withdrawn")
+        for code, name, amount in _by_account(scope, run_sql.WITHDRAW, keys)
     ]
     original = scope.session.scalars(
         select(JournalEntry.id).where(

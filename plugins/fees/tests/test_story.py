@@ -1,0 +1,172 @@
+"""Whatever people do with bills, in whatever order, the books stay right."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from sqlalchemy import func, select
+
+from dougong.db.scope import Actor
+from dougong.errors import Conflict
+from dougong.tenancy.models import Person
+from dougong.testing.factories import make_place
+from dougong_fees import services
+from dougong_fees.domain.states import OWED, BillState, RunState
+from dougong_fees.models import Bill, BillKind, BillLine, BillPayment, BillRun
+from dougong_ledger import services as ledger
+from dougong_ledger.domain import PREPAID, RECEIVABLE, PaymentChannel, gaps
+from dougong_ledger.models import Payment, Receipt, Wallet, WalletMovement
+
+from .conftest import add_item
+
+MONTHS = [date(2026, month, 1) for month in (7, 8, 9, 10)]
+numbers = st.integers(0, 30)
+keys = count(1)
+
+
+def choose(found, number):
+    return found[number % len(found)] if found else None
+
+
+class Story(RuleBasedStateMachine):
+    """People bill, pay, refund, waive, withdraw and roll back; most of it is refused at times."""
+
+    installation = None
+
+    @initialize()
+    def begin(self):
+        self.place = make_place(self.installation, rooms=2)
+        self.transaction = self.installation.scope(
+            Actor.system(), community=self.place.community_id
+        )
+        self.scope = self.transaction.__enter__()
+        add_item(self.scope, self.place, late_fee_rate=Decimal("0.0005"))
+        person = self.scope.get(Person, self.place.person_ids[0])
+        ledger.top_up(self.scope, person, Decimal(2000), f"story-{next(keys):06}")
+
+    def teardown(self):
+        if hasattr(self, "transaction"):
+            self.scope.session.rollback()
+            self.transaction.__exit__(None, None, None)
+
+    def all(self, model, *conditions):
+        query = select(model).where(*conditions).order_by(model.id)
+        return self.scope.session.scalars(query.execution_options(populate_existing=True)).all()
+
+    def attempt(self, function, *arguments, **named):
+        """Do something that the state of things may not allow; then nothing may have changed."""
+        try:
+            with self.scope.session.begin_nested():
+                function(self.scope, *arguments, **named)
+        except Conflict:
+            pass
+        self.scope.session.expire_all()
+
+    @rule(first=st.sampled_from(range(3)))
+    def bill(self, first):
+        self.attempt(
+            services.create_run, "出账", MONTHS[first], MONTHS[first + 1], date(2026, 11, 20)
+        )
+
+    @rule(number=numbers)
+    def publish(self, number):
+        run = choose(self.all(BillRun, BillRun.state == RunState.DRAFT), number)
+        if run:
+            self.attempt(services.publish_run, run)
+
+    @rule(number=numbers)
+    def reckon_again(self, number):
+        run = choose(self.all(BillRun), number)
+        if run:
+            self.attempt(services.prepare_run, run)
+
+    @rule(number=numbers)
+    def roll_back(self, number):
+        run = choose(self.all(BillRun), number)
+        if run:
+            self.attempt(services.roll_back_run, run, "重算")
+
+    @rule(number=numbers, channel=st.sampled_from([PaymentChannel.CASH, PaymentChannel.WALLET]))
+    def pay(self, number, channel):
+        bill = choose(self.all(Bill), number)
+        if bill:
+            self.attempt(services.pay_bills, bill, channel, f"story-{next(keys):06}")
+
+    @rule(number=numbers, cents=st.integers(1, 30_000))
+    def refund(self, number, cents):
+        payment = choose(self.all(Payment, Payment.channel != PaymentChannel.DEMO), number)
+        if payment:
+            amount, key = Decimal(cents) / 100, f"story-{next(keys):06}"
+            self.attempt(ledger.refund_payment, payment, amount, "退款", key)
+
+    @rule(number=numbers, cents=st.integers(1, 10_000))
+    def waive(self, number, cents):
+        bill = choose(self.all(Bill), number)
+        if bill:
+            self.attempt(services.request_waiver, bill, Decimal(cents) / 100, "减免")
+
+    @rule(number=numbers, days=st.integers(1, 60))
+    def demand_late_fee(self, number, days):
+        bill = choose(self.all(Bill), number)
+        if bill:
+            self.attempt(services.demand_late_fee, bill, bill.due_on + timedelta(days=days))
+
+    @rule(number=numbers)
+    def withdraw(self, number):
+        bill = choose(self.all(Bill), number)
+        if bill:
+            self.attempt(services.withdraw_bill, bill, "撤回")
+
+    @invariant()
+    def the_books_are_right(self):
+        if not hasattr(self, "scope"):
+            return
+        total = self.scope.session.scalar
+        trial = ledger.trial_balance(self.scope)
+        assert trial.is_balanced
+        owed = total(select(func.sum(Bill.balance)).where(Bill.state.in_(OWED))) or 0
+        assert trial.balance(RECEIVABLE) == owed
+        in_wallets = total(select(func.sum(Wallet.balance)))
+        assert (
+            trial.balance(PREPAID) == in_wallets == total(select(func.sum(WalletMovement.amount)))
+        )
+        self.each_bill_is_the_sum_of_its_parts()
+        assert gaps(self.scope.session.scalars(select(Receipt.number))) == []
+
+    def each_bill_is_the_sum_of_its_parts(self):
+        parts = dict(self.rows(BillLine.bill_id, func.sum(BillLine.amount)))
+        settled = dict(self.rows(BillPayment.bill_id, func.sum(BillPayment.amount)))
+        for bill in self.all(Bill):
+            if bill.kind is BillKind.FEES:
+                assert parts[bill.id] == bill.amount
+            assert settled.get(bill.id, 0) == bill.paid
+            assert bill.state is not BillState.WITHDRAWN or bill.paid == 0
+        billed = self.rows(
+            BillLine.charge_id,
+            func.count(func.distinct(BillLine.from_on)),
+            func.count(),
+            where=~BillLine.is_withdrawn,
+        )
+        assert all(months == lines for _, months, lines in billed)
+
+    def rows(self, key, *sums, where=True):
+        query = select(key, *sums).group_by(key)
+        query = query if where is True else query.where(where)
+        return [tuple(row) for row in self.scope.session.execute(query)]
+
+
+@pytest.mark.usefixtures("installation")
+def test_the_books_stay_right_whatever_happens(installation):
+    machine = type("Story", (Story,), {"installation": installation})
+    machine.TestCase.settings = settings(
+        max_examples=12,
+        stateful_step_count=22,
+        deadline=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
+    machine.TestCase("runTest").runTest()
