@@ -185,6 +185,8 @@ class BillLine(InCommunity, Base):
     __tablename__ = "bill_line"
     __table_args__ = (
         CheckConstraint("to_on > from_on", name="period"),
+        # What a period already holds is found without reading the years before it.
+        Index("ix_bill_line_to_on", "to_on", postgresql_using="brin"),
         Index(
             "uq_bill_line_charge_segment",
             "community_id",

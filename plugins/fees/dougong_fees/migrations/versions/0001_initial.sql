@@ -192,6 +192,8 @@ CREATE TABLE fees.bill_line (
 
 CREATE INDEX ix_bill_line_bill_id ON fees.bill_line (community_id, bill_id);
 
+CREATE INDEX ix_bill_line_to_on ON fees.bill_line USING brin (to_on);
+
 CREATE UNIQUE INDEX uq_bill_line_charge_segment ON fees.bill_line (community_id, charge_id, from_on, part) WHERE not is_withdrawn;
 
 CREATE TABLE fees.bill_payment (
