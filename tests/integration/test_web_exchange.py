@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import openpyxl
 import pytest
+import xlsxwriter
 from sqlalchemy import update
 
 from dougong.access.operations import create_user, grant_role, start_session
@@ -351,6 +352,34 @@ def test_owners_are_found_by_name_and_phone_and_overlaps_are_refused(manager):
 def test_files_that_are_no_table_are_refused_in_words(manager, content):
     page = Wizard(manager, "dougong/person").upload(content, "x.xlsx")
     assert page.status_code == 422 and "alert-danger" in page.text
+
+
+def test_a_formula_counts_with_its_saved_value_and_is_refused_without(manager, installation, place):
+    wizard = Wizard(manager, "dougong/person")
+    page = wizard.upload(xlsx(["姓名"], ['=CONCAT("a","b")']))
+    assert page.status_code == 422 and "A2" in page.text
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, ["姓名", "备注"])
+        sheet.write_formula(1, 0, '=CONCAT("张","三丰")', None, "张三丰")
+        sheet.write_formula(1, 1, "=1/0", None, "#DIV/0!")
+    wizard.upload(file.getvalue())
+    wizard.post("check")
+    assert wizard.post("commit", **{"column-1": ""}).status_code == 303
+    with in_scope(installation, place) as scope:
+        assert scope.session.query(Person).filter_by(name="张三丰").count() == 1
+
+
+def test_a_groups_own_records_are_imported_on_its_page(app, installation, place):
+    client = browser(app, installation, place, "group_manager", None)
+    client.base = f"/g/{place.group_id}/admin"
+    wizard = Wizard(client, "dougong/legal_entity")
+    wizard.upload("名称,纳税人识别号\n新物业有限公司,91310000ABC\n".encode())
+    wizard.post("check", match="name")
+    assert wizard.post("commit").status_code == 303
+    assert "新物业有限公司" in client.get(f"{client.base}/dougong/legal_entity/").text
+    assert client.get(f"{client.base}/dougong/room/import").status_code == 403
 
 
 def test_a_bomb_is_refused_before_it_unpacks(manager):

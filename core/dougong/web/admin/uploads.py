@@ -9,6 +9,7 @@ import base64
 import csv
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,12 @@ SHEET_ROWS = 1_048_576
 LONGEST_CELL = 4_000
 CARRIED_BYTES = 3 * 1024 * 1024
 LIFETIME_S = 2 * 60 * 60
+SHEET_PART = re.compile(r"xl/worksheets/[^/]+\.xml$")
+# Every repetition is bounded, so that no file makes the search slow.
+EMPTY_FORMULA = re.compile(
+    rb'<c r="([A-Z]{1,3}[0-9]{1,7})"[^>]{0,200}>\s{0,20}<f[^>]{0,500}>(?:[^<]{0,8200}</f>)?'
+    rb"\s{0,20}(?:<v\s?/>|<v></v>)?\s{0,20}</c>"
+)
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 # What openpyxl and the libraries below it raise for files that are broken on purpose.
 BROKEN = (
@@ -137,12 +144,24 @@ def _check_archive(content: bytes) -> None:
     with ZipFile(io.BytesIO(content)) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > MOST_UNPACKED:
             raise Invalid(N_("The workbook holds too much. Split it into several."))
+        for name in archive.namelist():
+            empty = EMPTY_FORMULA.search(archive.read(name)) if SHEET_PART.match(name) else None
+            if empty is not None:
+                raise Invalid(
+                    N_(
+                        "Cell %(cell)s holds a formula that was never calculated. Open the file"
+                        " in a spreadsheet program, save it, and upload it again."
+                    ),
+                    cell=empty[1].decode("ascii"),
+                )
 
 
 def _lines(rows: Iterable[Sequence[Cell]]) -> Iterator[Line]:
     for number, row in enumerate(rows, 1):
         if number > SHEET_ROWS:
             raise Invalid(N_("The workbook cannot be read. Save it anew as .xlsx."))
+        if row.count(None) == len(row):
+            continue
         cells = [_plain(cell) for cell in row]
         while cells and cells[-1] is None:
             cells.pop()
