@@ -20,6 +20,8 @@ from dougong.plugins.savepoint import LazySavepoint
 log = logging.getLogger(__name__)
 
 KERNEL = "dougong"
+ONLY_SCOPE = ("scope",)
+MOST_KEPT = 1000
 
 
 class Implementation(NamedTuple):
@@ -46,6 +48,9 @@ class Hooks:
         self._manager = pluggy.PluginManager("dougong")
         self._owner_of_spec: dict[str, str] = {}
         self._implementations: dict[str, tuple[Implementation, ...]] = {}
+        self._chosen: dict[
+            tuple[str, int], tuple[Mapping[str, Any], tuple[Implementation, ...]]
+        ] = {}
         self.declare(KERNEL, hookspecs)
 
     # --- registering ------------------------------------------------------------------------
@@ -93,6 +98,7 @@ class Hooks:
         self._refresh()
 
     def _refresh(self) -> None:
+        self._chosen.clear()
         self._implementations = {
             name: tuple(
                 Implementation(found.plugin_name, found.function, found.argnames)
@@ -120,19 +126,23 @@ class Hooks:
 
         One that raises is undone, counted and left out; the caller's transaction goes on.
         """
-        implementations = self._implementations[name]
-        if not implementations:
+        if not self._implementations[name]:
             return []
         arguments["scope"] = scope
-        enabled, silenced, answers = scope.enablement, self.silenced, []
-        scope.session.flush()
-        with LazySavepoint(scope.session) as savepoint:
-            for plugin, function, names in implementations:
-                if plugin not in enabled or plugin in silenced:
+        session, silenced, answers = scope.session, self.silenced, []
+        session.flush()
+        with LazySavepoint(session) as savepoint:
+            for plugin, function, names in self._asked(name, scope.enablement):
+                if plugin in silenced:
                     continue
                 try:
-                    answer = function(*[arguments[n] for n in names])
-                    savepoint.keep()
+                    answer = (
+                        function(scope)
+                        if names == ONLY_SCOPE
+                        else function(*[arguments[n] for n in names])
+                    )
+                    if savepoint.is_open or not session._is_clean():
+                        savepoint.keep()
                 except Exception as error:  # noqa: BLE001 - the plugin boundary
                     savepoint.undo()
                     self._failed(plugin, name, error)
@@ -140,6 +150,19 @@ class Hooks:
                 if answer is not None:
                     answers.append(answer)
         return answers
+
+    def _asked(self, name: str, enablement: Mapping[str, Any]) -> tuple[Implementation, ...]:
+        """Return the implementations of what is switched on; kept as long as the switches are.
+
+        What is kept holds on to the switches, so that their identity cannot be taken by others.
+        """
+        known = self._chosen.get((name, id(enablement)))
+        if known is None:
+            if len(self._chosen) >= MOST_KEPT:
+                self._chosen.clear()
+            chosen = tuple(i for i in self._implementations[name] if i.plugin in enablement)
+            known = self._chosen[name, id(enablement)] = (enablement, chosen)
+        return known[1]
 
     def tell(self, scope: Any, plugin: str, name: str, /, **arguments: Any) -> Any:
         """Call one plugin's implementation, enabled or not; errors pass, after being counted.

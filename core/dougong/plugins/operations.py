@@ -97,14 +97,17 @@ def _install_one(
         bump_version(session, PLATFORM)
 
 
-def install_everything(installation: "Installation", report: Report | None = None) -> list[str]:
+def install_everything(
+    installation: "Installation", report: Report | None = None, only: set[str] | None = None
+) -> list[str]:
     """Install every plugin that was found and fits; for tests and the demonstration.
 
-    One that cannot be installed is left out; its standing says why.
+    only: these, and what they need. One that cannot be installed is left out; its standing says
+    why.
     """
     actor, done = Actor.system("install"), []
     plugins = installation.plugins
-    for plugin in plugins.order:
+    for plugin in [p for p in plugins.order if only is None or p in only]:
         try:
             done += install(installation, actor, plugin, report)
         except Conflict as error:
