@@ -1,5 +1,6 @@
 """Pages of fees: what owners see and pay, and what staff look at before and after a run."""
 
+from collections import Counter
 from uuid import UUID, uuid4
 
 from flask import Flask, Response, redirect, render_template, request, url_for
@@ -35,7 +36,7 @@ def install(app: Flask, installation: Installation) -> None:
         ("Arrears", "欠费清单"),
         "fees.bill.view",
         plugin="fees",
-        icon="alert-circle",
+        icon="alert-triangle",
         order=5,
     )
 
@@ -181,7 +182,14 @@ def report(run_id: UUID) -> str:
     scope = require_scope()
     scope.require("fees.bill_run.view")
     run = scope.get(BillRun, run_id)
-    return page("report", run=run, report=reports.run_report(scope, run), words=reports.words)
+    return page(
+        "report",
+        run=run,
+        report=reports.run_report(scope, run),
+        reasons=Counter(entry["problem"] for entry in run.problems or ()).most_common(),
+        problems=(run.problems or [])[:SHOWN],
+        words=reports.words,
+    )
 
 
 @blueprint.get("/arrears")

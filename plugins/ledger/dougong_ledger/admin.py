@@ -15,12 +15,9 @@ from dougong_ledger.models import (
     WalletMovement,
 )
 
-SECTION = bilingual("Money", "资金账务")
-
 
 class PaymentView(RecordView, model=Payment):
     title = bilingual("Payments", "收款")
-    section = SECTION
     columns = ("paid_at", "payer", "order", "channel", "amount", "refunded", "state", "reference")
     filters = ("state", "channel", "paid_at", "amount")
     search = ("reference", "payer")
@@ -31,7 +28,6 @@ class PaymentView(RecordView, model=Payment):
 
 class ReceiptView(RecordView, model=Receipt):
     title = bilingual("Receipts", "收据")
-    section = SECTION
     columns = ("code", "payer_name", "amount", "issued_on", "state", "void_reason")
     filters = ("state", "issued_on", "amount")
     search = ("code", "payer_name")
@@ -42,7 +38,6 @@ class ReceiptView(RecordView, model=Receipt):
 
 class PaymentOrderView(RecordView, model=PaymentOrder):
     title = bilingual("Payment orders", "支付单")
-    section = SECTION
     columns = ("title", "payer", "amount", "state", "opened_at", "expires_at")
     filters = ("state", "opened_at", "amount")
     search = ("title", "payer")
@@ -56,7 +51,6 @@ class PaymentOrderView(RecordView, model=PaymentOrder):
 
 class RefundView(RecordView, model=Refund):
     title = bilingual("Refunds", "退款")
-    section = SECTION
     columns = ("refunded_at", "payment", "amount", "reason")
     filters = ("refunded_at", "amount")
     can_create = can_change = can_delete = False
@@ -65,7 +59,6 @@ class RefundView(RecordView, model=Refund):
 
 class WalletView(RecordView, model=Wallet):
     title = bilingual("Wallets", "宝")
-    section = SECTION
     columns = ("person", "balance")
     filters = ("balance",)
     search = ("person",)
@@ -75,7 +68,6 @@ class WalletView(RecordView, model=Wallet):
 
 class WalletMovementView(RecordView, model=WalletMovement):
     title = bilingual("Wallet movements", "宝明细")
-    section = SECTION
     columns = ("moved_at", "wallet", "amount")
     filters = ("wallet", "moved_at", "amount")
     can_create = can_change = can_delete = False
@@ -84,7 +76,6 @@ class WalletMovementView(RecordView, model=WalletMovement):
 
 class JournalEntryView(RecordView, model=JournalEntry):
     title = bilingual("Journal", "凭证")
-    section = SECTION
     columns = ("posted_on", "memo", "kind", "posted_at")
     filters = ("posted_on", "kind")
     search = ("memo",)
@@ -94,7 +85,6 @@ class JournalEntryView(RecordView, model=JournalEntry):
 
 class JournalLineView(RecordView, model=JournalLine):
     title = bilingual("Journal lines", "凭证明细")
-    section = SECTION
     columns = ("entry", "debit", "credit", "amount", "memo", "room", "person")
     filters = ("entry", "debit", "credit", "amount")
     can_create = can_change = can_delete = False
@@ -103,7 +93,6 @@ class JournalLineView(RecordView, model=JournalLine):
 
 class AccountView(RecordView, model=Account):
     title = bilingual("Accounts", "会计科目")
-    section = SECTION
     columns = ("code", "name", "kind")
     filters = ("kind",)
     search = ("code", "name")

@@ -25,7 +25,7 @@ PROBLEMS = {
 }
 # Days overdue, from which and below which.
 AGES = ((1, 31), (31, 91), (91, 366), (366, None))
-LIMIT = 200
+LIMIT = 100
 
 
 def words(problem: str) -> str:
