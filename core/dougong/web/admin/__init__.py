@@ -49,6 +49,7 @@ KERNEL_VIEWS = (
 def install(app: Flask, installation: Installation) -> None:
     """Add the admin's pages, and the views of every loaded plugin."""
     from dougong.web.admin import (  # noqa: F401
+        attachments,
         exports,
         ground,
         imports,
