@@ -205,9 +205,9 @@ def usage_for_period(
 ) -> Sequence[Any]:
     """Return what rooms used of a commodity in the half-open period [from_on, to_on).
 
-    scope: the community. room_ids: the rooms asked about. commodity: ``water``, ``electricity``,
-    ``gas`` or ``heat``. Called by fees when it charges by usage, once per run of bills, so answer
-    all rooms in a few statements.
+    scope: the community. room_ids: the rooms asked about. from_on: the first day. to_on: the day
+    after the last. commodity: ``water``, ``electricity``, ``gas`` or ``heat``. Called by fees when
+    it charges by usage, once per run of bills, so answer all rooms in a few statements.
     Result: one entry per meter with room, opening and closing reading, quantity (None when it is
     not known) and the problem in words. A room without a meter is left out.
     """
@@ -220,16 +220,6 @@ def plugin_enabled(scope: "Scope") -> None:
     scope: the community, with whoever switched it on as actor.
     Called for that plugin alone, after the switch has committed, in a transaction of its own; it
     is called again when the plugin is switched off and on, so create only what is missing.
-    Result: none.
-    """
-
-
-@hookspec
-def plugin_disabled(scope: "Scope") -> None:
-    """Stop what the implementing plugin runs in a community where it was just switched off.
-
-    scope: the community, with whoever switched it off as actor. Rows stay as they are.
-    Called for that plugin alone, after the switch has committed, in a transaction of its own.
     Result: none.
     """
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from dougong.testing.planting import plant, workshop
 from dougong.testing.promises import Subject, every_promise
 from dougong.testing.promises.broken import BROKEN, BROKEN_LIVES
 
+ROOT = Path(__file__).parents[2]
+SHELF = sorted(path.parent for path in ROOT.glob("plugin_repo/*/setup.cfg"))
 SYSTEM = Actor.system("test")
 PROMISES = {promise.__name__: promise for promise in every_promise()}
 NAMES = {name: f"zz{number:02}" for number, name in enumerate(BROKEN)}
@@ -65,15 +68,24 @@ def test_a_sound_plugin_keeps_every_promise(planted):
     assert {name: said for name, said in broken.items() if said} == {}
 
 
-def test_a_scaffolded_plugin_passes_its_own_tests_where_it_lies(tmp_path):
-    scaffold("keepsakes", tmp_path)
+def own_tests(folder):
+    """Run a plugin's own tests where it lies; return how many passed."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=tmp_path / "keepsakes",
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    passed = int(done.stdout.rstrip().splitlines()[-1].split()[0])
-    assert passed >= 40
+    return int(done.stdout.rstrip().splitlines()[-1].split()[0])
+
+
+def test_a_scaffolded_plugin_passes_its_own_tests_where_it_lies(tmp_path):
+    scaffold("keepsakes", tmp_path)
+    assert own_tests(tmp_path / "keepsakes") >= 40
+
+
+@pytest.mark.parametrize("folder", SHELF, ids=lambda folder: folder.name)
+def test_a_plugin_on_the_shelf_passes_its_own_tests(folder):
+    assert own_tests(folder) >= 40

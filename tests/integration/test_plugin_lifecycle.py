@@ -183,8 +183,8 @@ def test_a_plugin_hears_that_it_was_switched_on_and_its_failure_there_is_its_own
     heard = (
         "from dougong.hookspecs import hookimpl\n"
         "from dougong_heard.seen import SEEN\n\n\n"
-        "@hookimpl\ndef plugin_enabled(scope):\n    SEEN.append(scope.community_id)\n\n\n"
-        "@hookimpl\ndef plugin_disabled(scope):\n    raise RuntimeError('planted')\n"
+        "@hookimpl\ndef plugin_enabled(scope):\n    SEEN.append(scope.community_id)\n"
+        "    if len(SEEN) > 1:\n        raise RuntimeError('planted')\n"
     )
     plant_small(tmp_path, "heard", hooks=heard, seen="SEEN = []\n")
     with workshop(test_server, tmp_path, template=kernel_database) as installation:
@@ -194,8 +194,9 @@ def test_a_plugin_hears_that_it_was_switched_on_and_its_failure_there_is_its_own
         from dougong_heard.seen import SEEN
 
         assert [place.community_id] == SEEN
-        operations.disable(installation, SYSTEM, "heard", place.community_id)
-        assert enabled(installation, place) == set()
+        assert operations.repairs(installation) == []
+        operations.enable(installation, SYSTEM, "heard", place.other_community_id)
+        assert enabled(installation, place, community=place.other_community_id) == {"heard"}
         [issue] = operations.repairs(installation)
-        assert (issue.plugin, issue.point) == ("heard", "hook plugin_disabled")
+        assert (issue.plugin, issue.point) == ("heard", "hook plugin_enabled")
         assert installation.plugins.standing("heard").state == PluginState.INSTALLED

@@ -26,7 +26,7 @@ from dougong.tenancy.operations import PLATFORM, bump_version, community_facts
 if TYPE_CHECKING:
     from dougong.installation import Installation
 
-ON, OFF = "plugin_enabled", "plugin_disabled"
+ON = "plugin_enabled"
 
 
 def require(actor: Actor, verb: str, facts: Any = None) -> None:
@@ -159,7 +159,7 @@ def enable(
         _check_enable(installation, session, plugin, community_id, buildings)
         records.name_verb(session, "enable")
         write_enablement(session, plugin, community_id, buildings)
-    _tell(installation, actor, plugin, community_id, ON)
+    _tell(installation, actor, plugin, community_id)
 
 
 def disable(installation: "Installation", actor: Actor, plugin: str, community_id: UUID) -> None:
@@ -182,7 +182,6 @@ def disable(installation: "Installation", actor: Actor, plugin: str, community_i
             )
         )
         bump_version(session, community_id, facts.group_id)
-    _tell(installation, actor, plugin, community_id, OFF)
 
 
 def write_enablement(
@@ -257,16 +256,14 @@ def _dependants(installation: "Installation", plugin: str) -> set[str]:
     return dependants(manifests, plugin)
 
 
-def _tell(
-    installation: "Installation", actor: Actor, plugin: str, community_id: UUID, fact: str
-) -> None:
+def _tell(installation: "Installation", actor: Actor, plugin: str, community_id: UUID) -> None:
     """Tell the plugin, in a transaction of its own; a failure there is counted, not raised."""
     plugins = installation.plugins
-    if not any(i.plugin == plugin for i in plugins.hooks.implementations(fact)):
+    if not any(i.plugin == plugin for i in plugins.hooks.implementations(ON)):
         return
     try:
         with installation.scope(actor, community=community_id) as scope:
-            plugins.hooks.tell(scope, plugin, fact)
+            plugins.hooks.tell(scope, plugin, ON)
     except Exception:  # noqa: BLE001 - the plugin boundary; `tell` has counted it
         return
 
