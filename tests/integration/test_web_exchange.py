@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import openpyxl
 import pytest
 import xlsxwriter
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from dougong.access.operations import create_user, grant_role, start_session
 from dougong.access.roles import ship_roles
@@ -450,6 +450,7 @@ def opening_file(**changes):
             ["表号", "类别", "房屋", "倍率", "安装日期", "安装底数"],
             ["OPEN-1", "电", "7-2-301", 1, "2026-01-01", 1234.5],
         ],
+        "预存余额": [["缴款人", "预存余额（元）"], ["张三", 500.5], ["王五 13700000005", "1,200"]],
         "核对": [["项目", "原系统合计"], ["房屋数", 2], ["建筑面积合计（㎡）", 180.7]],
     }
     sheets |= changes
@@ -513,6 +514,8 @@ def test_a_community_starts_with_one_workbook(group_manager, installation, place
             "王五": "13700000005",
             "赵六": "13700000006",
         }
+        prepaid = scope.session.execute(text("select sum(balance) from ledger.wallet")).scalar_one()
+        assert prepaid == 170050
         lease = scope.session.query(Occupancy).one()
         assert lease.kind == "lease" and lease.pays_fees
     again = wizard.upload(opening_file())
@@ -533,6 +536,7 @@ def test_an_opening_workbook_is_all_or_nothing_with_problems_by_sheet(
             ["7-2-302", None, None, None],
             ["7-2-302", "戊", None, None],
         ],
+        "预存余额": [["缴款人", "预存余额（元）"], ["戊", "-3"], ["戊", 5], ["没有", 1]],
         "核对": [["项目", "原系统合计"], ["房屋数", 5]],
     }
     page = wizard.upload(opening_file(**broken))
@@ -542,6 +546,7 @@ def test_an_opening_workbook_is_all_or_nothing_with_problems_by_sheet(
     )
     found = {(row[0], row[1]) for row in rows}
     assert {("房屋", 2), ("房屋", 3), ("产权", 2), ("产权", 3), ("产权", 4), ("产权", 5)} <= found
+    assert {("预存余额", 2), ("预存余额", 3), ("预存余额", 4)} <= found
     assert ("核对", 2) in found and ("产权", 6) not in found
     assert wizard.post("commit").status_code == 409
     with other(installation, place) as scope:
@@ -551,7 +556,7 @@ def test_an_opening_workbook_is_all_or_nothing_with_problems_by_sheet(
 
 def test_the_empty_workbook_has_a_sheet_for_everything_that_is_read(manager, app, place):
     book = workbook(manager.get(f"{manager.base}/opening/template.xlsx"))
-    names = ["说明", "楼栋", "单元", "房屋", "人员", "产权", "入住", "表计", "核对"]
+    names = ["说明", "楼栋", "单元", "房屋", "人员", "产权", "入住", "表计", "预存余额", "核对"]
     assert [name for name in book.sheetnames if name in names] == names
     assert book["核对"].cell(2, 1).value == "楼栋数"
     assert "期初导入" in manager.get(f"{manager.base}/opening").text

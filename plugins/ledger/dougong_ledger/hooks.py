@@ -76,3 +76,10 @@ def load_demo(scope, chance):
     from dougong_ledger import demo
 
     demo.load(scope, chance)
+
+
+@hookimpl
+def opening_sheets(scope):
+    from dougong_ledger import opening
+
+    return opening.sheets()
