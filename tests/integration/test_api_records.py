@@ -144,6 +144,11 @@ def test_a_change_of_an_older_version_is_refused(program):
     now = program.call("GET", address)
     assert now.json["digits"] == 5
     assert program.call("GET", address, If_None_Match=now.headers["ETag"]).status_code == 304
+    for match in ('W/"nothing"', "nonsense", ""):
+        assert program.call("DELETE", address, If_Match=match).status_code == 412
+    weak = f'"other", W/{now.headers["ETag"]}'
+    assert program.call("PATCH", address, {"digits": 5}, If_Match=weak).status_code == 200
+    assert program.call("PATCH", address, {"digits": 5}, If_Match="*").status_code == 200
     assert program.call("DELETE", address, If_Match=now.headers["ETag"]).status_code == 204
     assert program.call("GET", address).status_code == 404
 
