@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any, BinaryIO
+from typing import IO, Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -56,7 +56,7 @@ class Opened:
         }
 
 
-def attach(scope: Scope, record: Any, name: str, stream: BinaryIO) -> Attachment:
+def attach(scope: Scope, record: Any, name: str, stream: IO[bytes]) -> Attachment:
     """Attach a file to a record; its bytes are on the disk when this returns.
 
     Needs the permission to change the record, unless a service that was checked calls it. The
@@ -177,7 +177,7 @@ def _kind_of(record: Any) -> str:
     return f"{record.__schema__}.{record.__tablename__}"
 
 
-def _limited(scope: Scope, stream: BinaryIO) -> bytes:
+def _limited(scope: Scope, stream: IO[bytes]) -> bytes:
     limit = int(scope.setting("files.largest_mb", LARGEST_MB))
     content = stream.read(limit * 1024 * 1024 + 1)
     if len(content) > limit * 1024 * 1024:

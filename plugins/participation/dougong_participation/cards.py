@@ -12,8 +12,14 @@ from dougong.hookspecs import Card, Panel, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Person, Room
 from dougong_participation.domain import ComplaintState
-from dougong_participation.models import Complaint, Feedback, Notice
-from dougong_participation.services import my_questionnaires, unread_notices
+from dougong_participation.models import (
+    AnswerSheet,
+    Complaint,
+    Feedback,
+    Notice,
+    Questionnaire,
+)
+from dougong_participation.services import my_questionnaires, replies, unread_notices
 
 UNANSWERED = (ComplaintState.OPEN, ComplaintState.IN_PROGRESS)
 
@@ -140,8 +146,28 @@ def _complaints(scope: Scope, words: str, limit: int) -> Sequence[Complaint]:
     return scope.session.scalars(query.limit(limit)).all()
 
 
+def _results(scope: Scope, questionnaire: Questionnaire) -> Panel:
+    count = scope.session.scalar(
+        select(func.count()).where(AnswerSheet.questionnaire_id == questionnaire.id)
+    )
+    url = f"participation/questionnaire/{questionnaire.id}/results"
+    return Panel(gettext("Results"), [(gettext("Answer sheets"), str(count))], url=url)
+
+
+def _moment(scope: Scope, at: datetime) -> str:
+    return f"{at.astimezone(scope.zone):%Y-%m-%d %H:%M}"
+
+
 def panels(scope: Scope, record: Any) -> list[Panel]:
-    """Return the complaints of a person or room on its page."""
+    """Return the complaints of a person or room, and what was said and answered, on its page."""
+    if isinstance(record, Complaint):
+        said = [
+            (f"{reply.author} · {_moment(scope, reply.replied_at)}", reply.text)
+            for reply in replies(scope, record)
+        ]
+        return [Panel(gettext("Replies"), said)] if said else []
+    if isinstance(record, Questionnaire):
+        return [_results(scope, record)]
     if not isinstance(record, Person | Room) or not scope.may("participation.complaint.view"):
         return []
     key = Complaint.person_id if isinstance(record, Person) else Complaint.room_id

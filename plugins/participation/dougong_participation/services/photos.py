@@ -1,6 +1,6 @@
 """Photos and other files that the one who complains hands in."""
 
-from typing import BinaryIO
+from typing import IO
 from uuid import UUID
 
 from dougong.db import Scope
@@ -11,7 +11,7 @@ from dougong.services import entered
 from dougong_participation.services.complaints import my_complaint
 
 
-def add_file(scope: Scope, complaint_id: UUID, name: str, stream: BinaryIO) -> Attachment:
+def add_file(scope: Scope, complaint_id: UUID, name: str, stream: IO[bytes]) -> Attachment:
     """Attach a file to a complaint of the actor's own; raises what `dougong.files.attach` does."""
     with entered(scope, "participation.complaint.attach", "participation.portal"):
         return attach(scope, my_complaint(scope, complaint_id), name, stream)
