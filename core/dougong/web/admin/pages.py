@@ -27,6 +27,7 @@ def frame() -> dict[str, Any]:
         "menu": lambda: menu(current_installation()),
         "show": show,
         "tone": tone,
+        "words": lambda key: gettext(str(key).replace("_", " ").capitalize()),
         "record_url": record_url,
         "verb_label": verb_label,
     }

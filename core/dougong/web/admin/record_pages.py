@@ -10,6 +10,7 @@ from dougong import services
 from dougong.db.scope import Scope
 from dougong.errors import Conflict, DougongError, Invalid, NotFound
 from dougong.i18n import N_, gettext, translate_error
+from dougong.privacy.detector import warnings_of
 from dougong.web.admin import lookups
 from dougong.web.admin.actions import input_fields
 from dougong.web.admin.details import details_of, related_lists, timeline_of, undo_last
@@ -84,7 +85,11 @@ def edit(plugin: str, model: str, id: UUID) -> Any:
     view = find_view(plugin, model, "change")
     record = scope.get(view.model, id, lock=request.method == "POST")
     if request.method == "GET":
-        return _form(view, form_fields(scope, view, record), record)
+        warnings = warnings_of(record)
+        fields = form_fields(scope, view, record)
+        for field in fields:
+            field.hint = warnings.get(field.name, field.hint)
+        return _form(view, fields, record)
     return _save(view, record)
 
 
@@ -111,7 +116,9 @@ def _save(view: type[RecordView], record: Any | None) -> Any:
     verb = "created" if record is None else "changed"
     if record is None and given.get("again"):
         return go(f"{list_url(view)}new?done={verb}")
-    return go(f"{record_url(view, saved_record)}?done={verb}")
+    # What looks like somebody's number in a free text is saved, and shown with a warning.
+    page = "edit" if warnings_of(saved_record) else "details"
+    return go(f"{record_url(view, saved_record, page)}?done={verb}")
 
 
 def _conflict(view: type[RecordView], record: Any, given: dict[str, str]) -> Any:
