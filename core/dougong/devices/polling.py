@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF_S = 60.0
 LONGEST_SKIP = 8
+FIRST_SHARE = 0.1
 HALF_OPEN_AFTER = 3
 
 
@@ -94,13 +95,17 @@ class Polled:
 
 @dataclass(order=True)
 class Job:
-    """A group of requests that is due at a time of the loop's clock."""
+    """A group of requests that is due at a time of the loop's clock.
+
+    beat: when it was or will be due by its own rhythm; the first time comes before that.
+    """
 
     due: float
     number: int
     polled: Polled = field(compare=False)
     period_s: float = field(compare=False)
     requests: tuple[Request, ...] = field(compare=False)
+    beat: float = field(compare=False, default=0)
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -155,13 +160,15 @@ class GatewayTask:
     # --- schedule ---------------------------------------------------------------------------
 
     def _schedule(self) -> None:
-        """Spread first polls over the period, the same way at every start."""
+        """Spread polls over the period, the same way at every start; ask early the first time."""
         now = asyncio.get_running_loop().time()
         number = 0
         for polled in self.polled.values():
             for period_s, requests in polled.groups():
-                phase = self.dice.random() * period_s
-                self._jobs.append(Job(now + phase, number, polled, period_s, requests))
+                share = self.dice.random()
+                soon = now + share * period_s * FIRST_SHARE
+                beat = now + (share - 1) * period_s
+                self._jobs.append(Job(soon, number, polled, period_s, requests, beat))
                 number += 1
         heapq.heapify(self._jobs)
 
@@ -184,8 +191,9 @@ class GatewayTask:
     def _again(self, job: Job, periods: int = 1) -> None:
         """Put the job back, on the next beat of its own rhythm that is still ahead."""
         now = asyncio.get_running_loop().time()
-        missed = max(0, int((now - job.due) / job.period_s))
-        job.due += (missed + periods) * job.period_s
+        missed = max(0, int((now - job.beat) / job.period_s))
+        job.beat += (missed + periods) * job.period_s
+        job.due = job.beat
         heapq.heappush(self._jobs, job)
 
     # --- polling ----------------------------------------------------------------------------
