@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from dougong.db import uuid7
 from dougong.db.scope import Actor
-from dougong.errors import NotAllowed
+from dougong.errors import Conflict, Invalid, NotAllowed
 from dougong.services import create
 from dougong.tenancy.models import Ownership, Person, Room, RoomState
 from dougong_fees import services
@@ -309,3 +309,35 @@ def test_an_agreed_payer_pays_instead_of_the_owner(scope, place, item):
     make_run(scope)
     assert [b.payer_id for b in bills(scope) if b.room_id == charge.room_id] == [developer.id]
     assert uuid7() not in {b.payer_id for b in bills(scope)}
+
+
+@pytest.mark.parametrize(
+    ("from_on", "to_on"),
+    [(NOVEMBER, OCTOBER), (OCTOBER, date(2028, 1, 1)), (date(1, 1, 1), date(1, 2, 1))],
+    ids=["backwards", "two years", "long ago"],
+)
+def test_a_period_that_makes_no_sense_is_told(scope, from_on, to_on):
+    with pytest.raises(Invalid):
+        make_run(scope, from_on, to_on)
+
+
+def test_a_new_price_ends_the_one_before_and_leaves_bills_alone(scope, place, item):
+    run = make_run(scope)
+    services.add_price(scope, item, D("3.10"), NOVEMBER, source="业主大会决议")
+    prices = scope.session.scalars(select(FeePrice).order_by(FeePrice.from_on)).all()
+    assert [(p.to_on, p.unit_price) for p in prices] == [(NOVEMBER, D("2.80")), (None, D("3.10"))]
+    assert make_run(scope, NOVEMBER, date(2026, 12, 1)).amount > run.amount
+    with pytest.raises(Conflict):
+        services.add_price(scope, item, D(4), NOVEMBER)
+    with pytest.raises(Invalid):
+        services.add_price(scope, item, D("1e20"), date(2027, 1, 1))
+
+
+def test_rooms_are_charged_in_one_go_and_once(scope, place):
+    item = FeeItem(code="waste", name="垃圾清运费", method=ChargeMethod.FIXED)
+    scope.session.add(item)
+    scope.session.flush()
+    assert services.assign_charges(scope, item, OCTOBER) == 4
+    assert services.assign_charges(scope, item, OCTOBER) == 0
+    assert services.assign_charges(scope, item, OCTOBER, building_id=place.building_ids[0]) == 0
+    assert {p["problem"] for p in make_run(scope).problems} == {"no_price"}

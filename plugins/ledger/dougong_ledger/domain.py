@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 ZERO = Decimal("0.00")
+LARGEST = Decimal(10) ** 9
 
 
 class AccountKind(StrEnum):
@@ -161,6 +162,11 @@ class TrialBalance:
 def yuan(fen: Any) -> Decimal:
     """Return yuan from the fen of a sum that the database made."""
     return (Decimal(int(fen)) / 100).quantize(ZERO)
+
+
+def is_amount(amount: Decimal) -> bool:
+    """Tell whether money of this amount can move: above zero, whole fen, below a billion."""
+    return 0 < amount < LARGEST and amount == amount.quantize(ZERO)
 
 
 def request_hash(parts: Mapping[str, Any]) -> str:

@@ -43,11 +43,14 @@ def load(scope: Scope, rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
     scope.require(PERMISSION)
     messages: dict[int, str] = {}
     people = {row["person_id"] for row in rows}
-    seen = set(scope.session.scalars(select(Wallet.person_id).where(Wallet.person_id.in_(people))))
+    has_wallet = select(Wallet.person_id).where(Wallet.person_id.in_(people))
+    known, seen = set(scope.session.scalars(has_wallet)), set()
     good = []
     for at, row in enumerate(rows):
         amount = row["amount"]
-        if row["person_id"] in seen:
+        if row["person_id"] in known:
+            messages[at] = gettext("There is already a record with this.")
+        elif row["person_id"] in seen:
             messages[at] = gettext("The same person stands twice on this sheet.")
         elif not 0 < amount <= MOST:
             messages[at] = gettext("More than %(gt)s.", gt=0)

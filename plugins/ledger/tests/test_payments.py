@@ -48,7 +48,7 @@ def test_a_key_used_for_something_else_is_refused(scope, place):
         top_up(scope, place, amount=Decimal("7.00"))
 
 
-@pytest.mark.parametrize("amount", ["0", "-5", "0.001"])
+@pytest.mark.parametrize("amount", ["0", "-5", "0.001", "1e30"])
 def test_an_amount_is_more_than_nothing_and_whole_fen(scope, place, amount):
     with pytest.raises(Invalid):
         top_up(scope, place, amount=Decimal(amount))
@@ -113,7 +113,7 @@ def test_a_wallet_is_never_overdrawn(scope, place):
     top_up(scope, place)
     item = services.OrderItem("ledger.wallet", place.person_ids[0], "试", Decimal("100.01"))
     order = services.open_order(
-        scope, "ledger", "试", [item], "too-much-1", payer_id=place.person_ids[0]
+        scope, "meters", "试", [item], "too-much-1", payer_id=place.person_ids[0]
     )
     with pytest.raises(BalanceTooLow):
         services.pay_with_wallet(scope, order)
@@ -189,3 +189,12 @@ def test_the_receipt_prints_in_chinese(scope, place):
     payment = top_up(scope, place)
     document = services.print_receipt(scope, receipt_of(scope, payment))
     assert document.content.startswith(b"%PDF") and document.filename.endswith("-000001.pdf")
+
+
+def test_a_wallet_is_not_topped_up_from_itself(scope, place):
+    top_up(scope, place)
+    item = services.OrderItem("ledger.wallet", place.person_ids[0], "试", Decimal("5.00"))
+    order = services.open_order(scope, "ledger", "试", [item], "from-itself", place.person_ids[0])
+    with pytest.raises(Conflict):
+        services.pay_with_wallet(scope, order)
+    assert services.balance_of(scope, place.person_ids[0]) == YUAN

@@ -12,8 +12,10 @@ from dougong.i18n import N_, gettext
 from dougong.services import service
 from dougong.tenancy.models import RoomKind
 from dougong_fees.models import FeeItem, FeePrice
+from dougong_ledger.domain import is_amount
 from dougong_ledger.services.journal import community_of
 
+LARGEST = Decimal(10) ** 7
 ASSIGN = text(
     """
     insert into fees.charge (community_id, room_id, fee_item_id, from_on, payer_id)
@@ -44,10 +46,10 @@ def add_price(
     unit_price: yuan per measure and month, or per unit of usage. Bills that exist are not touched.
     Raises Conflict when a price from that day or a later one is there already.
     """
-    if unit_price < 0 or addition < 0:
+    if not 0 <= unit_price < LARGEST or (addition and not is_amount(addition)):
         raise Invalid(
             N_("Some fields are not right yet."),
-            fields={"unit_price": gettext("A price is not negative.")},
+            fields={"unit_price": gettext("A price is zero or more, and below ten million yuan.")},
         )
     last = scope.session.scalars(
         select(FeePrice)
@@ -66,7 +68,7 @@ def add_price(
         unit_price=unit_price,
         from_on=from_on,
         addition=addition,
-        source=source,
+        source=source and source[:200],
     )
     scope.session.add(price)
     scope.session.flush()

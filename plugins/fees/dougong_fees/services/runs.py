@@ -1,8 +1,9 @@
 """Bill runs: preview, approve, publish, roll back."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import combinations
 from typing import Any
@@ -24,6 +25,7 @@ from dougong_ledger.domain import RECEIVABLE, AccountKind, Posting, yuan
 from dougong_ledger.models import JournalEntry
 from dougong_ledger.services.journal import community_of
 
+LONGEST = timedelta(days=366)
 PUBLISHED, ROLLED_BACK = "fees.bill_run.published", "fees.bill_run.rolled_back"
 
 
@@ -39,13 +41,13 @@ def create_run(
     id: UUID | None = None,
 ) -> BillRun:
     """Start a bill run for the half-open period [from_on, to_on) and reckon its draft."""
-    if to_on <= from_on:
+    if not from_on < to_on <= from_on + LONGEST or not 2000 <= from_on.year <= 2200:
         raise Invalid(
             N_("Some fields are not right yet."),
-            fields={"to_on": gettext("The period ends after it begins.")},
+            fields={"to_on": gettext("The period ends after it begins, within a year.")},
         )
     run = BillRun(
-        name=name,
+        name=name[:80],
         from_on=from_on,
         to_on=to_on,
         due_on=due_on,
@@ -101,10 +103,9 @@ def whole_table_plans(scope: Scope) -> Iterator[None]:
     """
     setting = text("select set_config('enable_nestloop', :value, true)")
     scope.session.execute(setting, {"value": "off"})
-    try:
-        yield
-    finally:
-        scope.session.execute(setting, {"value": "on"})
+    # Not in a finally: an error ends the transaction, and the setting with it.
+    yield
+    scope.session.execute(setting, {"value": "on"})
 
 
 def _arguments(scope: Scope, run: BillRun) -> dict[str, Any]:
@@ -164,8 +165,6 @@ def _usage_arrays(scope: Scope, run: BillRun, base: Mapping[str, Any]) -> dict[s
 
 
 def _evidence(usage: Any) -> str:
-    import json
-
     names = ("serial", "opening", "opening_at", "closing", "closing_at", "multiplier")
     return json.dumps({n: str(getattr(usage, n)) for n in names if getattr(usage, n, None)})
 

@@ -11,7 +11,7 @@ from dougong_fees.errors import BillNotOwed, OwnRequest
 from dougong_fees.models import Bill, Waiver
 from dougong_fees.services.bills import lock_bills, owed, settle_state
 from dougong_ledger import services as ledger
-from dougong_ledger.domain import RECEIVABLE, WAIVED, Posting
+from dougong_ledger.domain import RECEIVABLE, WAIVED, Posting, is_amount
 
 
 @service("waiver.request", title=("Waive", "申请减免"))
@@ -20,7 +20,7 @@ def request_waiver(scope: Scope, bill: Bill, amount: Decimal, reason: str) -> Wa
 
     Raises BillNotOwed when less is owed, Invalid for a wrong amount or no reason.
     """
-    if amount <= 0 or amount != amount.quantize(Decimal("0.01")) or not reason.strip():
+    if not is_amount(amount) or not reason.strip():
         raise Invalid(
             N_("Some fields are not right yet."),
             fields={"amount": gettext("An amount above zero and a reason are needed.")},

@@ -12,7 +12,7 @@ from dougong.db import Scope, uuid7
 from dougong.errors import Invalid
 from dougong.i18n import N_, gettext
 from dougong.services import service
-from dougong_ledger.domain import ORDER_STEPS, ZERO, OrderState, request_hash
+from dougong_ledger.domain import ORDER_STEPS, ZERO, OrderState, is_amount, request_hash
 from dougong_ledger.errors import KeyUsed, OrderClosed
 from dougong_ledger.models import PaymentOrder, PaymentOrderItem
 from dougong_ledger.services.journal import community_of
@@ -64,12 +64,18 @@ def _check(items: list[OrderItem], key: str) -> None:
     problem = None
     if not items:
         problem = {"items": gettext("Choose something to pay.")}
-    elif any(i.amount <= 0 or i.amount != i.amount.quantize(ZERO) for i in items):
+    elif not all(is_amount(i.amount) for i in items):
         problem = {"items": gettext("An amount is more than zero and has whole fen.")}
-    elif not 8 <= len(key) <= 80:
-        problem = {"idempotency_key": gettext("The key has 8 to 80 characters.")}
     if problem:
         raise Invalid(N_("Some fields are not right yet."), fields=problem)
+    check_key(key)
+
+
+def check_key(key: str) -> None:
+    """Raise Invalid unless an idempotency key has a sensible length."""
+    if not 8 <= len(key) <= 80:
+        fields = {"idempotency_key": gettext("The key has 8 to 80 characters.")}
+        raise Invalid(N_("Some fields are not right yet."), fields=fields)
 
 
 def _by_key(scope: Scope, key: str) -> PaymentOrder | None:

@@ -16,6 +16,7 @@ from dougong_ledger.domain import (
     OrderState,
     PaymentChannel,
     Posting,
+    is_amount,
     request_hash,
     state_after_refund,
 )
@@ -24,7 +25,7 @@ from dougong_ledger.hookspecs import Settlement
 from dougong_ledger.models import Payment, PaymentOrder, Refund
 from dougong_ledger.services import wallets
 from dougong_ledger.services.journal import post
-from dougong_ledger.services.orders import items_of, step
+from dougong_ledger.services.orders import check_key, items_of, step
 from dougong_ledger.services.receipts import issue_receipt, replace_receipt
 
 
@@ -71,7 +72,7 @@ def take_payment(
         raise OrderClosed(N_("This payment order is closed. Start a new one."))
     wallet = None
     if channel is PaymentChannel.WALLET:
-        if order.payer_id is None:
+        if order.payer_id is None or order.plugin == "ledger":
             raise Conflict(N_("Nobody's wallet is named by this order."))
         wallet = wallets.wallet_of(scope, order.payer_id)
         wallets.require_balance(wallet, order.amount)
@@ -81,7 +82,7 @@ def take_payment(
         payer_id=order.payer_id,
         channel=channel,
         amount=order.amount,
-        reference=reference,
+        reference=reference and reference[:80],
         taken_by=scope.actor.user_id,
         paid_at=scope.now,
     )
@@ -137,6 +138,7 @@ def refund_payment(
     What the payment had settled is owed again. Repeated with the same key, it returns the first
     refund. Raises Conflict when more would go back than was paid.
     """
+    check_key(idempotency_key)
     payment = scope.get(Payment, payment.id, lock=True)
     fingerprint = request_hash({"payment": payment.id, "amount": amount})
     known = scope.session.scalars(
@@ -146,7 +148,7 @@ def refund_payment(
         if known.request_hash != fingerprint:
             raise KeyUsed(N_("This request was sent before with other contents. Start again."))
         return known
-    if amount <= 0 or amount != amount.quantize(ZERO):
+    if not is_amount(amount):
         raise Invalid(
             N_("Some fields are not right yet."),
             fields={"amount": gettext("An amount is more than zero and has whole fen.")},
