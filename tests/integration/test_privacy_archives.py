@@ -68,7 +68,7 @@ def archived(installation):
         schema = session.scalar(
             text("select archive_schema from dougong.plugin_archive where restored_at is null")
         )
-        return session.execute(text(f"select * from {schema}.item order by id")).all()
+        return session.execute(text(f"select * from {schema}.item order by receiver")).all()
 
 
 def test_an_archive_forgets_an_erased_person_and_no_other(lost):
@@ -77,7 +77,7 @@ def test_an_archive_forgets_an_erased_person_and_no_other(lost):
     uninstall(installation, SYSTEM, "lost_items")
     entry = erase_person(installation, SYSTEM, place.community_id, place.person_ids[0], "本人要求")
     assert any(name.endswith(".item") for name in entry.emptied)
-    mine, other = archived(installation)
+    other, mine = archived(installation)
     assert (mine.finder_phone, mine.finder_phone_index, mine.receiver) == (None, None, None)
     assert other.receiver == "领取人13700002222" and other.finder_phone
     with installation.platform() as session:

@@ -17,10 +17,9 @@ from sqlalchemy import inspect as sa_inspect
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from dougong.audit.timeline import model_of
 from dougong.db import Scope
-from dougong.db.base import METADATA
 from dougong.db.embedded import EmbeddedPostgres
+from dougong.privacy.subjects import model_of, own_tables
 
 BEGINNING = "10055"
 SHAPE = re.compile(rb"10055\d{6}|3130303535(?:3\d){6}")
@@ -49,9 +48,9 @@ def plant_everywhere(scope: Scope, canaries: Iterator[str]) -> dict[str, str]:
     Columns whose rules a guessed row does not meet are left out.
     """
     planted: dict[str, str] = {}
-    for table in METADATA.sorted_tables:
+    for table in own_tables(scope.installation):
         model = model_of(table.fullname)
-        if model is None or model.__kind__ != "community" or not model.__encrypted__:
+        if model.__kind__ != "community" or not model.__encrypted__:
             continue
         values = {name: next(canaries) for name in model.__encrypted__}
         if _write(scope, model, values):

@@ -5,12 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Column, String
+from sqlalchemy import inspect as sa_inspect
+
 from dougong.i18n import N_, gettext
 
 PHONE = re.compile(r"(?<!\d)1[3-9]\d(?:[ -]?\d{4}){2}(?!\d)")
 IDENTITY = re.compile(r"(?<!\d)\d{17}[\dXx](?![\dA-Za-z])")
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 CHECKS = "10X98765432"
+# A text column shorter than this holds a code, a number or a name.
+SENTENCE = 100
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,31 @@ def find_personal(words: str) -> list[Spot]:
     return sorted(spots, key=lambda s: s.start)
 
 
+def is_free_text(column: Column[Any]) -> bool:
+    """Tell whether people write sentences into a column, rather than a number or a name."""
+    if "personal" in column.info or not isinstance(column.type, String):
+        return False
+    return "free_text" in column.info or (column.type.length or SENTENCE) >= SENTENCE
+
+
 def warnings_for(model: Any, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return a warning per plain text field whose new value holds a personal number."""
+    """Return a warning per free-text attribute whose value holds a personal number."""
     found: dict[str, str] = {}
-    for name, value in values.items():
-        if name in model.__encrypted__ or not isinstance(value, str):
+    for attribute in sa_inspect(model).column_attrs:
+        value = values.get(attribute.key)
+        if not isinstance(value, str) or not is_free_text(attribute.columns[0]):
             continue
         kinds = {spot.kind for spot in find_personal(value)}
         if "id_number" in kinds:
-            found[name] = gettext(N_("This text holds an identity number; keep it in its field."))
+            message = gettext(N_("This text holds an identity number; keep it in its field."))
+            found[attribute.key] = message
         elif "phone" in kinds:
-            found[name] = gettext(N_("This text holds a phone number; keep it in its field."))
+            message = gettext(N_("This text holds a phone number; keep it in its field."))
+            found[attribute.key] = message
     return found
+
+
+def warnings_of(record: Any) -> dict[str, str]:
+    """Return the warnings for a record as it is now; see `warnings_for`."""
+    names = sa_inspect(type(record)).column_attrs.keys()
+    return warnings_for(type(record), {name: getattr(record, name) for name in names})

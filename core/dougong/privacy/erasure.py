@@ -7,25 +7,26 @@ themselves is shredded when keys are rotated and the old ones destroyed.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Table, func, select, text
 from sqlalchemy.orm import Session
 
 from dougong.audit.checkpoints import append_line
 from dougong.db import Scope
 from dougong.db.base import METADATA
 from dougong.db.scope import Actor
-from dougong.errors import NotAllowed, NotFound
+from dougong.errors import Conflict, NotAllowed, NotFound
 from dougong.i18n import N_
 from dougong.privacy.archived import empty_archives
 from dougong.privacy.emptying import ERASED, Emptier, name_verb
 from dougong.privacy.models import Erasure, Restriction
 from dougong.privacy.purposes import Declaration, declarations
-from dougong.privacy.subjects import PERSON, personal_columns, references, rows_of
+from dougong.privacy.subjects import PERSON, own_tables, personal_columns, references, rows_of
 from dougong.services import service
 from dougong.tenancy.models import Person
 
@@ -45,9 +46,11 @@ def erase_person(
     """Erase a person of a community everywhere; return the entry of the ledger.
 
     Plugins first, each in this community's scope, all in one transaction; then columns, archives
-    and log images in another. Raises NotFound, NotAllowed, and whatever a plugin raises: then no
-    column was emptied. Safe to run again.
+    and log images in another. Raises NotFound, NotAllowed, Conflict while an
+    installed plugin cannot be reached, and whatever a plugin raises: then no column was emptied.
+    Safe to run again.
     """
+    _check_reach(installation)
     with installation.scope(actor, community=community_id) as scope:
         scope.require(PERMISSION)
         scope.get(Person, person_id)
@@ -60,6 +63,23 @@ def erase_person(
         # Before the commit: an entry too many erases somebody twice, one too few forgets him.
         _note_in_ledger(installation, entry)
     return entry
+
+
+def _check_reach(installation: Any) -> None:
+    """Raise Conflict while the rows of an installed plugin cannot be reached."""
+    plugins = installation.plugins
+    away = [
+        plugin
+        for plugin, standing in plugins.standings.items()
+        if plugin not in plugins.loaded and standing.state not in ("archived", "available")
+    ]
+    if away:
+        raise Conflict(
+            N_(
+                "These plugins cannot be reached now, and may keep data of the person: %(plugins)s."
+            ),
+            plugins=", ".join(sorted(away)),
+        )
 
 
 @service("person.erase", title=("Erase", "删除个人信息"), is_public=False)
@@ -80,7 +100,8 @@ def _erase(
     declared = declarations(installation.plugins)
     emptier = Emptier(session, installation.keyring, community_id)
     kept: dict[str, str] = {}
-    for name, ids in rows_of(session, community_id, person_id).items():
+    tables = own_tables(installation)
+    for name, ids in rows_of(session, tables, community_id, person_id).items():
         table = METADATA.tables[name]
         for column in personal_columns(table, declared):
             said = declared.get(f"{name}.{column.name}")
@@ -89,22 +110,25 @@ def _erase(
             else:
                 emptier.empty(table, column, ids)
     kept |= empty_archives(emptier, declared, person_id)
-    _deleted_rows(emptier, declared, person_id)
+    _deleted_rows(emptier, tables, declared, person_id)
     _end_logins(session, community_id, person_id)
     if kept:
         restrict(session, community_id, person_id, reason)
     return emptier.record(person_id, reason, kept)
 
 
-def _deleted_rows(emptier: Emptier, declared: dict[str, Declaration], person_id: UUID) -> None:
+def _deleted_rows(
+    emptier: Emptier,
+    tables: Sequence[Table],
+    declared: dict[str, Declaration],
+    person_id: UUID,
+) -> None:
     """Remember rows about the person that are gone from the tables and still lie in the log."""
-    tables = [
-        table
-        for table in METADATA.sorted_tables
-        if personal_columns(table, declared)
-        and any(target == PERSON for _column, target in references(table))
-    ]
     for table in tables:
+        if not personal_columns(table, declared) or not any(
+            target == PERSON for _column, target in references(table)
+        ):
+            continue
         ids = emptier.session.scalars(
             text(
                 "select distinct row_id from dougong.audit_event where chain_id = :c"

@@ -11,7 +11,7 @@ When the time of a column starts follows from its table:
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -22,7 +22,6 @@ import structlog
 from sqlalchemy import Column, Date, DateTime, Table, cast, func, literal, select, text
 from sqlalchemy.orm import Session
 
-from dougong.audit.timeline import model_of
 from dougong.db import Scope
 from dougong.db.base import METADATA
 from dougong.db.columns import Ref
@@ -30,7 +29,7 @@ from dougong.errors import NotAllowed
 from dougong.i18n import N_
 from dougong.privacy.emptying import NOBODY, Emptier, is_filled, name_verb
 from dougong.privacy.purposes import before, declarations
-from dougong.privacy.subjects import PERSON, references
+from dougong.privacy.subjects import PERSON, own_tables, references
 from dougong.services import service
 from dougong.tenancy.models import Person
 
@@ -46,6 +45,7 @@ class Clocks:
     """When the time of rows of a community started, by table; None for one that still runs."""
 
     session: Session
+    tables: Sequence[Table]
     community_id: UUID
     zone: str
     _people: dict[UUID, date | None] = field(default_factory=dict)
@@ -79,8 +79,8 @@ class Clocks:
 
     def _ties(self) -> dict[UUID, set[date | None]]:
         found: dict[UUID, set[date | None]] = defaultdict(set)
-        for table in METADATA.sorted_tables:
-            if "to_on" not in table.c or model_of(table.fullname) is None:
+        for table in self.tables:
+            if "to_on" not in table.c:
                 continue
             for column, target in references(table):
                 if target == PERSON:
@@ -159,16 +159,16 @@ def _due(
 ) -> Iterator[tuple[Table, Column[Any], list[UUID]]]:
     """Yield table, column and the rows whose period is over, for every declared column."""
     day = today or datetime.now(ZoneInfo(zone)).date()
-    clocks = Clocks(session, community_id, zone)
+    tables = {table.fullname: table for table in own_tables(installation)}
+    clocks = Clocks(session, list(tables.values()), community_id, zone)
     for said in declarations(installation.plugins).values():
-        table = METADATA.tables.get(f"{said.schema}.{said.table}")
+        table = tables.get(f"{said.schema}.{said.table}")
         if table is None or table.info.get("kind") != "community" or said.column not in table.c:
             continue
-        if model_of(table.fullname) is not None:
-            column = table.c[said.column]
-            ids = _expired(clocks, table, column, before(day, said.retention))
-            if ids:
-                yield table, column, ids
+        column = table.c[said.column]
+        ids = _expired(clocks, table, column, before(day, said.retention))
+        if ids:
+            yield table, column, ids
 
 
 def _expired(clocks: Clocks, table: Table, column: Any, last: date) -> list[UUID]:

@@ -15,12 +15,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from dougong.audit.timeline import model_of
 from dougong.db import ciphers
-from dougong.db.base import METADATA
 from dougong.privacy.archived import original_schema
 from dougong.privacy.keyring import FRESH_S, PLATFORM
 from dougong.privacy.models import KeyState
+from dougong.privacy.subjects import model_of, own_tables
 
 BATCH = 500
 PASSES = 20
@@ -149,9 +148,8 @@ def sealed_columns(installation: Any) -> list[SealedColumn]:
     """Return every column of envelopes: of the kernel, of loaded plugins, and in archives."""
     found = [
         SealedColumn(f'{table.schema}."{table.name}"', table.fullname, each.name, each.key_column)
-        for table in METADATA.sorted_tables
-        if (model := model_of(table.fullname)) is not None
-        for each in model.__encrypted__.values()
+        for table in own_tables(installation)
+        for each in model_of(table.fullname).__encrypted__.values()
     ]
     with installation.platform() as session:
         for row in session.execute(ARCHIVED):

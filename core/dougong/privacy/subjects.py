@@ -9,7 +9,7 @@ import io
 import json
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from dougong.audit.timeline import model_of, name_of
 from dougong.db import Scope
-from dougong.db.base import METADATA
+from dougong.db.base import KERNEL_SCHEMA, METADATA
 from dougong.db.columns import Ref
 from dougong.i18n import LOCALES, N_, gettext, use_locale
 from dougong.services import service
@@ -30,10 +30,28 @@ DEPTH = 2
 
 Rows = dict[str, set[UUID]]
 
-__all__ = ["export_archive", "export_person", "model_of", "personal_columns", "rows_of"]
+__all__ = [
+    "export_archive",
+    "export_person",
+    "model_of",
+    "own_tables",
+    "personal_columns",
+    "rows_of",
+]
 
 
-def rows_of(session: Session, community_id: UUID, person_id: UUID) -> Rows:
+def own_tables(installation: Any) -> list[Table]:
+    """Return the tables of the kernel and of the plugins that are loaded here, parents first."""
+    plugins = installation.plugins
+    schemas = {KERNEL_SCHEMA, *(plugins.manifest(p).schema for p in plugins.loaded)}
+    return [
+        table
+        for table in METADATA.sorted_tables
+        if table.schema in schemas and model_of(table.fullname) is not None
+    ]
+
+
+def rows_of(session: Session, tables: Sequence[Table], community_id: UUID, person_id: UUID) -> Rows:
     """Return the ids of the rows that are about a person, by ``schema.table``.
 
     Rows about a room or a building are not the person's, whoever lives there; a row that names
@@ -44,16 +62,18 @@ def rows_of(session: Session, community_id: UUID, person_id: UUID) -> Rows:
     found[PERSON].add(person_id)
     edge: Rows = {PERSON: {person_id}}
     for _ in range(DEPTH):
-        edge = _referring(session, community_id, edge, found)
+        edge = _referring(session, tables, community_id, edge, found)
         for name, ids in edge.items():
             found[name] |= ids
     return dict(found)
 
 
-def _referring(session: Session, community_id: UUID, edge: Rows, known: Rows) -> Rows:
+def _referring(
+    session: Session, tables: Sequence[Table], community_id: UUID, edge: Rows, known: Rows
+) -> Rows:
     reached: Rows = {}
-    for table in METADATA.sorted_tables:
-        if table.info.get("kind") != "community" or model_of(table.fullname) is None:
+    for table in tables:
+        if table.info.get("kind") != "community":
             continue
         pairs = references(table)
         conditions: list[ColumnElement[bool]] = [
@@ -111,7 +131,7 @@ def export_person(scope: Scope, person: Person) -> dict[str, Any]:
 
     record_look(scope, PERSON, person.id, "*", "subject_request", "export")
     community = person.community_id
-    found = rows_of(scope.session, community, person.id)
+    found = rows_of(scope.session, own_tables(scope.installation), community, person.id)
     tables = {
         name: [_row(scope, METADATA.tables[name], id) for id in sorted(ids)]
         for name, ids in sorted(found.items())
