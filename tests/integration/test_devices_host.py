@@ -446,3 +446,27 @@ async def test_a_dlt645_meter_trips_and_closes_with_its_password():
         store = await carried_out(close, served, config)
         assert store.results[close.id].state is CommandState.CONFIRMED
         assert served.responder.lives[0].is_cut is False
+
+
+@on_a_loop
+async def test_a_driver_that_raises_is_blamed_once_per_device_and_its_neighbour_is_read():
+    served, config = gateway(numbers=(1, 2))
+    blamed = []
+
+    def codec(profile, settings, transport):
+        made = modbus.codec(profile, settings, transport)
+        if settings.device_id == 1:
+            made.decode = lambda request, answers: 1 / 0
+        return made
+
+    store = MemoryStore()
+    async with served:
+        store.gateways = [replace(config, port=served.port)]
+        drivers = {"modbus": replace(modbus, codec=codec)}
+        blame = lambda driver, error: blamed.append((driver, type(error)))  # noqa: E731
+        async with Host(store, drivers, flush_s=0.05, blame=blame):
+            await until(lambda: sum(r.device_id == UUID(int=1) for r in store.readings) > 14)
+            await until(lambda: any(r.device_id == UUID(int=2) for r in store.readings))
+    assert blamed == [("modbus", ZeroDivisionError)]
+    said = {(r.value, r.quality) for r in store.readings if r.device_id == UUID(int=1)}
+    assert said == {(None, Quality.BAD_DATA)}

@@ -57,8 +57,10 @@ class Configuration:
 
     def read(self) -> list[GatewayConfig]:
         """Return every gateway to run now; one statement when nothing changed."""
+        silenced = frozenset(self.installation.plugins.hooks.silenced)
         with self.installation.platform() as session:
-            marks = {row.community_id: row.mark for row in session.execute(FINGERPRINTS)}
+            rows = session.execute(FINGERPRINTS)
+            marks = {row.community_id: f"{row.mark}:{sorted(silenced)}" for row in rows}
         for community_id in [c for c in self._known if c not in marks]:
             del self._known[community_id]
         for community_id, mark in marks.items():

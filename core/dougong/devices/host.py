@@ -45,8 +45,8 @@ class Running:
 class Host:
     """Runs every gateway of a store; a change in the store is seen within ``reload_s``.
 
-    refused: device → why its configuration cannot run. lost_readings: how many were dropped
-    because the store was away for too long.
+    blame: told which driver raised, and what. refused: device → why its configuration cannot run.
+    lost_readings: how many were dropped because the store was away for too long.
     """
 
     store: DeviceStore
@@ -55,6 +55,7 @@ class Host:
     clock: Clock = utc_now
     flush_s: float = FLUSH_S
     reload_s: float = RELOAD_S
+    blame: Callable[[str, Exception], None] = lambda driver, error: None
     refused: dict[UUID, str] = field(default_factory=dict)
     lost_readings: int = 0
     running: dict[UUID, Running] = field(default_factory=dict)
@@ -126,7 +127,7 @@ class Host:
             interlocks=self.interlocks,
             clock=self.clock,
         )
-        gateway.done = self._done
+        gateway.done, gateway.blame = self._done, self.blame
         task = asyncio.create_task(gateway.run(), name=f"gateway-{config.id}")
         return Running(config, gateway, task)
 

@@ -74,6 +74,7 @@ class Polled:
     points: Mapping[str, Point] = field(init=False)
     counters: dict[str, Decimal] = field(default_factory=dict)
     sequence: int = 0
+    is_blamed: bool = False
 
     def __post_init__(self) -> None:
         self.points = {point.key: point for point in self.profile.points}
@@ -135,6 +136,7 @@ class GatewayTask:
         self.backoff = Backoff(self.dice)
         self.health = Health(config.id, True, clock())
         self.done: Callable[[Command, CommandState | None], None] = lambda command, state: None
+        self.blame: Callable[[str, Exception], None] = lambda driver, error: None
         self._commands: deque[Command] = deque()
         self._wake = asyncio.Event()
         self._jobs: list[Job] = []
@@ -207,8 +209,9 @@ class GatewayTask:
             self._gateway_failed(str(error))
             self._report(job.polled, bad(job.points, Quality.BAD_COMM, str(error)))
             self._again(job)
-        except Exception:  # an outer loop: a driver's fault must not stop the gateway
+        except Exception as error:  # an outer loop: a driver's fault must not stop the gateway
             log.exception("driver %s failed on device %s", *_names(job.polled))
+            self._blame(job.polled, error)
             self._report(job.polled, bad(job.points, Quality.BAD_DATA, "the driver failed"))
             self._again(job)
         else:
@@ -254,6 +257,12 @@ class GatewayTask:
         now = self.clock()
         self.health = self.health.failed(now, _later(now, wait_s), detail)
         self.tell_health(self.health)
+
+    def _blame(self, polled: Polled, error: Exception) -> None:
+        """Report a driver's fault once per device: one odd device must not cost all the others."""
+        if not polled.is_blamed:
+            polled.is_blamed = True
+            self.blame(polled.config.driver, error)
 
     def _tell_health(self, polled: Polled, *, now_ok: bool, detail: str = "") -> None:
         now, was = self.clock(), polled.health

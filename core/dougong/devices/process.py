@@ -80,7 +80,22 @@ def host_of(
     drivers, owners = drivers_of(installation)
     spool = Spool(installation.settings.paths.home / "spool")
     store = DatabaseStore(installation, owners, spool)
-    return Host(store, drivers.working, interlocks or {}, flush_s=flush_s, reload_s=reload_s)
+
+    def blame(driver: str, error: Exception) -> None:
+        """Count the failure of the plugin that brings the driver; in a thread, for it writes."""
+        plugin, failed = owners.get(driver), installation.plugins.failed
+        if plugin is not None:
+            loop = asyncio.get_running_loop()
+            loop.run_in_executor(None, failed, plugin, f"driver {driver}", error)
+
+    return Host(
+        store,
+        drivers.working,
+        interlocks or {},
+        flush_s=flush_s,
+        reload_s=reload_s,
+        blame=blame,
+    )
 
 
 async def _start(host: Host, stop: asyncio.Event) -> None:
