@@ -15,6 +15,7 @@ COMMANDS = {
     "status": "dougong.supervisor.commands",
     "doctor": "dougong.doctor.commands",
     "user": "dougong.access.commands",
+    "token": "dougong.web.api.commands",
     "plugin": "dougong.plugins.commands",
     "keys": "dougong.privacy.commands",
     "privacy": "dougong.privacy.commands",
@@ -56,6 +57,9 @@ def _named(module: Any, name: str) -> click.Command | None:
 @click.pass_context
 def main(context: click.Context) -> None:
     """Run and look after a Dougong installation."""
+    from dougong.supervisor.child import log_to_stderr
+
+    log_to_stderr()
     if context.invoked_subcommand != "up":
         _speak_of_what_runs()
 

@@ -5,16 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 
 from dougong.access import issue_token, revoke_token
+from dougong.access.models import User
 from dougong.access.operations import grant_role
 from dougong.db import uuid7
 from dougong.db.scope import Actor
 from dougong.errors import Invalid, NotAllowed, NotFound
+from dougong.installation import Installation
 from dougong.plugins.operations import write_enablement
 from dougong.tenancy.operations import bump_version
 from dougong.testing.programs import Program, make_login, make_program
+from dougong.web.api import commands
 from dougong.web.app import create_app
 
 METER = {"serial": "W-001", "commodity": "water", "installed_on": "2026-01-01"}
@@ -320,6 +324,28 @@ def test_tokens_are_issued_by_people_with_sense(installation, place):
             issue_token(installation, actor, **{"name": "t", **wrong})
     with pytest.raises(NotAllowed):
         issue_token(installation, Actor(actor.user_id, "t", kind="token"), "t", ["*"])
+
+
+def test_tokens_are_issued_and_revoked_on_the_command_line(app, installation, place, monkeypatch):
+    actor = make_login(installation, place, "community_manager")
+    with installation.access() as session:
+        login = session.get_one(User, actor.user_id).login
+    monkeypatch.setattr(Installation, "open", lambda **_: Installation(
+        installation.settings, installation.databases, installation.plugins
+    ))  # fmt: skip
+    monkeypatch.setattr(Installation, "close", lambda self: None)
+
+    def run(*arguments):
+        return CliRunner().invoke(commands.token, arguments)
+
+    made = run("issue", login, "--name", "ERP", "--permission", "meters.*").stdout.strip()
+    program = Program(app, f"c/{place.community_id}", made)
+    assert program.call("GET", METERS).status_code == 200
+    listed = run("list", login).stdout.split()
+    assert listed[2:] == ["ERP", "meters.*"]
+    assert run("revoke", login, listed[0]).exit_code == 0
+    assert program.call("GET", METERS).status_code == 401
+    assert run("issue", "nobody", "--name", "x", "--permission", "*").exit_code == 1
 
 
 def test_a_program_that_runs_wild_is_slowed_down(program, monkeypatch):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from dougong.db.base import InCommunity, InGroup, Row
 from dougong.db.migrator import KERNEL
@@ -21,6 +22,8 @@ from dougong.tenancy.models import Community
 from dougong.web.api.inputs import is_expressible
 
 VERBS = ("view", "create", "change", "delete")
+MOST_KNOWN = 256
+_known: WeakKeyDictionary[Any, dict[Any, "dict[str, Resource]"]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,17 @@ class Resource:
 
 def resources(scope: Scope) -> dict[str, Resource]:
     """Return the resources of the plugins that are on in the scope, by ``<plugin>.<name>``."""
+    plugins = scope.installation.plugins
+    known = _known.setdefault(plugins, {})
+    key = (plugins.generation, scope.enabled)
+    if key not in known:
+        if len(known) >= MOST_KNOWN:
+            known.clear()
+        known[key] = _resources(scope)
+    return known[key]
+
+
+def _resources(scope: Scope) -> dict[str, Resource]:
     found = {}
     for model in _models():
         plugin = plugin_of_module(model.__module__)
