@@ -12,6 +12,8 @@ from sqlalchemy import select, text
 from dougong.db.scope import Actor
 from dougong.errors import Invalid, NotFound
 from dougong.installation import Installation
+from dougong.jobs import Job, JobState
+from dougong.jobs.running import run_job
 from dougong.messages import (
     Attachment,
     deliver,
@@ -70,6 +72,11 @@ def mailbox():
         controller.stop()
 
 
+def with_mail(settings, mailbox):
+    url = f"smtp://127.0.0.1:{mailbox.port}?starttls=never"
+    return with_settings(settings, smtp_url=url, mail_from="翠湖花园 <wuye@example.cn>")
+
+
 class House(Installation):
     """An installation that remembers what it hands to the workers; none runs in these tests."""
 
@@ -84,9 +91,7 @@ class House(Installation):
 @pytest.fixture
 def house(installation, settings, mailbox):
     """Return the installation with the mail server configured."""
-    url = f"smtp://127.0.0.1:{mailbox.port}?starttls=never"
-    configured = with_settings(settings, smtp_url=url, mail_from="翠湖花园 <wuye@example.cn>")
-    return House(configured, installation.databases, installation.plugins)
+    return House(with_mail(settings, mailbox), installation.databases, installation.plugins)
 
 
 @pytest.fixture
@@ -259,6 +264,23 @@ def test_two_workers_send_a_delivery_once(house, awake, place, mailbox):
     for worker in workers:
         worker.join()
     assert len(mailbox.received) == 1
+
+
+def test_a_job_sends_what_was_handed_over_in_the_same_transaction(
+    installation, settings, mailbox, awake, community
+):
+    real = Installation(with_mail(settings, mailbox), installation.databases, installation.plugins)
+    with pytest.raises(RuntimeError), real.scope(Actor.system(), community=community) as scope:
+        write_message(scope, person_with_mail(scope), "停水", "撤回的消息")
+        raise RuntimeError
+    with real.scope(Actor.system(), community=community) as scope:
+        write_message(scope, person_with_mail(scope), "停水", "明天")
+    with real.scope(Actor.system(), community=community) as scope:
+        (job,) = scope.session.scalars(select(Job)).all()
+    run_job(real, community, job.id, job.mac.hex())
+    assert [mail["subject"] for mail in mailbox.received] == ["停水"]
+    with real.scope(Actor.system(), community=community) as scope:
+        assert scope.get(Job, job.id).state is JobState.DONE
 
 
 def test_a_community_s_own_wording_is_used_and_an_empty_one_restores_the_default(here):
