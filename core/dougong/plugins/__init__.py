@@ -4,13 +4,13 @@
 uninstall …) is in `dougong.plugins.operations`.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
@@ -29,7 +29,7 @@ from dougong.plugins.records import Standing
 from dougong.plugins.solver import solve
 from dougong.settings import Settings
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 Enablement = Mapping[str, frozenset[UUID] | None]
 Report = Callable[[str, int, int], None]
@@ -210,7 +210,7 @@ class Plugins:
             return
         standing = Standing(state, reason, known.version, known.content_hash)
         self.standings[plugin] = standing
-        log.warning("plugin", plugin=plugin, state=state.value, reason=reason)
+        log.warning("plugin %s: %s %s", plugin, state.value, reason)
         with self._installation.access() as session:
             records.name_verb(session, "load", reason)
             records.write_standing(session, plugin, standing)
@@ -236,7 +236,7 @@ class Plugins:
 
     def broken(self, plugin: str, point: str, error: BaseException) -> None:
         """Set a plugin aside at once: its code cannot be used as it is."""
-        log.error("plugin broken", plugin=plugin, point=point, exc_info=error)
+        log.error("plugin %s is broken at %s", plugin, point, exc_info=error)
         self.unload(plugin)
         self._stand(plugin, PluginState.ERROR, describe(error), point, REPAIR_LOAD)
 
@@ -285,19 +285,6 @@ class Plugins:
             if standing.state == PluginState.QUARANTINED
         }
 
-    def is_outdated(self) -> bool:
-        """Tell whether other plugins, or other code of theirs, are installed than run here.
-
-        The supervisor starts a new generation of processes then.
-        """
-        recorded = records.read_standings(self._installation) or {}
-        runs = {plugin: self.hashes[plugin] for plugin in self.loaded}
-        wanted = {p: s.content_hash for p, s in recorded.items() if s.is_working}
-        return any(runs.get(p) != content for p, content in wanted.items()) or any(
-            plugin not in recorded or recorded[plugin].state == PluginState.ARCHIVED
-            for plugin in runs
-        )
-
     def _with_dependencies(self, enabled: dict[str, frozenset[UUID] | None]) -> Enablement:
         kept: dict[str, frozenset[UUID] | None] = {}
         for plugin in self.loaded:
@@ -331,7 +318,7 @@ class Plugins:
                 else:
                     records.open_repair(session, plugin, point, reason, REPAIR_FAILURES)
         except Exception:
-            log.exception("a plugin's failure could not be recorded", plugin=plugin)
+            log.exception("a failure of plugin %s could not be recorded", plugin)
 
     def _quarantine(self, session: Session, plugin: str, point: str, reason: str) -> None:
         known = self.standing(plugin)
@@ -343,7 +330,7 @@ class Plugins:
         records.open_repair(session, plugin, point, reason, REPAIR_FAILURES)
         self.standings[plugin] = standing
         self.hooks.silenced.add(plugin)
-        log.error("plugin quarantined", plugin=plugin, point=point, reason=reason)
+        log.error("plugin %s is quarantined for %s: %s", plugin, point, reason)
 
     @contextmanager
     def boundary(self, plugin: str, point: str) -> Iterator[None]:

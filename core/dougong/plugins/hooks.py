@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pluggy
 
 from dougong import hookspecs
-from dougong.errors import Conflict
+from dougong.errors import Conflict, DougongError
 from dougong.i18n import N_
 from dougong.plugins.savepoint import LazySavepoint
 
@@ -167,6 +167,7 @@ class Hooks:
     def tell(self, scope: Any, plugin: str, name: str, /, **arguments: Any) -> Any:
         """Call one plugin's implementation, enabled or not; errors pass, after being counted.
 
+        An error that it raises on purpose (`DougongError`) is an answer and is not counted.
         For facts that have a transaction of their own: switching on, delivery of an event.
         """
         arguments["scope"] = scope
@@ -174,6 +175,8 @@ class Hooks:
             if found.plugin == plugin and plugin not in self.silenced:
                 try:
                     return found.call(arguments)
+                except DougongError:
+                    raise
                 except Exception as error:
                     self._failed(plugin, name, error)
                     raise

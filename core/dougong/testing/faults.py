@@ -56,7 +56,7 @@ WAY_BACK = (
     '        primaryjoin="Item.building_id == foreign(Building.id)")',
 )
 KERNEL_BASE = (
-    'Base = plugin_base("lifts")',
+    'Base = plugin_base("{plugin}")',
     "from dougong.db.base import KernelBase as Base\n\nplugin_base",
 )
 NOWHERE = ('ref("dougong.building"', 'ref("nowhere.building"')
@@ -122,9 +122,10 @@ class Fault:
         for name, (old, new) in [*changes, *self.replace.items()]:
             path = package / name
             before = path.read_text("utf-8")
+            old, new = old.replace("{plugin}", plugin), new.replace("{plugin}", plugin)
             if old not in before:
                 raise ValueError(f"{old!r} is not in {path}")
-            path.write_text(before.replace(old, new.replace("{plugin}", plugin)), "utf-8")
+            path.write_text(before.replace(old, new), "utf-8")
         for name, text in self.append.items():
             with (package / name).open("a", encoding="utf-8") as file:
                 file.write(text.replace("{plugin}", plugin))
