@@ -16,6 +16,8 @@ from dougong.access.operations import create_user, grant_role, start_session
 from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
 from dougong.tenancy.models import Person, Room
+from dougong.web.admin.cells import CellError, day_of, person_parts, room_code
+from dougong.web.admin.opening_sheets import shares_of
 from dougong.web.app import SESSION_COOKIE, create_app
 
 
@@ -354,6 +356,63 @@ def test_files_that_are_no_table_are_refused_in_words(manager, content):
     assert page.status_code == 422 and "alert-danger" in page.text
 
 
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("张三 13800000000", ("张三", "13800000000", "")),
+        ("张三（+86 138-0000-0000）", ("张三", "13800000000", "")),
+        ("张三(8613800000000)", ("张三", "13800000000", "")),
+        ("住户86 13900000086", ("住户86", "13900000086", "")),
+        ("11010119900101123x", ("", "", "11010119900101123X")),
+    ],
+)
+def test_names_and_numbers_of_people_are_told_apart(text, parts):
+    assert person_parts(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2026-1-5", date(2026, 1, 5)),
+        ("2026/01/05 00:00", date(2026, 1, 5)),
+        ("2026.1.5", date(2026, 1, 5)),
+        ("2026年1月5日", date(2026, 1, 5)),
+        ("20260105", date(2026, 1, 5)),
+        ("46027", date(2026, 1, 5)),
+        ("2026年1月", date(2026, 1, 1)),
+    ],
+)
+def test_days_are_read_as_people_write_them(text, day):
+    assert day_of(text) == day
+
+
+@pytest.mark.parametrize("text", ["2026-13-01", "昨天", "1", "2026-01-051", "99999999"])
+def test_what_is_no_day_is_refused(text):
+    with pytest.raises(CellError):
+        day_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("1栋2单元301室", "1-2-301"),
+        ("1-2-301", "1-2-301"),
+        ("12号楼 3单元 1502", "12-3-1502"),
+        ("A座1001", "A-1001"),
+        ("1—2—301", "1-2-301"),
+        ("商铺3", "商铺3"),
+    ],
+)
+def test_room_numbers_are_read_as_people_write_them(text, code):
+    assert room_code(text) == code
+
+
+def test_shares_add_up_to_the_whole():
+    for owners in range(1, 60):
+        assert sum(shares_of("", owners)) == 1
+    assert shares_of("1/3、2/3", 2) == [Decimal("0.333334"), Decimal("0.666666")]
+
+
 def test_a_formula_counts_with_its_saved_value_and_is_refused_without(manager, installation, place):
     wizard = Wizard(manager, "dougong/person")
     page = wizard.upload(xlsx(["姓名"], ['=CONCAT("a","b")']))
@@ -533,7 +592,7 @@ def test_an_opening_workbook_is_all_or_nothing_with_problems_by_sheet(
             ["7-2-302", "甲、乙", None, "60%、60%"],
             ["9-9-999", "丙", None, None],
             ["7-2-302", "丁", "1、2", None],
-            ["7-2-302", None, None, None],
+            ["7-2-302", "、", None, None],
             ["7-2-302", "戊", None, None],
         ],
         "预存余额": [["缴款人", "预存余额（元）"], ["戊", "-3"], ["戊", 5], ["没有", 1]],

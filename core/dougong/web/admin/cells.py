@@ -155,7 +155,8 @@ ROOM = re.compile(
 SUFFIXES = ("号楼", "单元", "栋", "幢", "座", "楼", "室", "房", "号")
 DASHES = re.compile(r"\s*[-‐-―—－_/#]\s*")
 SEVERAL = re.compile(r"\s*[、，,;；/]\s*|\s*\n\s*")
-PHONE = re.compile(r"(?<![0-9A-Za-z])(?:\+?86[- ]?)?(1\d{10}|0\d{2,3}-?\d{7,8})(?![0-9A-Za-z])")
+PHONE = re.compile(r"(?<![0-9A-Za-z])(?:\+86[- ]?|86-?)?(1\d{10}|0\d{2,3}-?\d{7,8})(?![0-9A-Za-z])")
+GROUPED = re.compile(r"(?<!\d)(1\d{2})[- ](\d{4})[- ](\d{4})(?!\d)")
 IDENTITY = re.compile(r"(?<![0-9A-Za-z])(\d{17}[0-9Xx]|[0-9A-HJ-NPQRTUWXY]{18})(?![0-9A-Za-z])")
 
 
@@ -196,7 +197,7 @@ def several(text: str) -> list[str]:
 
 def person_parts(text: str) -> tuple[str, str, str]:
     """Return name, phone and identity number in 「张三 13800000000」; what is missing is empty."""
-    plain = unicodedata.normalize("NFKC", text)
+    plain = GROUPED.sub(r"\1\2\3", unicodedata.normalize("NFKC", text))
     identity = IDENTITY.search(plain)
     rest = IDENTITY.sub(" ", plain)
     phone = PHONE.search(rest)

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import ROUND_DOWN, Decimal, InvalidOperation
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +36,6 @@ from dougong.web.admin.importing import check_entry
 from dougong.web.admin.resolving import Asked, known_people, resolve
 from dougong.web.admin.writing import Entry, Writer
 
-SHARE = Decimal("0.000001")
 Row = Mapping[str, Any]
 Messages = dict[int, str]
 
@@ -245,7 +245,9 @@ def _household(at: int, row: Row) -> Household:
     names = several(row["names"])
     phones = several(row.get("phones") or "")
     one = Household(at, names, [*phones, *[""] * (len(names) - len(phones))])
-    if len(phones) > len(names):
+    if not names:
+        one.problem = gettext(N_("This is needed."))
+    elif len(phones) > len(names):
         one.problem = gettext(N_("There are more phone numbers than names."))
     return one
 
@@ -271,10 +273,11 @@ def load_ownerships(scope: Scope, rows: Sequence[Row]) -> Messages:
     messages: Messages = {}
     entries: list[Entry] = []
     for one, row in zip(households(scope, rows), rows, strict=True):
+        shares: list[Decimal] = []
         try:
-            shares = shares_of(row.get("shares") or "", len(one.names))
+            shares = [] if one.problem else shares_of(row.get("shares") or "", len(one.names))
         except CellError as error:
-            one.problem = one.problem or str(error)
+            one.problem = str(error)
         if one.problem:
             messages[one.number] = one.problem
             continue
@@ -308,31 +311,33 @@ def _held(scope: Scope, one: Household, row: Row, person_id: UUID, **further: An
 
 
 def shares_of(text: str, owners: int) -> list[Decimal]:
-    """Return each owner's share; together they are 1 when nothing is said.
+    """Return each owner's share, to six places; the first takes what rounding leaves.
+
+    Nothing said means equal shares.
 
     Raises CellError for another number of shares than owners, or more than the whole.
     """
-    if not text:
-        equal = (Decimal(1) / owners).quantize(SHARE, ROUND_DOWN)
-        return [1 - equal * (owners - 1), *[equal] * (owners - 1)]
-    parts = [part for part in text.replace(";", "、").split("、") if part.strip()]
-    shares = [_share(part.strip()) for part in parts]
-    if len(shares) != owners:
+    parts = [part.strip() for part in text.replace(";", "、").split("、") if part.strip()]
+    exact = [_share(part) for part in parts] or [Fraction(1, owners)] * owners
+    if len(exact) != owners:
         raise CellError(gettext(N_("There are not as many shares as owners.")))
-    if sum(shares) > 1 or min(shares) <= 0:
+    if sum(exact) > 1 or min(exact) <= 0:
         raise CellError(gettext(N_("Shares are above nothing and together at most the whole.")))
+    shares = [Decimal(int(share * 10**6)) / 10**6 for share in exact]
+    if sum(exact) == 1:
+        shares[0] += 1 - sum(shares)
     return shares
 
 
-def _share(text: str) -> Decimal:
-    if "/" in text:
-        above, _, below = text.partition("/")
-        try:
-            return (Decimal(above) / Decimal(below)).quantize(SHARE, ROUND_DOWN)
-        except (InvalidOperation, ArithmeticError):
-            raise CellError(gettext(N_("This is not a number."))) from None
+def _share(text: str) -> Fraction:
+    """Return 1/2, 50%, 0.5 or 50 as a part of the whole."""
+    above, is_fraction, below = text.partition("/")
+    if is_fraction:
+        if not (above.strip().isdecimal() and below.strip().isdecimal() and int(below)):
+            raise CellError(gettext(N_("This is not a number.")))
+        return Fraction(int(above), int(below))
     number = number_of(text)
-    return number / 100 if "%" in text or number > 1 else number
+    return Fraction(number) / (100 if "%" in text or number > 1 else 1)
 
 
 # --- totals -----------------------------------------------------------------------------------
