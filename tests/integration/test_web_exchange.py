@@ -17,7 +17,7 @@ from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
 from dougong.tenancy.models import Person, Room
 from dougong.web.admin.cells import CellError, day_of, person_parts, room_code
-from dougong.web.admin.opening_sheets import shares_of
+from dougong.web.admin.opening_people import shares_of
 from dougong.web.app import SESSION_COOKIE, create_app
 
 

@@ -52,6 +52,7 @@ def install(app: Flask, installation: Installation) -> None:
         attachments,
         exports,
         ground,
+        import_files,
         imports,
         log,
         opening,

@@ -12,17 +12,15 @@ from time import time
 from typing import Any
 from uuid import UUID
 
-from flask import Response, render_template, request, url_for
+from flask import render_template, request, url_for
 from sqlalchemy import select
 
 from dougong import services
-from dougong.db.columns import member_label
 from dougong.db.scope import Scope
 from dougong.errors import Conflict, DougongError, Invalid, NotFound
 from dougong.i18n import N_, gettext, translate_error
 from dougong.web.admin import uploads
 from dougong.web.admin.importing import (
-    Field,
     Outcome,
     Plan,
     RecordImport,
@@ -38,7 +36,6 @@ from dougong.web.admin.pages import blueprint, crumbs, find_view, go
 from dougong.web.admin.resolving import batches
 from dougong.web.admin.uploads import Line, Table
 from dougong.web.admin.views import RecordView
-from dougong.web.admin.workbooks import XLSX, SheetColumn, Workbook, send
 from dougong.web.app import require_scope
 
 SHOWN = 200
@@ -79,7 +76,7 @@ def import_records(plugin: str, model: str) -> Any:
         return _start(view)
     try:
         if "draft" in request.form:
-            return _mapping(view, _draft(view), _plan(view))
+            return _mapping(view, draft_of(view), plan_of(view))
         draft = _taken(view, uploads.read_upload(request.files.get("file")))
     except Invalid as error:
         return _start(view, translate_error(error)), error.status
@@ -120,7 +117,8 @@ def _taken(view: type[RecordView], tables: Sequence[Table]) -> Draft:
     return _opened(made_at, digest, content, sealed)
 
 
-def _draft(view: type[RecordView]) -> Draft:
+def draft_of(view: type[RecordView]) -> Draft:
+    """Return the file that the page carries; raises Invalid when it is not this user's."""
     sealed = request.form.get("draft", "")
     made_at, digest, content = uploads.unpack(require_scope(), _purpose(view), sealed)
     return _opened(made_at, digest, content, sealed)
@@ -138,7 +136,7 @@ def _purpose(view: type[RecordView]) -> str:
 # --- second step: the columns ---------------------------------------------------------------------
 
 
-def _plan(view: type[RecordView]) -> Plan:
+def plan_of(view: type[RecordView]) -> Plan:
     """Return what was chosen for each column of the file."""
     fields = fields_of(require_scope(), view)
     known = {each.key for each in fields}
@@ -221,7 +219,7 @@ def check_import(plugin: str, model: str) -> Any:
     """Try the import and show what it would do."""
     view = importable(plugin, model)
     try:
-        draft, plan = _draft(view), _plan(view)
+        draft, plan = draft_of(view), plan_of(view)
     except Invalid as error:
         return _start(view, translate_error(error)), error.status
     if not plan.columns:
@@ -257,28 +255,6 @@ def _result(
     )
 
 
-@blueprint.post("/<plugin>/<model>/import/problems.xlsx")
-def import_problems(plugin: str, model: str) -> Response:
-    """Download the refused rows with the reason of each, ready to be corrected and imported."""
-    view = importable(plugin, model)
-    draft, plan = _draft(view), _plan(view)
-    outcome = tried(require_scope(), view, draft, plan)
-    lines = {line.number: line for line in draft.lines}
-    with Workbook() as book:
-        columns = [SheetColumn(str(cell or "")) for cell in draft.header]
-        columns += [
-            SheetColumn(gettext(N_("Row"))),
-            SheetColumn(gettext(N_("What is wrong")), width=60),
-        ]
-        sheet = book.sheet(view.label(), columns)
-        for entry in outcome.refused:
-            line = lines[entry.number]
-            cells = [line[at] for at in range(len(draft.header))]
-            sheet.write([*cells, entry.number, entry.reason])
-        sheet.filter()
-    return send(book.file, XLSX, f"{view.label()}-{gettext(N_('problems'))}.xlsx")
-
-
 # --- last step ------------------------------------------------------------------------------------
 
 
@@ -287,7 +263,7 @@ def commit_import(plugin: str, model: str) -> Any:
     """Import in this request's transaction: every row, or the good ones when that was chosen."""
     view, scope = importable(plugin, model), require_scope()
     try:
-        draft, plan = _draft(view), _plan(view)
+        draft, plan = draft_of(view), plan_of(view)
     except Invalid as error:
         return _start(view, translate_error(error)), error.status
     savepoint = scope.session.begin_nested()
@@ -340,38 +316,4 @@ def _delete(scope: Scope, model: Any, ids: Sequence[UUID]) -> None:
 
     scope.session.execute(
         delete(model).where(model.id.in_(ids)), execution_options={"synchronize_session": False}
-    )
-
-
-# --- sample ---------------------------------------------------------------------------------------
-
-
-@blueprint.get("/<plugin>/<model>/import/sample.xlsx")
-def import_sample(plugin: str, model: str) -> Response:
-    """Download an empty workbook with the columns that an import understands."""
-    view = importable(plugin, model)
-    with Workbook() as book:
-        book.sheet(view.label(), [sample_column(f) for f in fields_of(require_scope(), view)])
-    return send(book.file, XLSX, f"{view.label()}-{gettext(N_('import sample'))}.xlsx")
-
-
-def sample_column(each: Field) -> SheetColumn:
-    """Return the sheet's column of a field, with a note on what it takes."""
-    column = each.column
-    choices: list[str] = [member_label(m) for m in column.members] if column.members else []
-    if column.kind == "flag":
-        choices = [gettext(N_("yes")), gettext(N_("no"))]
-    note = {
-        "day": gettext(N_("A date such as 2026-11-24.")),
-        "instant": gettext(N_("Date and time such as 2026-11-24 15:30.")),
-        "money": gettext(N_("Yuan with two places.")),
-        "relation": gettext(N_("The name or number under which it is known here.")),
-    }.get(column.kind, "")
-    if choices:
-        note = "、".join(choices)
-    if each.is_needed:
-        note = " ".join([gettext(N_("This is needed.")), note]).strip()
-    kind = "text" if column.kind in ("encrypted", "relation", "state") else column.kind
-    return SheetColumn(
-        each.label, kind, note=note, choices=choices, is_needed=each.is_needed, width=14
     )

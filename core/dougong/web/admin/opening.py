@@ -18,8 +18,8 @@ from dougong.hookspecs import OpeningColumn, OpeningSheet
 from dougong.i18n import N_, gettext, translate_error, use_locale
 from dougong.web.admin import uploads
 from dougong.web.admin.cells import folded
+from dougong.web.admin.import_files import sample_column
 from dougong.web.admin.importing import Field, Plan, RecordImport, field_of, find_header, guess
-from dougong.web.admin.imports import sample_column
 from dougong.web.admin.menu import menu_page
 from dougong.web.admin.opening_sheets import kernel_sheets, total_labels
 from dougong.web.admin.pages import blueprint, go
