@@ -130,8 +130,9 @@ def _wait(process: subprocess.Popen, log: Path) -> tuple[str, str]:
     raise AssertionError(f"not ready in {READY_S} s: {log.read_text(errors='replace')}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(product):
+    # Not longer than a module: while it is open, no other test of this process can run a loop.
     with playwright.sync_playwright() as started:
         opened = started.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
         yield opened
@@ -185,9 +186,15 @@ class Visitor:
 
 
 @pytest.fixture(scope="session")
-def signed_in(product, browser):
+def cookies_of() -> dict[str, dict]:
+    """Return the cookies of users who have signed in during this run."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def signed_in(product, browser, cookies_of):
     """Return the cookies of a demonstration user, signed in once per run."""
-    known: dict[str, dict] = {}
+    known = cookies_of
 
     def state(login: str) -> dict:
         if login not in known:
