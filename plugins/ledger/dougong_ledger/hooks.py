@@ -2,8 +2,9 @@
 
 from sqlalchemy import func, select
 
+from dougong.errors import Conflict
 from dougong.hookspecs import Card, Panel, SearchHit, hookimpl
-from dougong.i18n import gettext
+from dougong.i18n import N_, gettext
 from dougong.tenancy.models import Person
 from dougong_ledger import services
 from dougong_ledger.domain import PREPAID
@@ -45,6 +46,21 @@ def dashboard_cards(scope):
 def portal_cards(scope, person_id):
     balance = services.balance_of(scope, person_id)
     return [Card(gettext("My wallet"), f"¥{balance:,.2f}", url="fees/my/", order=20)]
+
+
+@hookimpl
+def export_subject(scope, person_id):
+    return {"wallet_balance_yuan": str(services.balance_of(scope, person_id))}
+
+
+@hookimpl
+def erase_subject(scope, person_id):
+    """Money that belongs to someone is paid out before he is forgotten."""
+    balance = services.balance_of(scope, person_id)
+    if balance:
+        raise Conflict(
+            N_("The wallet still holds ¥%(balance)s; pay it out first."), balance=f"{balance:,.2f}"
+        )
 
 
 @hookimpl
