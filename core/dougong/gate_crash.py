@@ -129,7 +129,9 @@ class Gate:
         return state.read(self.settings.paths)
 
     def is_ready(self) -> bool:
-        """Tell whether every process runs and a page answers."""
+        """Tell whether the database and every process run and a page answers."""
+        if not self.server.is_running():
+            return False
         facts = self.facts()
         processes = facts.get("processes", ())
         if not processes or not all(
@@ -250,7 +252,10 @@ class Gate:
 
     def _drain(self) -> None:
         deadline = time.monotonic() + DRAIN_S
-        while time.monotonic() < deadline and self._open_work():
+        while time.monotonic() < deadline:
+            with suppress(SQLAlchemyError):
+                if not self._open_work():
+                    return
             time.sleep(0.3)
 
     def _open_work(self) -> int:

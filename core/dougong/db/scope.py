@@ -113,7 +113,7 @@ class Actor:
 class ScopeKey:
     """The secret under which scopes are signed; the database holds the same key as two pads."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
 
     @cached_property
     def pads(self) -> tuple[bytes, bytes]:

@@ -33,7 +33,7 @@ class Databases:
     """
 
     server: str
-    passwords: Mapping[str, str]
+    passwords: Mapping[str, str] = field(repr=False)
     scope_key: ScopeKey
     pool_size: int = 10
     _engines: dict[str, Engine] = field(default_factory=dict)

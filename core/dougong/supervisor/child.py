@@ -53,8 +53,24 @@ def stay_with_supervisor() -> None:
 
 
 def log_to_stderr() -> None:
-    """Write warnings and our own messages as lines with time and level."""
+    """Write warnings and our own messages as lines with time and level.
+
+    Tracebacks show code only: the values of variables may be personal, or keys.
+    """
     import logging
+
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=True),
+            structlog.dev.ConsoleRenderer(
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
+    )
 
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"

@@ -82,6 +82,8 @@ service = "round.tell_time"
 WORKER = """
 from dougong.jobs import process
 from dougong.settings import Settings
+from dougong.supervisor.child import log_to_stderr
+log_to_stderr()
 process.STALLED_S, process.HEARTBEAT_S, process.LOOK_S, process.POLL_S = 1.0, 0.2, 0.3, 0.2
 process.main(Settings.from_environment())
 """

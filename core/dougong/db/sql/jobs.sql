@@ -597,3 +597,18 @@ grant select on procrastinate_workers, procrastinate_jobs, procrastinate_periodi
     procrastinate_events to dougong_backup;
 grant select on sequence procrastinate_workers_id_seq, procrastinate_jobs_id_seq,
     procrastinate_periodic_defers_id_seq, procrastinate_events_id_seq to dougong_backup;
+
+-- A worker looks for jobs when one is put in, and not when a lock falls: tell it, else what waits
+-- for the same lock would start with the next look only.
+create function procrastinate_tell_of_fallen_lock() returns trigger language plpgsql as $$
+begin
+    if exists (select from procrastinate_jobs j where j.lock = old.lock and j.status = 'todo') then
+        perform pg_notify('procrastinate_any_queue_v1',
+                          json_build_object('type', 'job_inserted', 'job_id', old.id)::text);
+    end if;
+    return null;
+end $$;
+create trigger procrastinate_tell_of_fallen_lock_v1
+    after delete on procrastinate_jobs
+    for each row when (old.lock is not null and old.status = 'doing')
+    execute function procrastinate_tell_of_fallen_lock();
