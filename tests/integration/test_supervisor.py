@@ -200,3 +200,11 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_a_crash():
     result = gate(2, targets=("worker", "postgres"))
     assert result["passed"], result
     assert result["lost_without_protection"] > 0
+
+
+def test_keys_and_passwords_do_not_show_when_something_is_printed():
+    from dougong.db.scope import ScopeKey
+    from dougong.db.servers import Databases
+
+    databases = Databases("host=x", {"app": "hunter2"}, ScopeKey(b"hunter2"))
+    assert "hunter2" not in repr(databases)
