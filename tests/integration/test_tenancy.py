@@ -1,10 +1,11 @@
 """Rows of another community cannot be read or written, whatever the application forgets."""
 
 import pytest
-from dougong.db.scope import Actor
-from dougong.tenancy.models import Building, Person, Room
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
+
+from dougong.db.scope import Actor
+from dougong.tenancy.models import Building, Person, Room
 
 
 def test_a_scope_sees_only_its_own_rooms(installation, place):
