@@ -41,9 +41,14 @@ def load_users(installation: Installation, group_id: UUID, communities: dict[str
         for login, name, role, place in STAFF:
             if login not in known:
                 known[login] = create_user(session, login, name).id
-            community_id = communities[place] if place else None
+            on_platform = role == "system_administrator"
             grant_role(
-                session, system, known[login], role, group_id=group_id, community_id=community_id
+                session,
+                system,
+                known[login],
+                role,
+                group_id=None if on_platform else group_id,
+                community_id=communities[place] if place else None,
             )
         if owner is not None:
             user = create_user(session, "owner", owner.name)
