@@ -29,7 +29,9 @@ READY_S = 180
 LINK = re.compile(r"(http://\S+)/sign-in/link/(\S+)")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    # Before xdist reads its marks: all scenarios share one product, in one worker.
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("acceptance"))
