@@ -22,6 +22,7 @@ from dougong.tenancy.models import (
     PropertyGroup,
     Region,
 )
+from dougong.tenancy.operations import set_setting
 
 SEED = 20261124
 GROUP = "江南物业集团"
@@ -30,6 +31,7 @@ ENABLED = {
     "old_community": ("ledger", "fees", "participation"),
     "campus": ("ledger", "meters", "fees"),
 }
+SETTINGS = {"ledger.allows_demo_top_up": True}
 ONLY_TWO_BUILDINGS = ("campus", "meters")
 ENTITIES = {
     "华东": ("江南物业服务有限公司", "91310000MA1DEMO001"),
@@ -59,6 +61,9 @@ def load(installation: Installation, progress: Progress | None = None) -> UUID:
             install(installation, system, plugin)
     with installation.platform(system) as session:
         group_id, ids = _organisation(session)
+    with installation.access(system) as session:
+        for name, value in SETTINGS.items():
+            set_setting(session, group_id, name, value)
     report("organisation", 1, total)
     for number, (name, kind, _) in enumerate(communities):
         chance = Random(SEED + number)

@@ -12,6 +12,7 @@ from dougong.access.operations import create_user, grant_role, link_person, star
 from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
 from dougong.tenancy.models import Person
+from dougong.tenancy.operations import set_setting
 from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_fees import services
 from dougong_fees.domain.states import BillState
@@ -51,7 +52,14 @@ def browser(app, installation, place):
 
 
 @pytest.fixture
-def bill(installation, place):
+def demonstration_money(installation, place):
+    """Let wallets be topped up with demonstration money, as in a demonstration."""
+    with installation.access() as session:
+        set_setting(session, place.group_id, "ledger.allows_demo_top_up", True)
+
+
+@pytest.fixture
+def bill(installation, place, demonstration_money):
     """A published bill of the first owner, who has 100 yuan in his wallet."""
     with installation.scope(Actor.system(), community=place.community_id) as scope:
         add_item(scope, place)
@@ -128,6 +136,18 @@ def test_a_payment_without_the_forms_token_is_refused(place, browser, bill):
     owner = browser(0)
     answer = owner.post(f"/c/{place.community_id}/fees/my/order", data={"bill": str(bill.id)})
     assert answer.status_code == 403
+
+
+def test_nobody_makes_money_where_no_demonstration_runs(installation, place, browser, bill):
+    owner = browser(0)
+    home = f"/c/{place.community_id}/fees/my/"
+    page = owner.get(home).get_data(as_text=True)
+    token, key = field(page, "csrf_token"), field(page, "key")
+    with installation.access() as session:
+        set_setting(session, place.group_id, "ledger.allows_demo_top_up", False)
+    given = {"csrf_token": token, "key": key, "amount": "500"}
+    assert owner.post(f"{home}top-up", data=given).status_code == 403
+    assert "top-up" not in owner.get(home).get_data(as_text=True)
 
 
 @pytest.mark.parametrize("amount", ["-1", "x", "1e9", "NaN", "0.001"])
