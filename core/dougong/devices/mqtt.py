@@ -35,6 +35,7 @@ async def listen(url: str, receive: Receive, started: asyncio.Event | None = Non
     while True:
         try:
             async with _client(url) as client:
+                _heed_cancel()
                 await client.subscribe(f"dougong/+/+/{UP}", qos=1)
                 log.info("listening at the MQTT broker")
                 if started is not None:
@@ -43,6 +44,7 @@ async def listen(url: str, receive: Receive, started: asyncio.Event | None = Non
                 await _take_in(client, receive)
         except (aiomqtt.MqttError, *AWAY) as error:
             log.warning("MQTT pauses for %.0f s: %s", wait_s, error)
+        _heed_cancel()
         await asyncio.sleep(wait_s)
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
@@ -72,6 +74,18 @@ async def _take_in(client: aiomqtt.Client, receive: Receive) -> None:
             if answer is not None:
                 await client.publish(f"dougong/{place[0]}/{place[1]}/{DOWN}", answer, qos=1)
         client._client.ack(message.mid, message.qos)
+        _heed_cancel()
+
+
+def _heed_cancel() -> None:
+    """Stop when somebody asked for it and the request was lost on the way.
+
+    `asyncio.wait_for` before Python 3.12, which aiomqtt uses, may swallow a cancellation that
+    arrives together with its result. May go with Python 3.11.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _place(topic: str) -> tuple[UUID, str] | None:
