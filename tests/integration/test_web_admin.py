@@ -64,7 +64,9 @@ def test_every_view_has_a_list_and_a_form(manager, installation):
 
     for name, view in list(VIEWS.items()):
         plugin, _, model = name.partition(".")
-        if view.model.__kind__ != "community":
+        if view.model.__kind__ != "community" or not view.is_mapped():
+            continue
+        if plugin not in ("dougong", *installation.plugins.loaded):
             continue
         assert manager.get(f"{manager.base}/{plugin}/{model}/").status_code == 200, name
         wanted = 200 if view.can_create else 403

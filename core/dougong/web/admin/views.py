@@ -144,9 +144,14 @@ class RecordView:
         return str(LazyText(cls.model.__tablename__.replace("_", " ").capitalize()))
 
     @classmethod
+    def is_mapped(cls) -> bool:
+        """Tell whether the model is still there: a plugin that was unloaded takes it along."""
+        return sa_inspect(cls.model, raiseerr=False) is not None
+
+    @classmethod
     def may(cls, scope: Scope, verb: str) -> bool:
         """Tell whether the actor may do ``verb`` on this model here."""
-        if cls.plugin() not in scope.enabled:
+        if cls.plugin() not in scope.enabled or not cls.is_mapped():
             return False
         offered = {"create": cls.can_create, "change": cls.can_change, "delete": cls.can_delete}
         is_group_table = cls.model.__kind__ != "community"
