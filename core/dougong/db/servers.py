@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 
@@ -108,3 +109,14 @@ def create_database(
         link.execute("revoke all on schema public from public")
         link.execute("grant usage on schema public to public")
         link.execute("create schema if not exists dougong authorization dougong_owner")
+
+
+def is_away(error: BaseException) -> bool:
+    """Tell whether an error means that the database cannot be reached, or went down meanwhile.
+
+    SQLSTATE 08 is a lost connection, 57P a shutdown or crash; a lost socket carries no state.
+    """
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or state is None or state.startswith(("08", "57P"))

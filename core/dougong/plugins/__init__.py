@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 import dougong
 from dougong.db.linter import allow_references
 from dougong.db.migrator import KERNEL, Distribution
+from dougong.db.servers import is_away
 from dougong.errors import DougongError, NotFound
 from dougong.i18n import N_
 from dougong.plugins import records
@@ -309,6 +310,8 @@ class Plugins:
         """
         if plugin == KERNEL.id or self._installation is None or plugin in self.hooks.silenced:
             return
+        if is_away(error):
+            return  # the database went away in the middle: no fault of the plugin's
         reason = describe(error)
         try:
             with self._installation.access() as session:
