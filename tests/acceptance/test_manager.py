@@ -40,15 +40,14 @@ def test_a_plugin_is_switched_off_and_on_without_a_restart(visit, estate):
     administrator.picture("plugin")
     notices = f"/{estate}/admin/participation/notice/"
     assert manager.open(notices).is_visible("h1:has-text('通知')")
-    page.click("button:has-text('停用')")
-    if page.is_visible("#confirm[open]"):
-        page.click("#confirm button[value=yes]")
-    page.wait_for_load_state("networkidle")
+    page.click("main button:has-text('停用')")
+    page.click("#confirm[open] button[value=yes]")
+    page.wait_for_selector(".alert-success")
     gone = manager.page.goto(manager.url + notices)
     assert gone.status == 404
     page = administrator.open(f"/{estate}/plugins/participation/")
     page.click("button:has-text('在全部楼栋启用')")
-    page.wait_for_load_state("networkidle")
+    page.wait_for_selector(".alert-success")
     assert manager.open(notices).is_visible("h1:has-text('通知')")
 
 
