@@ -58,7 +58,7 @@ class RefundView(RecordView, model=Refund):
 
 
 class WalletView(RecordView, model=Wallet):
-    title = bilingual("Wallets", "宝")
+    title = bilingual("Wallets", "钱包")
     columns = ("person", "balance")
     filters = ("balance",)
     search = ("person",)
@@ -67,7 +67,7 @@ class WalletView(RecordView, model=Wallet):
 
 
 class WalletMovementView(RecordView, model=WalletMovement):
-    title = bilingual("Wallet movements", "宝明细")
+    title = bilingual("Wallet movements", "钱包明细")
     columns = ("moved_at", "wallet", "amount")
     filters = ("wallet", "moved_at", "amount")
     can_create = can_change = can_delete = False

@@ -44,7 +44,7 @@ PaymentState.__labels__ = labels(
     REFUNDED=("Refunded", "已退款"),
 )
 PaymentChannel.__labels__ = labels(
-    WALLET=("Wallet", "宝（预存）"),
+    WALLET=("Wallet", "钱包（预存）"),
     CASH=("Cash", "现金"),
     POS=("Card terminal", "POS 刷卡"),
     BANK_TRANSFER=("Bank transfer", "银行转账"),
@@ -138,7 +138,7 @@ class JournalLine(InCommunity, Base):
 
 
 class Wallet(InCommunity, Base):
-    """A wallet (宝): the prepaid balance of a person, money that the company owes him."""
+    """A wallet (钱包): the prepaid balance of a person, money that the company owes him."""
 
     __tablename__ = "wallet"
     __table_args__ = (
@@ -166,7 +166,7 @@ class WalletMovement(InCommunity, Base):
         {"info": {"grants": APPEND_ONLY}},
     )
 
-    wallet_id: Mapped[UUID] = ref("ledger.wallet", info=label("Wallet", "宝"))
+    wallet_id: Mapped[UUID] = ref("ledger.wallet", info=label("Wallet", "钱包"))
     wallet: Mapped[Wallet] = to_one(wallet_id, Wallet)
     entry_id: Mapped[UUID] = ref("ledger.journal_entry", index=False, info=label("Entry", "凭证"))
     amount: Mapped[Decimal] = money(info=label("Amount", "金额"))

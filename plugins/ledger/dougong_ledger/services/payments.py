@@ -29,7 +29,7 @@ from dougong_ledger.services.orders import check_key, items_of, step
 from dougong_ledger.services.receipts import issue_receipt, replace_receipt
 
 
-@service("payment.pay_with_wallet", title=("Pay with the wallet", "用宝支付"))
+@service("payment.pay_with_wallet", title=("Pay with the wallet", "用钱包支付"))
 def pay_with_wallet(scope: Scope, order: PaymentOrder) -> Payment:
     """Pay an order from its payer's wallet; return the payment, the first one when repeated.
 

@@ -1,4 +1,4 @@
-"""Wallets (宝): prepaid balances of people."""
+"""Wallets (钱包): prepaid balances of people."""
 
 from decimal import Decimal
 from uuid import UUID
