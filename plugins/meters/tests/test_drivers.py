@@ -2,6 +2,7 @@
 
 from dougong.devices import Transport
 from dougong.testing.drivers import DriverConformance, Golden
+from dougong_meters.drivers.cjt188 import driver as cjt188
 from dougong_meters.drivers.dlt645 import driver as dlt645
 from dougong_meters.drivers.modbus import driver as modbus
 
@@ -76,3 +77,39 @@ class TestDlt645(DriverConformance):
     @classmethod
     def settings(cls, number):
         return {"address": f"{number:012d}", "preamble": 0}
+
+
+class TestCjt188(DriverConformance):
+    """A frame of a published note; more of them are in the kernel's tests."""
+
+    driver, profile, transport = cjt188, "water_valve_meter", Transport.RTU_TCP
+    number = 805000001
+    golden = (
+        Golden(
+            ("volume", "is_cut"),
+            sent="68 10 01 00 00 05 08 00 00 01 03 90 1F 00 39 16",
+            answer="68 10 01 00 00 05 08 00 00 81 16 90 1F 00 00 23 01 00 2C 00 00 00 00 2C"
+            " 00 00 00 00 00 00 00 00 00 48 16",
+            values={"volume": "123.00", "is_cut": "false"},
+            sequence=0,
+        ),
+    )
+
+    @classmethod
+    def settings(cls, number):
+        return {"address": f"{number:014d}", "preamble": 0}
+
+
+class TestCjt188LowFirst(TestCjt188):
+    """The same by makers whose frames do not name their request: the line must settle."""
+
+    profile = "water_valve_meter_low_first"
+    golden = (
+        Golden(
+            ("volume", "is_cut"),
+            sent="68 10 01 00 00 05 08 00 00 01 03 1F 90 00 39 16",
+            answer="68 10 01 00 00 05 08 00 00 81 16 1F 90 00 00 23 01 00 2C 00 00 00 00 2C"
+            " 00 00 00 00 00 00 00 00 00 48 16",
+            values={"volume": "123.00", "is_cut": "false"},
+        ),
+    )

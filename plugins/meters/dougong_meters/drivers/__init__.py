@@ -1,1 +1,1 @@
-"""Drivers of meters: Modbus by profile, DL/T 645-2007, and meters that push JSON."""
+"""Drivers of meters: Modbus by profile, DL/T 645-2007, CJ/T 188-2004, and meters that push."""
