@@ -117,7 +117,7 @@ def test_a_second_up_says_where_the_first_one_runs(up, environment):
 def test_a_killed_process_is_started_again(up, name):
     url, before = up.ready(), up.pid(name)
     os.kill(before, signal.SIGKILL)
-    wait_for(lambda: up.pid(name) != before and up.is_all_ready(), 30)
+    wait_for(lambda: up.pid(name) != before and up.is_all_ready(), 120)
     assert answers(url)
 
 
@@ -134,7 +134,7 @@ def test_a_killed_database_is_started_again(up, home):
         return answers(url) and up.is_all_ready()
 
     time.sleep(0.5)
-    wait_for(works, 60)
+    wait_for(works, 120)
 
 
 def test_a_new_generation_loses_no_request(up, home):
@@ -157,7 +157,7 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_one_starts_warm(up, 
     left = up.facts()["processes"]
     os.kill(up.process.pid, signal.SIGKILL)
     up.process.wait()
-    wait_for(lambda: not any(state.is_alive(p) for p in left), 30)
+    wait_for(lambda: not any(state.is_alive(p) for p in left), 120)
     again = Up(environment, home)
     try:
         assert answers(again.ready())

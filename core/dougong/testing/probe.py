@@ -127,7 +127,7 @@ def worker(installation: Installation, log: Path, **more: str) -> Iterator[subpr
             process.wait()
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
     """Return the condition's first true answer; fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -87,7 +87,7 @@ def hosted(subject: DriverSubject, *gateways: GatewayConfig) -> tuple[Host, Memo
     return Host(store, drivers, flush_s=0.05, reload_s=5), store
 
 
-async def until(condition: Callable[[], object], seconds: float = 10) -> bool:
+async def until(condition: Callable[[], object], seconds: float = 20) -> bool:
     """Wait for a condition; tell whether it came true in time."""
     end = time.monotonic() + seconds
     while not condition():
