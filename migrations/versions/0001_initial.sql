@@ -283,6 +283,7 @@ CREATE TABLE dougong.api_token (
 	community_ids JSONB, 
 	ends_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	revoked_at TIMESTAMP WITH TIME ZONE, 
+	last_used_at TIMESTAMP WITH TIME ZONE, 
 	CONSTRAINT pk_api_token PRIMARY KEY (id), 
 	CONSTRAINT uq_api_token_token_hash UNIQUE (token_hash), 
 	CONSTRAINT fk_api_token_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
@@ -310,12 +311,48 @@ CREATE TABLE dougong.one_time_link (
 	CONSTRAINT fk_one_time_link_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
 );
 
+CREATE TABLE dougong.passkey (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	user_id UUID NOT NULL, 
+	name VARCHAR(80) NOT NULL, 
+	credential_id BYTEA NOT NULL, 
+	public_key BYTEA NOT NULL, 
+	sign_count BIGINT NOT NULL, 
+	made_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	last_used_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_passkey PRIMARY KEY (id), 
+	CONSTRAINT uq_passkey_credential_id UNIQUE (credential_id), 
+	CONSTRAINT fk_passkey_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_passkey_user_id ON dougong.passkey (user_id);
+
+CREATE TABLE dougong.passkey_challenge (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	purpose VARCHAR(20) NOT NULL, 
+	challenge BYTEA NOT NULL, 
+	user_id UUID, 
+	ends_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	CONSTRAINT pk_passkey_challenge PRIMARY KEY (id), 
+	CONSTRAINT fk_passkey_challenge_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
+);
+
 CREATE TABLE dougong.region (
 	group_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
 	name VARCHAR(120) NOT NULL, 
 	CONSTRAINT pk_region PRIMARY KEY (group_id, id), 
 	CONSTRAINT fk_region_ FOREIGN KEY(group_id) REFERENCES dougong.property_group (id)
+);
+
+CREATE TABLE dougong.role_clearance (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	group_id UUID NOT NULL, 
+	role_id UUID NOT NULL, 
+	clearance JSONB NOT NULL, 
+	CONSTRAINT pk_role_clearance PRIMARY KEY (id), 
+	CONSTRAINT uq_role_clearance_group_id_role_id UNIQUE (group_id, role_id), 
+	CONSTRAINT fk_role_clearance_ FOREIGN KEY(role_id) REFERENCES dougong.role (id) ON DELETE CASCADE
 );
 
 CREATE TABLE dougong.role_grant (

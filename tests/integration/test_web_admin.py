@@ -4,6 +4,7 @@ import re
 from uuid import UUID
 
 import pytest
+from sqlalchemy.orm import Mapped, mapped_column
 
 from dougong.access.operations import create_user, grant_role, start_session
 from dougong.access.roles import ship_roles
@@ -60,17 +61,48 @@ def test_the_list_shows_rooms_and_their_number(manager):
 
 
 def test_every_view_has_a_list_and_a_form(manager, installation):
-    from dougong.web.admin import VIEWS
+    from dougong.web.admin import registry
 
-    for name, view in list(VIEWS.items()):
+    for view in registry.views():
+        name = view.name()
         plugin, _, model = name.partition(".")
-        if view.model.__kind__ != "community" or not view.is_mapped():
+        if view.model.__kind__ != "community":
             continue
         if plugin not in ("dougong", *installation.plugins.loaded):
             continue
         assert manager.get(f"{manager.base}/{plugin}/{model}/").status_code == 200, name
         wanted = 200 if view.can_create else 403
         assert manager.get(f"{manager.base}/{plugin}/{model}/new").status_code == wanted, name
+
+
+def test_what_an_unloaded_plugin_declared_is_gone_at_once():
+    from dougong.db import InCommunity, label, plugin_base
+    from dougong.i18n import bilingual
+    from dougong.web.admin import RecordView, ViewExtension, extend_view, menu_page, registry
+
+    base = plugin_base("ghost")
+
+    class Sheet(InCommunity, base):
+        __tablename__ = "sheet"
+        name: Mapped[str] = mapped_column(info=label("Name", "名称"))
+
+    class SheetView(RecordView, model=Sheet):
+        columns = ("name",)
+
+    SheetView.plugin = classmethod(lambda cls: "ghost")
+    extend_view("ghost", ViewExtension("dougong.room", "x", bilingual("X"), lambda *_: {}))
+    menu_page("ghost.page", ("Ghost", "鬼"), "ghost.sheet.view", plugin="ghost")
+    assert registry.view_of(Sheet) is SheetView and SheetView in registry.views()
+    assert any(page.plugin == "ghost" for page in registry.pages())
+    table = Sheet.__table__
+    base.registry.dispose(cascade=True)
+    base.metadata.remove(table)
+    assert registry.view_of(Sheet) is None and SheetView not in registry.views()
+    assert registry.view_named(SheetView.name()) is None
+    registry.forget("ghost")
+    assert SheetView.name() not in registry._views
+    assert not [page for page in registry.pages() if page.plugin == "ghost"]
+    assert not [each for each in registry._extensions.values() if each.plugin == "ghost"]
 
 
 def test_a_record_is_created_changed_deleted_and_brought_back(manager, place, installation):

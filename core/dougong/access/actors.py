@@ -18,7 +18,10 @@ RESIDENT = frozenset({"*.portal"})
 
 RIGHTS = """
     (select coalesce(json_agg(json_build_object(
-        'permissions', r.permissions, 'clearance', r.clearance, 'role', r.key,
+        'permissions', r.permissions, 'role', r.key,
+        'clearance', r.clearance || coalesce((
+            select o.clearance from dougong.role_clearance o
+            where o.role_id = r.id and o.group_id = coalesce(t.group_id, r.group_id)), '{}'),
         'group', coalesce(t.group_id, r.group_id), 'community', t.community_id,
         'buildings', t.building_ids,
         'region', (select json_agg(c.id) from dougong.community c

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     ForeignKey,
@@ -136,6 +137,35 @@ class ApiToken(OnPlatform, KernelBase):
     community_ids: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     ends_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class Passkey(OnPlatform, KernelBase):
+    """A key in someone's phone, computer or stick that signs in for him (WebAuthn)."""
+
+    __tablename__ = "passkey"
+    __table_args__ = (UniqueConstraint("credential_id"), Index("ix_passkey_user_id", "user_id"))
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("dougong.user.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(80))
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    made_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+
+
+class PasskeyChallenge(OnPlatform, KernelBase):
+    """What a passkey was asked to sign; used once, within some minutes. user_id: None when the
+    passkey itself is to say who it is."""
+
+    __tablename__ = "passkey_challenge"
+    __audited__ = False
+
+    purpose: Mapped[str] = mapped_column(String(20))
+    challenge: Mapped[bytes] = mapped_column(LargeBinary)
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("dougong.user.id", ondelete="CASCADE"))
+    ends_at: Mapped[datetime]
 
 
 class Role(OnPlatform, KernelBase):
@@ -156,6 +186,20 @@ class Role(OnPlatform, KernelBase):
     duty: Mapped[Duty] = state(Duty, default=Duty.BUSINESS, info=label("Duty", "职责"))
     permissions: Mapped[list[Any]] = mapped_column(JSONB)
     clearance: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+
+
+class RoleClearance(OnPlatform, KernelBase):
+    """What a group says of a role's columns and personal values, beyond what the role itself says.
+
+    Kept beside the role, for shipped roles belong to all groups and change with each version.
+    """
+
+    __tablename__ = "role_clearance"
+    __table_args__ = (UniqueConstraint("group_id", "role_id"),)
+
+    group_id: Mapped[UUID]
+    role_id: Mapped[UUID] = mapped_column(ForeignKey("dougong.role.id", ondelete="CASCADE"))
+    clearance: Mapped[dict[str, Any]] = mapped_column(JSONB)
 
 
 class RoleGrant(OnPlatform, KernelBase):

@@ -9,6 +9,7 @@ from dougong.db.base import (
     uuid7,
 )
 from dougong.db.bulk import insert_rows
+from dougong.db.clearance import restricted
 from dougong.db.columns import (
     Money,
     encrypted,
@@ -43,6 +44,7 @@ __all__ = [
     "plugin_base",
     "record_rule",
     "ref",
+    "restricted",
     "state",
     "to_one",
     "uuid7",

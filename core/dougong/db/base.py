@@ -112,6 +112,12 @@ class OnPlatform(Row):
     )
 
 
+def plugin_of_module(module: str) -> str:
+    """Return the id of the plugin that a module belongs to; ``dougong`` for the kernel."""
+    top = module.partition(".")[0]
+    return top.removeprefix("dougong_") if top.startswith("dougong_") else "dougong"
+
+
 def plugin_base(schema: str) -> type[DeclarativeBase]:
     """Return a declarative base with its own registry, whose tables live in ``schema``."""
 

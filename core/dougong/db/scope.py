@@ -52,7 +52,8 @@ class Grant:
     ``lifts.lift.*``, ``*.view``; ``**`` for everything, which only the system itself holds.
     group_id: None for the platform.
     communities: None for every community of the group. buildings: None for every building.
-    clearance: field class → ``full``, ``mask`` or ``hide``.
+    clearance: class of personal values → ``full``, ``mask`` or ``hide``; a column's full name →
+    ``write``, ``read`` or ``hide`` (`dougong.db.clearance`).
     """
 
     permissions: frozenset[str]
@@ -206,6 +207,7 @@ class Scope:
         self.place = place
         self.progress: Callable[..., None] = lambda done, total, message="": None
         self.reason: str | None = None
+        self._restrictions: dict[Any, Mapping[str, str]] = {}
         session.info["scope"] = self
 
     # --- what may be done -------------------------------------------------------------------
@@ -226,14 +228,33 @@ class Scope:
                 N_("You may not do this here (%(permission)s)."), permission=permission
             )
 
+    @cached_property
+    def grants_here(self) -> list[list[Grant]]:
+        """Return the grants that reach this community; on group pages every such set there is."""
+        places: list[UUID | None] = [self.community_id]
+        if self.community_id is None and self.readable:
+            places = list(self.readable)
+        grants = self.actor.grants
+        sets = {
+            tuple(n for n, g in enumerate(grants) if g.reaches(self.group_id, place))
+            for place in places
+        }
+        return [[grants[n] for n in one] for one in sorted(sets)]
+
     def clearance(self, field_class: str) -> str:
-        """Return ``full``, ``mask`` or ``hide`` for a class of fields; ``mask`` when unsaid."""
-        found = [
-            grant.clearance.get(field_class, grant.clearance.get("*", ""))
-            for grant in self.actor.grants
-            if grant.reaches(self.group_id, self.community_id)
-        ]
-        return next((c for c in ("full", "mask", "hide") if c in found), "mask")
+        """Return ``full``, ``mask`` or ``hide`` for a class of personal values."""
+        from dougong.db.clearance import personal_level
+
+        return personal_level(self, field_class)
+
+    def restrictions(self, model: Any) -> Mapping[str, str]:
+        """Return ``read`` or ``hide`` by attribute of ``model``; what is not named is writable."""
+        known = self._restrictions.get(model)
+        if known is None:
+            from dougong.db.clearance import column_levels
+
+            known = self._restrictions[model] = column_levels(self, model)
+        return known
 
     @cached_property
     def buildings(self) -> frozenset[UUID] | None:

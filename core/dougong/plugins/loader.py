@@ -6,7 +6,7 @@ failed plugin left behind (tables, services, modules) is taken out again.
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +23,8 @@ from dougong.plugins.hooks import Hooks
 from dougong.services import SERVICES
 
 _forgotten: "WeakSet[type]" = WeakSet()
+# What else keeps things of a plugin: called with its id when its code is forgotten.
+WHEN_FORGOTTEN: list[Callable[[str], None]] = []
 PARTS = ("hookspecs", "models", "services", "hooks")
 
 
@@ -78,6 +80,8 @@ def forget(found: Found, hooks: Hooks) -> None:
     """Take out whatever loading left behind: hooks, services, mappers, tables and modules."""
     plugin, package = found.manifest.id, found.manifest.package
     hooks.unregister(plugin)
+    for tell in WHEN_FORGOTTEN:
+        tell(plugin)
     for name in [n for n in SERVICES if n.startswith(f"{plugin}.")]:
         del SERVICES[name]
     gone = list(models(package))

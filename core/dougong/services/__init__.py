@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from dougong.db.base import Row
+from dougong.db.base import Row, plugin_of_module
 from dougong.db.scope import Scope
-from dougong.errors import NotFound
+from dougong.errors import NotAllowed, NotFound
 from dougong.i18n import N_, LazyText, bilingual
 from dougong.services.constraints import explain_constraint
 from dougong.services.inputs import invalid_from, record_input
@@ -108,12 +108,6 @@ def service(
     return declare
 
 
-def plugin_of_module(module: str) -> str:
-    """Return the id of the plugin that a module belongs to; ``dougong`` for the kernel."""
-    top = module.partition(".")[0]
-    return top.removeprefix("dougong_") if top.startswith("dougong_") else "dougong"
-
-
 @contextmanager
 def entered(scope: Scope, name: str, permission: str | None) -> Any:
     """Run a verb: check gate and permission when outermost, name it for the audit log.
@@ -191,6 +185,7 @@ def create(scope: Scope, model: type[R], values: Mapping[str, Any]) -> R:
     """
     name = permission_of(model, "create")
     checked = _checked(model, "create", values)
+    _refuse_restricted(scope, model, checked)
     if name in SERVICES:
         return (
             SERVICES[name].function(scope, **checked)
@@ -208,6 +203,7 @@ def change(scope: Scope, record: R, values: Mapping[str, Any]) -> R:
     """Change some columns of a record; raises Invalid naming the wrong fields."""
     name = permission_of(type(record), "change")
     checked = _checked(type(record), "change", values)
+    _refuse_restricted(scope, type(record), checked, record)
     if name in SERVICES:
         return call(scope, name, {"record": record, **checked})
     with entered(scope, name, name):
@@ -226,6 +222,31 @@ def delete(scope: Scope, record: Any) -> None:
     with entered(scope, name, name):
         scope.session.delete(record)
         scope.session.flush()
+
+
+def _refuse_restricted(
+    scope: Scope, model: Any, values: Mapping[str, Any], record: Any = None
+) -> None:
+    """Raise NotAllowed for a value that the actor's roles may not set, unless it stays the same."""
+    if _inside(scope):
+        return
+    refused = [
+        key
+        for key in scope.restrictions(model)
+        if key in values and values[key] != (getattr(record, key) if record is not None else None)
+    ]
+    if refused:
+        raise NotAllowed(
+            N_("Your roles may not set this: %(fields)s."),
+            fields=", ".join(label_of(model, key) for key in sorted(refused)),
+        )
+
+
+def label_of(model: Any, key: str) -> str:
+    """Return what people call an attribute, in the locale in force."""
+    field = model.__encrypted__.get(key)
+    info = field.info if field else getattr(model, key).info
+    return str(info.get("label") or key)
 
 
 def _inside(scope: Scope) -> bool:
@@ -253,6 +274,7 @@ __all__ = [
     "delete",
     "entered",
     "find",
+    "label_of",
     "permission_of",
     "plugin_of_module",
     "service",

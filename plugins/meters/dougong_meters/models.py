@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, Integer, Numeric, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dougong.db import InCommunity, label, labels, plugin_base, ref, state, to_one
+from dougong.db import InCommunity, label, labels, plugin_base, ref, restricted, state, to_one
 from dougong.tenancy.models import Building, Room
 
 Base = plugin_base("meters")
@@ -112,7 +112,10 @@ class Meter(InCommunity, Base):
     room_id: Mapped[UUID | None] = ref("dougong.room", info=label("Room", "房屋"))
     room: Mapped[Room | None] = to_one(room_id, Room)
     multiplier: Mapped[Decimal] = mapped_column(
-        Numeric(12, 4), default=Decimal(1), info=label("Multiplier", "倍率")
+        Numeric(12, 4),
+        default=Decimal(1),
+        # Every bill is multiplied by it: seen at the desk, set by who answers for the meters.
+        info=label("Multiplier", "倍率") | restricted(read=("front_desk", "dispatcher")),
     )
     digits: Mapped[int | None] = mapped_column(
         Integer, info=label("Digits before the point", "整数位数")

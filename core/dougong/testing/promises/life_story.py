@@ -21,6 +21,7 @@ from dougong.settings import Settings
 from dougong.testing.factories import Place, make_place
 from dougong.testing.planting import rows, workshop
 from dougong.testing.promises.samples import fill_tables
+from dougong.web.admin import registry
 
 ACTOR = Actor.system("conformance")
 
@@ -44,6 +45,9 @@ def tell(installation: Installation, plugin: str) -> dict[str, Any]:
             installation, "select point, reason from dougong.plugin_failure", role="access"
         )
     ]
+    for _plugin, _module in installation.plugins.modules("admin"):
+        pass
+    story["views"] = _views(plugin)
     installation.plugins.unload(plugin)
     story["left"] = _left(installation, plugin)
     return story
@@ -111,10 +115,17 @@ def _left(installation: Installation, plugin: str) -> list[str]:
     left = [name for name in SERVICES if name.startswith(f"{plugin}.")]
     left += [name for name, table in METADATA.tables.items() if table.schema == manifest.schema]
     left += [name for name in sys.modules if name.partition(".")[0] == manifest.package]
+    left += _views(plugin)
     hooks = installation.plugins.hooks
     for name in hooks.names:
         left += [name for i in hooks.implementations(name) if i.plugin == plugin]
     return left
+
+
+def _views(plugin: str) -> list[str]:
+    """Return what the admin keeps of a plugin: its views and its pages in the menu."""
+    views = [view.name() for view in registry.views() if view.plugin() == plugin]
+    return views + [page.endpoint for page in registry.pages() if page.plugin == plugin]
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from dougong.testing.people import make_login, sign_in
 from dougong.testing.promises import Subject, promise
-from dougong.web.admin.views import VIEWS
+from dougong.web.admin import registry
 from dougong.web.app import create_app
 
 LANGUAGES = ("zh_Hans_CN", "en")
@@ -25,7 +25,7 @@ def application(subject: Subject) -> Flask:
 def views(subject: Subject) -> Iterator[Any]:
     """Yield the plugin's admin views."""
     application(subject)
-    yield from (view for view in VIEWS.values() if view.plugin() == subject.plugin)
+    yield from (view for view in registry.views() if view.plugin() == subject.plugin)
 
 
 def visitor(subject: Subject, role: str) -> FlaskClient:

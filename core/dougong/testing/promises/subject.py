@@ -19,7 +19,7 @@ from dougong.plugins.loader import models
 from dougong.plugins.manifest import Manifest
 from dougong.plugins.operations import disable
 from dougong.testing.factories import Place, make_place
-from dougong.web.admin.views import VIEWS
+from dougong.web.admin.registry import views
 
 CHINESE = ("\u4e00", "\u9fff")
 
@@ -61,7 +61,7 @@ class Subject:
         """Return the models that have a view in the admin; others are parts of those."""
         for _plugin, _module in self.installation.plugins.modules("admin"):
             pass
-        shown = {view.model for view in VIEWS.values()}
+        shown = {view.model for view in views()}
         return [model for model in self.models if model in shown]
 
     @cached_property

@@ -14,18 +14,11 @@ from importlib import import_module
 from flask import Flask
 
 from dougong.installation import Installation
-from dougong.web.admin.menu import MenuPage, menu_page
-from dougong.web.admin.views import (
-    VIEWS,
-    RecordAction,
-    RecordView,
-    ViewExtension,
-    action,
-    extend_view,
-)
+from dougong.web.admin.menu import menu_page
+from dougong.web.admin.registry import MenuPage, ViewExtension, extend_view
+from dougong.web.admin.views import RecordAction, RecordView, action
 
 __all__ = [
-    "VIEWS",
     "MenuPage",
     "RecordAction",
     "RecordView",
@@ -59,6 +52,7 @@ def install(app: Flask, installation: Installation) -> None:
         pages,
         record_pages,
         reveal,
+        roles,
         uploads,
         users,
     )

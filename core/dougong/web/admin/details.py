@@ -1,7 +1,7 @@
 """What a record's page shows: its values, its history, and the lists that belong to it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +11,9 @@ from dougong.audit import timeline as audit
 from dougong.db.scope import Scope
 from dougong.errors import NotFound
 from dougong.i18n import N_
+from dougong.web.admin import registry
 from dougong.web.admin.menu import list_url
-from dougong.web.admin.views import VIEWS, Column, RecordView
+from dougong.web.admin.views import Column, RecordView
 
 MOST_ENTRIES = 20
 
@@ -27,21 +28,17 @@ class RelatedList:
 
 
 def details_of(scope: Scope, view: type[RecordView], record: Any) -> list[tuple[Column, Any]]:
-    """Return every column and the record, for the page's facts; hidden personal values left out."""
-    return [
-        (column, record)
-        for column in view.all_columns().values()
-        if column.encrypted is None or scope.clearance(column.encrypted.mask) != "hide"
-    ]
+    """Return every column that the actor may see and the record, for the page's facts."""
+    return [(column, record) for column in view.seen_columns(scope).values()]
 
 
 def related_lists(scope: Scope, view: type[RecordView], record: Any) -> list[RelatedList]:
     """Return links to the lists of other views that can be filtered by this record."""
     found = []
-    for other in VIEWS.values():
+    for other in registry.views():
         if other is view or not other.may(scope, "view"):
             continue
-        known = other.all_columns()
+        known = other.seen_columns(scope)
         for key in other.filters:
             if key in known and known[key].target is view.model:
                 url = list_url(other, scope=_place(scope, record), **{key: str(record.id)})
@@ -60,7 +57,14 @@ def timeline_of(scope: Scope, record: Any, before: str | None) -> Sequence[audit
         cursor = UUID(before) if before else None
     except ValueError:
         cursor = None
-    return audit.timeline(scope, record, limit=MOST_ENTRIES, before=cursor)
+    entries = audit.timeline(scope, record, limit=MOST_ENTRIES, before=cursor)
+    levels = scope.restrictions(type(record))
+    hidden = {f"{key}_sealed" for key in levels} | set(levels)
+    hidden = {key for key in hidden if levels.get(key.removesuffix("_sealed")) == "hide"}
+    return [
+        replace(entry, changes=tuple(c for c in entry.changes if c.column not in hidden))
+        for entry in entries
+    ]
 
 
 def undo_last(scope: Scope, view: type[RecordView], id: UUID) -> Any:

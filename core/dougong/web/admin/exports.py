@@ -74,7 +74,7 @@ def _count(scope: Scope, view: type[RecordView], wish: listing.Wish) -> int:
 
 def sheet_columns(scope: Scope, view: type[RecordView], wish: listing.Wish) -> list[SheetColumn]:
     """Return the columns of the file: the list's, other plugins' additions, the community."""
-    columns = [SheetColumn(str(c.label), c.kind) for c in view.shown(wish.columns)]
+    columns = [SheetColumn(str(c.label), c.kind) for c in view.shown(scope, wish.columns)]
     columns += [SheetColumn(str(e.label)) for e, _ in extension_columns(scope, view, [])]
     if scope.community_id is None and view.model.__kind__ == "community":
         columns.append(SheetColumn(gettext(N_("Community"))))
@@ -83,7 +83,7 @@ def sheet_columns(scope: Scope, view: type[RecordView], wish: listing.Wish) -> l
 
 def rows_of(scope: Scope, view: type[RecordView], wish: listing.Wish) -> Iterator[list[Any]]:
     """Return the values of the file row by row, read from the database in batches."""
-    columns = view.shown(wish.columns)
+    columns = view.shown(scope, wish.columns)
     query = listing.matching(scope, view, wish).execution_options(yield_per=BATCH)
     for column in columns:
         if column.kind == "relation":

@@ -14,7 +14,7 @@ from dougong.db.columns import member_label
 from dougong.db.scope import Scope
 from dougong.i18n import N_, gettext
 from dougong.services.inputs import writable_columns
-from dougong.web.admin.views import Column, RecordView, plain_number
+from dougong.web.admin.views import Column, RecordView, plain_number, show
 
 LONG = 200
 
@@ -34,6 +34,7 @@ class FormField:
     hint: str = ""
     length: int | None = None
     lookup: str = ""
+    is_fixed: bool = False
 
 
 def form_fields(
@@ -45,11 +46,13 @@ def form_fields(
 ) -> list[FormField]:
     """Return the fields of the form: as the record has them, or as they were just sent."""
     known = writable_columns(view.model)
-    columns = {attribute_of(column): column for column in view.all_columns().values()}
+    columns = {column.attribute: column for column in view.seen_columns(scope).values()}
+    levels = scope.restrictions(view.model)
     made = []
     for name in view.form_keys():
         column = columns.get(name)
-        if name not in known or column is None or _is_hidden(scope, column):
+        is_fixed = name in levels
+        if name not in known or column is None or (is_fixed and record is None):
             continue
         _, is_nullable, has_default = known[name]
         field = FormField(
@@ -59,7 +62,12 @@ def form_fields(
             is_required=not (is_nullable or has_default),
             error=(errors or {}).get(name, ""),
             length=_length(view, column),
+            is_fixed=is_fixed,
         )
+        if is_fixed:
+            field.shown = str(show(scope, column, record))
+            made.append(field)
+            continue
         _choices(field, column, is_nullable)
         if given is not None and (name in given or column.kind == "flag"):
             field.value = given.get(name, "")
@@ -81,6 +89,8 @@ def values_from(
     """
     values: dict[str, Any] = {}
     for field in form_fields(scope, view, record, given):
+        if field.is_fixed:
+            continue
         if field.kind == "flag":
             values[field.name] = given.get(field.name) == "true"
             continue
@@ -105,15 +115,6 @@ def fingerprint(record: Any) -> str:
     for attribute in sa_inspect(type(record)).column_attrs:
         digest.update(repr(getattr(record, attribute.key)).encode())
     return digest.hexdigest()[:24]
-
-
-def attribute_of(column: Column) -> str:
-    """Return the attribute that a form sets for a column: a relation's id."""
-    return f"{column.key}_id" if column.kind == "relation" else column.key
-
-
-def _is_hidden(scope: Scope, column: Column) -> bool:
-    return column.encrypted is not None and scope.clearance(column.encrypted.mask) == "hide"
 
 
 def _input_kind(view: type[RecordView], column: Column) -> str:

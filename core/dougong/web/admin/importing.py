@@ -18,7 +18,6 @@ from dougong.db.scope import Scope
 from dougong.i18n import N_, gettext, use_locale
 from dougong.services.inputs import invalid_from, record_input, writable_columns
 from dougong.web.admin.cells import CellError, folded, text_of, value_of
-from dougong.web.admin.forms import attribute_of
 from dougong.web.admin.resolving import Asked, resolve
 from dougong.web.admin.uploads import Line
 from dougong.web.admin.views import Column, RecordView
@@ -86,13 +85,13 @@ class Plan:
 def fields_of(scope: Scope, view: type[RecordView]) -> list[Field]:
     """Return what a file may fill in: what the view's form offers."""
     known = writable_columns(view.model)
-    columns = {attribute_of(column): column for column in view.all_columns().values()}
+    columns = {column.attribute: column for column in view.seen_columns(scope).values()}
     made = []
     for key in view.form_keys():
         column = columns.get(key)
         if key not in known or column is None or column.kind in ("data", "id"):
             continue
-        if column.encrypted is not None and scope.clearance(column.encrypted.mask) == "hide":
+        if column.attribute in scope.restrictions(view.model):
             continue
         _, is_nullable, has_default = known[key]
         made.append(field_of(column, not (is_nullable or has_default)))
@@ -101,14 +100,14 @@ def fields_of(scope: Scope, view: type[RecordView]) -> list[Field]:
 
 def field_of(column: Column, is_needed: bool) -> Field:
     """Return the field of a column, with every name that a file may give it."""
-    exact = {column.key, attribute_of(column)}
+    exact = {column.key, column.attribute}
     for locale in ("zh_Hans_CN", "en"):
         with use_locale(locale):
             exact.add(str(column.label))
     exact = {header_key(name) for name in exact}
     names = exact | {header_key(name) for name in SYNONYMS.get(column.key, ())}
     return Field(
-        attribute_of(column),
+        column.attribute,
         str(column.label),
         column,
         is_needed,

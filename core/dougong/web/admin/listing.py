@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import url_for
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, false, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from dougong.db.columns import member_label
@@ -95,7 +95,7 @@ def filter_fields(scope: Scope, view: type[RecordView], wish: Wish) -> list[Filt
     """Return the view's filters with what is chosen."""
     fields = []
     for key in view.filters:
-        column = view.all_columns().get(key)
+        column = view.seen_columns(scope).get(key)
         if column is None:
             continue
         chosen = wish.filters.get(key, "")
@@ -135,10 +135,10 @@ def _chosen(scope: Scope, column: Column, value: str) -> str:
 
 def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
     """Return a page of the view: one statement for rows, one for their number."""
-    columns = view.shown(wish.columns)
+    columns = view.shown(scope, wish.columns)
     conditions, active = _conditions(scope, view, wish)
     query = select(view.model).where(*conditions)
-    key, is_descending = _order(view, wish.sort)
+    key, is_descending = _order(scope, view, wish.sort)
     backwards = bool(wish.before)
     cursor = _decode(wish.before or wish.after)
     if cursor is not None:
@@ -169,7 +169,7 @@ def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
 def matching(scope: Scope, view: type[RecordView], wish: Wish) -> Select[Any]:
     """Return the query of everything that the wish's filters let through, for exports."""
     conditions, _ = _conditions(scope, view, wish)
-    key, is_descending = _order(view, wish.sort)
+    key, is_descending = _order(scope, view, wish.sort)
     return _sorted(select(view.model).where(*conditions), view.model, key, is_descending)
 
 
@@ -181,18 +181,20 @@ def _count(scope: Scope, view: type[RecordView], conditions: list[Any]) -> int:
 # --- order and cursors ----------------------------------------------------------------------------
 
 
-def order_of(view: type[RecordView], wanted: str) -> str:
+def order_of(scope: Scope, view: type[RecordView], wanted: str) -> str:
     """Return the order in force as ``key`` or ``-key``."""
-    key, is_descending = _order(view, wanted)
+    key, is_descending = _order(scope, view, wanted)
     return f"-{key}" if is_descending else key
 
 
-def _order(view: type[RecordView], wanted: str) -> tuple[str, bool]:
+def _order(scope: Scope, view: type[RecordView], wanted: str) -> tuple[str, bool]:
     name = wanted.removeprefix("-")
-    column = view.all_columns().get(name)
+    column = view.seen_columns(scope).get(name)
     if column is None or not column.is_sortable:
         wanted = view.order
         name = wanted.removeprefix("-")
+    if scope.restrictions(view.model).get(name) == "hide":
+        name = "id"
     return name, wanted.startswith("-")
 
 
@@ -248,7 +250,7 @@ def _conditions(
 ) -> tuple[list[Any], dict[str, Any]]:
     conditions: list[Any] = []
     active: dict[str, Any] = {}
-    known = view.all_columns()
+    known = view.seen_columns(scope)
     for argument, text in wish.filters.items():
         key, _, edge = argument.partition(".")
         column = known.get(key)
@@ -292,10 +294,12 @@ def _search(scope: Scope, view: type[RecordView], words: str) -> Any:
 
     Beginnings are ranges, which stay index conditions under row-level security; LIKE would not.
     """
-    known = view.all_columns()
+    known = view.seen_columns(scope)
     choices: list[Any] = []
     for key in view.search:
-        column = known[key]
+        column = known.get(key)
+        if column is None:
+            continue
         if column.encrypted is not None:
             bound = getattr(view.model, key)
             choices.append(bound.matches(scope, words))
@@ -306,7 +310,7 @@ def _search(scope: Scope, view: type[RecordView], words: str) -> Any:
         else:
             attribute = getattr(view.model, key)
             choices.append(and_(attribute >= words, attribute < words + LAST_CHARACTER))
-    return or_(*choices)
+    return or_(false(), *choices)
 
 
 def _related(model: Any, column: Column, words: str) -> Any:

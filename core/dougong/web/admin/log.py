@@ -15,9 +15,10 @@ from dougong.db.scope import Scope
 from dougong.i18n import N_, gettext
 from dougong.jobs import cancel_job, retry_job
 from dougong.jobs.models import Job
+from dougong.web.admin import registry
 from dougong.web.admin.menu import ADMINISTRATION, list_url, menu_page
 from dougong.web.admin.pages import blueprint
-from dougong.web.admin.views import VIEWS, RecordView, action
+from dougong.web.admin.views import RecordView, action
 from dougong.web.app import current_installation, require_scope
 
 PAGE = 50
@@ -112,7 +113,7 @@ def _shown(row: Any) -> dict[str, Any]:
     from dougong.web.admin.pages import verb_label
 
     model = model_of(f"{row.schema_name}.{row.table_name}")
-    view = next((v for v in VIEWS.values() if v.model is model), None) if model else None
+    view = registry.view_of(model) if model else None
     body = json.loads(row.body)
     url = ""
     if view is not None and row.row_id:

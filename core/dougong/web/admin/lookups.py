@@ -12,17 +12,19 @@ from dougong.errors import NotFound
 from dougong.hookspecs import SearchHit
 from dougong.i18n import N_, gettext
 from dougong.tenancy.models import Person, Room
+from dougong.web.admin import registry
 from dougong.web.admin.listing import LAST_CHARACTER
 from dougong.web.admin.menu import Section
-from dougong.web.admin.views import VIEWS, RecordView
+from dougong.web.admin.views import RecordView
+from dougong.web.app import require_scope
 
 MOST = 50
 NAMES = ("code", "name", "serial", "number", "title")
 
 
-def target_of(view: type[RecordView], key: str) -> Any:
+def target_of(scope: Scope, view: type[RecordView], key: str) -> Any:
     """Return the model that a relation's id column refers to; raises NotFound."""
-    column = view.all_columns().get(key.removesuffix("_id"))
+    column = view.seen_columns(scope).get(key.removesuffix("_id"))
     if column is None or column.target is None:
         raise NotFound(N_("There is no such page."))
     return column.target
@@ -48,9 +50,14 @@ def choices(scope: Scope, model: Any, words: str) -> list[dict[str, str]]:
 
 def label_of(record: Any) -> str:
     """Return what a record is called in a list of choices; people with their masked phone."""
-    if isinstance(record, Person):
+    if isinstance(record, Person) and is_seen(record, "phone"):
         return f"{record.name} {ciphers.mask('phone', record.phone)}".strip()
     return str(record)
+
+
+def is_seen(record: Any, attribute: str) -> bool:
+    """Tell whether an attribute of a record is there for the actor of this request."""
+    return require_scope().restrictions(type(record)).get(attribute) != "hide"
 
 
 def pages(menu: list[Section], words: str) -> list[SearchHit]:
@@ -73,7 +80,7 @@ def records(scope: Scope, words: str) -> list[SearchHit]:
         (Person, _by_person(scope, words)),
     ]
     for model, condition in searched:
-        view = VIEWS.get(f"dougong.{model.__tablename__}")
+        view = registry.view_of(model)
         if view is None or not view.may(scope, "view"):
             continue
         query = select(model).where(condition).limit(8)
@@ -95,12 +102,12 @@ def _by_code(words: str) -> Any:
 
 def _by_person(scope: Scope, words: str) -> Any:
     found = [(Person.name >= words) & (Person.name < words + LAST_CHARACTER)]
+    hidden = scope.restrictions(Person)
     if scope.community_id is not None and len(words) >= 4:
-        found += [
-            Person.phone.matches(scope, words),  # type: ignore[union-attr]
-            Person.id_number.matches(scope, words),  # type: ignore[union-attr]
-        ]
-        if len(words) == 4:
+        for key in ("phone", "id_number"):
+            if hidden.get(key) != "hide":
+                found.append(getattr(Person, key).matches(scope, words))
+        if len(words) == 4 and hidden.get("phone") != "hide":
             found.append(Person.phone.ends_with(scope, words))  # type: ignore[union-attr]
     return or_(*found)
 

@@ -6,30 +6,13 @@ from typing import Any
 from flask import g, request, url_for
 
 from dougong.db.scope import Scope
-from dougong.i18n import N_, LazyText, bilingual, gettext
+from dougong.i18n import N_, bilingual, gettext
 from dougong.installation import Installation
-from dougong.web.admin.views import VIEWS, RecordView
+from dougong.web.admin import registry
+from dougong.web.admin.registry import MenuPage
+from dougong.web.admin.views import RecordView
 
 ADMINISTRATION = "administration"
-PAGES: list["MenuPage"] = []
-
-
-@dataclass(frozen=True)
-class MenuPage:
-    """A page that is not a list of records, as the menu offers it.
-
-    permission: who sees it. plugin: where it is on, and its section unless ``section`` says other.
-    only_in: ``community`` or ``group`` for a page that stands only there.
-    """
-
-    endpoint: str
-    title: LazyText
-    permission: str
-    plugin: str = "dougong"
-    section: str = ""
-    icon: str = "file-text"
-    order: int = 100
-    only_in: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,9 +36,7 @@ class Section:
 
 def menu_page(endpoint: str, title: tuple[str, str], permission: str, **more: Any) -> None:
     """Offer a page in the menu; ``more`` are the other fields of MenuPage."""
-    page = MenuPage(endpoint, bilingual(*title), permission, **more)
-    if page not in PAGES:
-        PAGES.append(page)
+    registry.add_page(MenuPage(endpoint, bilingual(*title), permission, **more))
 
 
 def menu(installation: Installation) -> list[Section]:
@@ -65,11 +46,11 @@ def menu(installation: Installation) -> list[Section]:
     for plugin in installation.plugins.loaded:
         found[plugin] = []
     found[ADMINISTRATION] = []
-    for view in VIEWS.values():
+    for view in registry.views():
         if view.in_menu and view.may(scope, "view") and belongs(view, scope):
             found.setdefault(section_of(view), []).append(_item(view))
     here = "community" if scope.community_id else "group"
-    for page in PAGES:
+    for page in registry.pages():
         if page.only_in not in ("", here):
             continue
         if page.plugin in scope.enabled and scope.may(page.permission):

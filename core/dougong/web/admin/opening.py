@@ -16,7 +16,7 @@ from dougong.db.scope import Scope
 from dougong.errors import DougongError, Invalid, NotFound
 from dougong.hookspecs import OpeningColumn, OpeningSheet
 from dougong.i18n import N_, gettext, translate_error, use_locale
-from dougong.web.admin import uploads
+from dougong.web.admin import registry, uploads
 from dougong.web.admin.cells import folded
 from dougong.web.admin.import_files import sample_column
 from dougong.web.admin.importing import Field, Plan, RecordImport, field_of, find_header, guess
@@ -24,7 +24,7 @@ from dougong.web.admin.menu import menu_page
 from dougong.web.admin.opening_sheets import kernel_sheets, total_labels
 from dougong.web.admin.pages import blueprint, go
 from dougong.web.admin.uploads import Table
-from dougong.web.admin.views import VIEWS, Column
+from dougong.web.admin.views import Column
 from dougong.web.admin.workbooks import XLSX, SheetColumn, Workbook, send
 from dougong.web.admin.writing import Entry
 from dougong.web.app import current_installation, require_scope
@@ -197,7 +197,8 @@ def fields_of(sheet: OpeningSheet) -> list[Field]:
         return [field_of(_column(c), c.is_needed) for c in sheet.columns]
     from dougong.services.inputs import writable_columns
 
-    view = VIEWS[services.permission_of(sheet.model, "x").rpartition(".")[0]]
+    view = registry.view_of(sheet.model)
+    assert view is not None
     known, writable = view.all_columns(), writable_columns(sheet.model)
     made = []
     for key in sheet.columns:

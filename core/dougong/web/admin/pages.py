@@ -8,13 +8,14 @@ from uuid import UUID
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 
 from dougong import services
+from dougong.db.columns import member_label
 from dougong.db.scope import Scope
 from dougong.errors import NotAllowed, NotFound
 from dougong.hookspecs import Card, SearchHit
 from dougong.i18n import N_, gettext
-from dougong.web.admin import listing, lookups, saved
+from dougong.web.admin import listing, lookups, registry, saved
 from dougong.web.admin.menu import belongs, list_url, menu, section_of, section_title
-from dougong.web.admin.views import EXTENSIONS, VIEWS, RecordAction, RecordView, show, tone
+from dougong.web.admin.views import RecordAction, RecordView, show, tone
 from dougong.web.app import current_installation, require_scope
 
 Crumb = tuple[str, str | None]
@@ -30,7 +31,21 @@ def frame() -> dict[str, Any]:
         "words": lambda key: gettext(str(key).replace("_", " ").capitalize()),
         "record_url": record_url,
         "verb_label": verb_label,
+        "member": member_label,
+        "level_word": level_word,
     }
+
+
+def level_word(level: str) -> str:
+    """Return a level of clearance in words."""
+    words = {
+        "write": N_("read and change"),
+        "read": N_("only read"),
+        "hide": N_("hidden"),
+        "full": N_("in clear"),
+        "mask": N_("masked"),
+    }
+    return gettext(words[level])
 
 
 def verb_label(verb: str, operation: str) -> str:
@@ -52,7 +67,7 @@ def _staff_only() -> None:
 def find_view(plugin: str, model: str, verb: str = "view") -> type[RecordView]:
     """Return the view at an address; NotFound where it is off, NotAllowed without permission."""
     scope = require_scope()
-    view = VIEWS.get(f"{plugin}.{model}")
+    view = registry.view_named(f"{plugin}.{model}")
     if view is None or plugin not in scope.enabled or not belongs(view, scope):
         raise NotFound(N_("There is no such page."))
     if not view.may(scope, verb):
@@ -155,7 +170,8 @@ def records(plugin: str, model: str) -> str:
         communities=community_names(scope),
         bulk=[a for a in allowed_actions(scope, view) if a.bulk] if scope.community_id else [],
         address=_address,
-        sorted_by=listing.order_of(view, wish.sort),
+        inline=view.inline_keys(scope),
+        sorted_by=listing.order_of(scope, view, wish.sort),
     )
 
 
@@ -172,11 +188,10 @@ def extension_columns(
 ) -> list[tuple[Any, dict[UUID, str]]]:
     """Return what other plugins add to these rows: each extension with its texts by id."""
     columns = []
-    for extension in EXTENSIONS.get(view.name(), ()):
-        if extension.plugin in scope.enabled:
-            values: Callable[..., Any] = extension.values
-            with current_installation().plugins.boundary(extension.plugin, "view extension"):
-                columns.append((extension, dict(values(scope, found))))
+    for extension in registry.extensions_of(scope, view):
+        values: Callable[..., Any] = extension.values
+        with current_installation().plugins.boundary(extension.plugin, "view extension"):
+            columns.append((extension, dict(values(scope, found))))
     return columns
 
 

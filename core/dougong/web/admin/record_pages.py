@@ -193,8 +193,8 @@ def cell(plugin: str, model: str, id: UUID, key: str) -> Any:
     """Return one cell as an input, or save it and return it as text."""
     scope = require_scope()
     view = find_view(plugin, model, "change")
-    column = view.all_columns().get(key)
-    if column is None or key not in view.inline:
+    column = view.seen_columns(scope).get(key)
+    if column is None or key not in view.inline_keys(scope):
         raise NotFound(N_("There is no such page."))
     record = scope.get(view.model, id, lock=request.method == "POST")
     error = ""
@@ -225,7 +225,7 @@ def lookup(plugin: str, model: str, key: str) -> Any:
     """Return at most fifty related records for a form's field."""
     scope = require_scope()
     view = find_view(plugin, model)
-    target = lookups.target_of(view, key)
+    target = lookups.target_of(scope, view, key)
     words = request.args.get("q", "").replace("\0", "").strip()[:60]
     return jsonify(lookups.choices(scope, target, words))
 

@@ -21,7 +21,7 @@ def reveal_value(plugin: str, model: str, id: UUID, key: str) -> Any:
     view = find_view(plugin, model)
     scope.require(PERMISSION)
     record = scope.get(view.model, id)
-    column = view.all_columns().get(key)
+    column = view.seen_columns(scope).get(key)
     if column is None or column.encrypted is None:
         raise NotFound(N_("There is no such page."))
     value, message, status = "", "", 200

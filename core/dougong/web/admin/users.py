@@ -11,9 +11,9 @@ from dougong.db.rules import RULES
 from dougong.db.scope import Scope
 from dougong.errors import DougongError, NotFound
 from dougong.i18n import N_, gettext, translate_error
+from dougong.web.admin import registry
 from dougong.web.admin.menu import ADMINISTRATION, menu_page
 from dougong.web.admin.pages import Crumb, blueprint, go
-from dougong.web.admin.views import VIEWS
 from dougong.web.app import current_installation, require_scope
 
 menu_page(
@@ -133,7 +133,7 @@ def explain(scope: Scope, path: str) -> list[tuple[bool, str]]:
     if len(parts) < 6 or parts[3] != "admin":
         return [(False, gettext(N_("This address is no list or record of the admin.")))]
     plugin, name = parts[4], f"{parts[4]}.{parts[5]}"
-    view = VIEWS.get(name)
+    view = registry.view_named(name)
     if plugin not in current_installation().plugins.found and plugin != "dougong":
         return [(False, gettext(N_("There is no plugin %(plugin)s."), plugin=plugin))]
     if plugin not in scope.enabled:

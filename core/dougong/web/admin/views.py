@@ -1,24 +1,16 @@
 """What a plugin declares about a model's pages, and what follows from its columns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from enum import Enum
 from typing import Any, ClassVar
-from uuid import UUID
 
-from sqlalchemy import Enum as SqlEnum
 from sqlalchemy import inspect as sa_inspect
-from sqlalchemy.orm import RelationshipProperty
 
-from dougong.db import ciphers
-from dougong.db.columns import EncryptedField, Money, member_label
 from dougong.db.scope import Scope
 from dougong.i18n import LazyText, bilingual
 from dougong.services import Service, permission_of, plugin_of_module
-
-VIEWS: dict[str, "type[RecordView]"] = {}
+from dougong.web.admin import registry
+from dougong.web.admin.columns import Column, columns_of, plain_number, show, tone
 
 
 @dataclass(frozen=True)
@@ -49,45 +41,6 @@ def action(
 ) -> RecordAction:
     """Offer a service as a button. confirm: ask first. bulk: also for the selected rows."""
     return RecordAction(function.service, confirm, bulk)  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One attribute of a model as people see it."""
-
-    key: str
-    label: Any
-    kind: str
-    is_sortable: bool
-    is_nullable: bool
-    members: type[Enum] | None = None
-    target: Any = None
-    encrypted: EncryptedField | None = None
-
-
-@dataclass(frozen=True)
-class ViewExtension:
-    """What another plugin adds to a view: columns of its own, computed for a page at once.
-
-    view: ``dougong.room``. values: called with the scope and the page's records, returns a text by
-    record id. The extension is seen only where its plugin is switched on.
-    """
-
-    view: str
-    key: str
-    label: LazyText
-    values: Callable[[Scope, Sequence[Any]], Mapping[UUID, str]]
-    plugin: str = ""
-
-
-EXTENSIONS: dict[str, list[ViewExtension]] = {}
-
-
-def extend_view(plugin: str, extension: ViewExtension) -> None:
-    """Add a plugin's extension to another's view."""
-    EXTENSIONS.setdefault(extension.view, []).append(
-        ViewExtension(extension.view, extension.key, extension.label, extension.values, plugin)
-    )
 
 
 class RecordView:
@@ -125,7 +78,7 @@ class RecordView:
             cls.model = model
             if isinstance(cls.title, tuple):
                 cls.title = bilingual(*cls.title)
-            VIEWS[cls.name()] = cls
+            registry.add_view(cls)
 
     @classmethod
     def name(cls) -> str:
@@ -164,15 +117,32 @@ class RecordView:
         """Return every column that may be shown, by key; relations under their own name."""
         known = cls.__dict__.get("_columns")
         if known is None:
-            known = cls._columns = _columns(cls.model)  # type: ignore[attr-defined]
+            known = cls._columns = columns_of(cls.model)  # type: ignore[attr-defined]
         return known
 
     @classmethod
-    def shown(cls, wanted: Sequence[str] = ()) -> list[Column]:
-        """Return the columns of the list: those wanted, else the declared ones, else the first."""
+    def seen_columns(cls, scope: Scope) -> dict[str, Column]:
+        """Return the columns that are there for the actor's roles; pages know no others."""
+        levels = scope.restrictions(cls.model)
         known = cls.all_columns()
+        if not levels:
+            return known
+        return {k: c for k, c in known.items() if levels.get(c.attribute) != "hide"}
+
+    @classmethod
+    def shown(cls, scope: Scope, wanted: Sequence[str] = ()) -> list[Column]:
+        """Return the columns of the list: those wanted, else the declared ones, else the first."""
+        known = cls.seen_columns(scope)
         keys = [k for k in wanted if k in known] or list(cls.columns) or list(known)[:7]
         return [known[key] for key in keys if key in known]
+
+    @classmethod
+    def inline_keys(cls, scope: Scope) -> list[str]:
+        """Return the columns whose cells the actor may change in the list."""
+        if scope.community_id is None or not cls.may(scope, "change"):
+            return []
+        levels, known = scope.restrictions(cls.model), cls.all_columns()
+        return [k for k in cls.inline if k in known and known[k].attribute not in levels]
 
     @classmethod
     def form_keys(cls) -> list[str]:
@@ -185,132 +155,11 @@ class RecordView:
         return [k if k in known else f"{k}_id" for k in cls.form]
 
 
-def _columns(model: Any) -> dict[str, Column]:
-    mapper = sa_inspect(model)
-    relations = {
-        f"{r.key}_id": r for r in mapper.relationships if isinstance(r, RelationshipProperty)
-    }
-    found: dict[str, Column] = {}
-    for attribute in mapper.column_attrs:
-        column = attribute.columns[0]
-        if attribute.key in ("community_id", "group_id") or column.info.get("api") == "hidden":
-            continue
-        encrypted = column.info.get("encrypted")
-        if encrypted:
-            field = model.__encrypted__[encrypted]
-            found[encrypted] = Column(
-                encrypted,
-                _label(column, encrypted),
-                "encrypted",
-                False,
-                column.nullable,
-                encrypted=field,
-            )
-        elif attribute.key in relations:
-            relation = relations[attribute.key]
-            found[relation.key] = Column(
-                relation.key,
-                _label(column, relation.key),
-                "relation",
-                False,
-                column.nullable,
-                target=relation.mapper.class_,
-            )
-        elif attribute.key != "id":
-            members = column.type.enum_class if isinstance(column.type, SqlEnum) else None
-            found[attribute.key] = Column(
-                attribute.key,
-                _label(column, attribute.key),
-                _kind(column.type),
-                True,
-                column.nullable,
-                members,
-            )
-    return found
-
-
-def _label(column: Any, key: str) -> Any:
-    return column.info.get("label") or bilingual(key.replace("_", " ").capitalize())
-
-
-def _kind(kind: Any) -> str:
-    if isinstance(kind, SqlEnum):
-        return "state"
-    if isinstance(kind, Money):
-        return "money"
-    try:
-        python = kind.python_type
-    except NotImplementedError:
-        return "text"
-    names = {
-        bool: "flag",
-        date: "day",
-        datetime: "instant",
-        int: "number",
-        Decimal: "number",
-        dict: "data",
-        list: "data",
-        UUID: "id",
-        bytes: "data",
-    }
-    return names.get(python, "text")
-
-
-def show(scope: Scope, column: Column, record: Any) -> Any:
-    """Return a cell's value as people read it; personal values masked unless cleared."""
-    if column.encrypted is not None:
-        clearance = scope.clearance(column.encrypted.mask)
-        plain = getattr(record, column.key) if clearance != "hide" else None
-        return ciphers.mask(column.encrypted.mask, plain)
-    value = getattr(record, column.key)
-    if value is None:
-        return ""
-    if isinstance(value, Enum):
-        return member_label(value)
-    if column.kind == "money":
-        return f"{value:,.2f}"
-    if column.kind == "number":
-        return plain_number(value)
-    return value
-
-
-GOOD = "paid settled accepted active installed published done occupied enabled completed resolved"
-GOOD += " closed delivered finished online succeeded answered"
-WARNING = (
-    "suspect draft open unpaid partly_paid waiting pending vacant preview submitted paused late"
-)
-DANGER = (
-    "rejected failed overdue error cancelled voided quarantined removed offline refused unknown"
-)
-TONES = {
-    word: tone
-    for words, tone in ((GOOD, "good"), (WARNING, "warning"), (DANGER, "danger"))
-    for word in words.split()
-}
-
-
-def tone(value: Any) -> str:
-    """Return the colour of a state's pill, from the word; ``info`` for what is neither."""
-    return TONES.get(str(getattr(value, "value", value)), "info")
-
-
-def plain_number(value: Any) -> str:
-    """Return a number without trailing zeros, never in exponent form."""
-    if isinstance(value, Decimal):
-        text = f"{value:f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    return str(value)
-
-
 __all__ = [
-    "EXTENSIONS",
-    "VIEWS",
     "Column",
     "RecordAction",
     "RecordView",
-    "ViewExtension",
     "action",
-    "extend_view",
     "plain_number",
     "show",
     "tone",

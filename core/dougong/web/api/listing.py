@@ -118,6 +118,18 @@ def read(model: Any, arguments: MultiDict[str, str]) -> BaseModel:
         raise invalid_from(error) from error
 
 
+def refuse_hidden(scope: Scope, model: Any, wish: Any) -> None:
+    """Raise Invalid when a list asks for, sorts by or filters by what the actor may not see."""
+    asked = {name.removesuffix("_from").removesuffix("_to") for name in wish.model_fields_set}
+    asked |= {*wish.model_fields_set, (wish.sort or "").removeprefix("-")}
+    asked |= set((wish.fields or "").split(","))
+    levels = scope.restrictions(model)
+    wrong = {name for name in asked if levels.get(name) == "hide"}
+    if wrong:
+        reason = gettext(N_("Your roles may not see this."))
+        raise Invalid(N_("Some fields are not right yet."), fields=dict.fromkeys(wrong, reason))
+
+
 def page(scope: Scope, model: Any, wish: Any) -> tuple[list[Any], str | None]:
     """Return the records of one page, and the cursor of the next, None at the end."""
     sort = wish.sort or "id"

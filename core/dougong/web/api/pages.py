@@ -132,6 +132,7 @@ def read_list(scope: Scope, found: Resource) -> Response:
     """Answer one page of records."""
     found.require(scope, "view")
     wish: Any = listing.read(found.model, request.args)
+    listing.refuse_hidden(scope, found.model, wish)
     with explained():
         records, following = listing.page(scope, found.model, wish)
     wanted = set(wish.fields.split(",")) if wish.fields else None

@@ -35,10 +35,16 @@ def shown_columns(model: Any) -> dict[str, Column[Any]]:
 
 
 def represent(scope: Scope, record: Any, wanted: Collection[str] | None = None) -> dict[str, Any]:
-    """Return a record as JSON values. wanted: only these attributes; the id is always there."""
+    """Return a record as JSON values. wanted: only these attributes; the id is always there.
+
+    Columns that the actor's roles hide are left out.
+    """
     shown: dict[str, Any] = {}
     model: Any = type(record)
+    levels = scope.restrictions(model)
     for name, column in shown_columns(model).items():
+        if levels.get(name) == "hide":
+            continue
         if wanted is not None and name not in wanted and name != "id":
             continue
         encrypted = column.info.get("encrypted")
@@ -49,13 +55,10 @@ def represent(scope: Scope, record: Any, wanted: Collection[str] | None = None) 
 
 
 def personal_value(scope: Scope, record: Any, name: str) -> str | None:
-    """Return an encrypted value in full, masked or not at all, by the actor's clearance."""
+    """Return an encrypted value in full or masked, by the actor's clearance."""
     mask = type(record).__encrypted__[name].mask
-    clearance = scope.clearance(mask)
-    if clearance == "hide":
-        return None
     value = getattr(record, name)
-    return value if clearance == "full" or value is None else ciphers.mask(mask, value)
+    return value if scope.clearance(mask) == "full" or value is None else ciphers.mask(mask, value)
 
 
 def result(scope: Scope, value: Any) -> Any:

@@ -125,9 +125,10 @@ def _is_generic(name: str, exposed: Mapping[str, Resource]) -> bool:
 
 def _verbs(installation: Installation, plugin: str, name: str) -> frozenset[str]:
     """Return what may be done with a model through the API at all."""
-    from dougong.web.admin.views import VIEWS
 
-    view = VIEWS.get(f"{plugin}.{name}")
+    from dougong.web.admin.registry import view_named
+
+    view = view_named(f"{plugin}.{name}")
     if plugin == KERNEL.id:
         verbs = frozenset(VERBS) if view is not None else frozenset()
     elif plugin in installation.plugins.found:

@@ -1,0 +1,140 @@
+"""The roles of a group: what each may do, and what it sees of records, column by column."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flask import render_template, request, url_for
+
+from dougong.access import clearances
+from dougong.access.users import role_name
+from dougong.db.clearance import declared
+from dougong.db.scope import Scope
+from dougong.errors import NotFound
+from dougong.i18n import N_, gettext
+from dougong.web.admin import registry
+from dougong.web.admin.menu import ADMINISTRATION, menu_page
+from dougong.web.admin.pages import Crumb, blueprint, go
+from dougong.web.admin.views import RecordView
+from dougong.web.app import require_scope
+
+menu_page(
+    "admin.role_list",
+    ("Roles and fields", "角色与字段"),
+    "dougong.role.view",
+    section=ADMINISTRATION,
+    icon="key",
+    order=52,
+    only_in="group",
+)
+
+
+@dataclass(frozen=True)
+class ColumnLine:
+    """A column on a role's page. own: what holds when the group says nothing of it."""
+
+    name: str
+    label: str
+    own: str
+    said: str
+
+
+@blueprint.get("/roles")
+def role_list() -> str:
+    """Show the roles with what they hold."""
+    scope = _group_scope()
+    return render_template(
+        "admin/roles.html",
+        lines=clearances.role_lines(scope),
+        role_name=role_name,
+        crumbs=_path(scope),
+    )
+
+
+@blueprint.get("/roles/<uuid:id>")
+def role(id: UUID) -> str:
+    """Show one role, and its columns of one kind of record."""
+    scope = _group_scope()
+    line = clearances.role_line(scope, id)
+    view = _chosen()
+    return render_template(
+        "admin/role.html",
+        line=line,
+        role_name=role_name,
+        views=sorted(registry.views(), key=lambda v: v.label()),
+        view=view,
+        columns=_columns(view, line) if view is not None else [],
+        classes=_classes(line),
+        labels=_labels(line),
+        crumbs=_path(scope, (role_name(line.role), None)),
+    )
+
+
+@blueprint.post("/roles/<uuid:id>")
+def set_role(id: UUID) -> Any:
+    """Say what a role may do with the columns that the form lists."""
+    scope = _group_scope()
+    view = _chosen()
+    line = clearances.role_line(scope, id)
+    known = {c.name for c in _columns(view, line)} if view is not None else set(_classes(line))
+    clearances.say(scope, id, {k: v for k, v in request.form.items() if k in known})
+    chosen: dict[str, Any] = {"view": view.name()} if view is not None else {}
+    return go(url_for("admin.role", id=id, done="changed", **chosen))
+
+
+def _group_scope() -> Scope:
+    scope = require_scope()
+    if scope.community_id is not None:
+        raise NotFound(N_("Roles are looked after on the group's pages."))
+    scope.require("dougong.role.view")
+    return scope
+
+
+def _path(scope: Scope, *further: Crumb) -> list[Crumb]:
+    here = url_for("admin.role_list") if further else None
+    place: Crumb = (scope.place.name, url_for("admin.dashboard"))
+    return [place, (gettext(N_("Roles and fields")), here), *further]
+
+
+def _chosen() -> type[RecordView] | None:
+    return registry.view_named(request.args.get("view", ""))
+
+
+def _columns(view: type[RecordView], line: clearances.RoleLine) -> list[ColumnLine]:
+    own, found = declared(view.model), []
+    for column in view.all_columns().values():
+        name = f"{view.name()}.{column.attribute}"
+        by_role = own.get(column.attribute, {})
+        level = by_role.get(line.role.key) or by_role.get("*", "write")
+        level = line.role.clearance.get(name, level)
+        found.append(ColumnLine(name, str(column.label), level, line.said.get(name, "")))
+    return found
+
+
+def _classes(line: clearances.RoleLine) -> dict[str, ColumnLine]:
+    """Return the classes of personal values that any model has."""
+    names = {"phone": N_("Phone numbers"), "id_number": N_("Identity numbers")}
+    names |= {"name": N_("Names"), "all": N_("Other personal values")}
+    used = {field.mask for view in registry.views() for field in view.model.__encrypted__.values()}
+    own = line.role.clearance
+    return {
+        name: ColumnLine(
+            name,
+            gettext(names[name]) if name in names else name,
+            own.get(name, own.get("*", "mask")),
+            line.said.get(name, ""),
+        )
+        for name in sorted(used)
+    }
+
+
+def _labels(line: clearances.RoleLine) -> list[tuple[str, str, str, str]]:
+    """Return what the group says already: view's name, its label, the column, the level."""
+    found = []
+    for name, level in sorted(line.said.items()):
+        stem, _, attribute = name.rpartition(".")
+        view = registry.view_named(stem)
+        if view is not None:
+            labels = {c.attribute: str(c.label) for c in view.all_columns().values()}
+            found.append((stem, view.label(), labels.get(attribute, attribute), level))
+    return found
