@@ -1,15 +1,28 @@
-"""The driver conformance kit finds planted faults."""
+"""The driver conformance kit finds planted faults: bad codecs, declarations and push codecs."""
 
+import json
 from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
 
 import pytest
+from pydantic import BaseModel
 
-from dougong.devices import Found, Request, Transport
+from dougong.devices import Driver, Found, Measured, Point, Request, Told, Transport
 from dougong.devices.modbus import ModbusCodec, ModbusSettings
-from dougong.testing.driver_promises import DriverSubject, Golden, every_promise
+from dougong.testing.driver_promises import (
+    DriverSubject,
+    Golden,
+    Pushed,
+    every_promise,
+    every_push_promise,
+)
 from dougong.testing.driver_promises import lines as line_promises
+from dougong_meters.drivers.json_push import JsonPushCodec
+from dougong_meters.drivers.json_push import driver as json_push
 from dougong_meters.drivers.modbus import driver
 
+PUSH_PROMISES = {p.__name__: p for p in every_push_promise()}
 PROMISES = {p.__name__: p for p in every_promise()}
 GOLDEN = (
     Golden(
@@ -116,6 +129,129 @@ def test_a_planted_fault_is_found(codec, promise):
 def test_a_setting_that_nobody_checks_is_found():
     promise = PROMISES["a_wrong_setting_is_named_and_its_value_is_not_repeated"]
     assert list(promise(subject(settings=PlainSettings)))
+
+
+class OpenAddress(BaseModel):
+    """Takes any field."""
+
+    anything: int = 0
+
+
+class TellsItsPassword(ModbusSettings):
+    password: str = ""
+
+
+class OpensAnything(Driver):
+    def open(self, profile, settings, transport):
+        return self.codec(next(iter(self.profiles.values())), self.settings(), transport)
+
+
+class BelievesAnything(Point):
+    def measure(self, raw, at=None):
+        return Measured(self.key, Decimal(0) if raw in self.sentinels else Decimal(str(raw)))
+
+
+def with_points(change):
+    """Return the subject with each point of its model changed."""
+    good = subject()
+    points = tuple(change(point) for point in good.profile.points)
+    return replace(good, profile=good.profile.model_copy(update={"points": points}))
+
+
+DECLARATIONS = [
+    (
+        replace(
+            subject(settings=TellsItsPassword),
+            secrets={"password": "hunter2"},
+            settings=lambda number: {"device_id": number},
+        ),
+        "secrets_stay_out_of_what_is_logged",
+    ),
+    (subject(point_address=OpenAddress), "an_unknown_field_in_a_profile_is_refused"),
+    (
+        replace(subject(), driver=OpensAnything(**vars(driver))),
+        "it_refuses_a_model_and_a_line_that_it_does_not_know",
+    ),
+    (
+        with_points(lambda point: BelievesAnything(**dict(point))),
+        "a_value_that_means_nothing_is_no_value",
+    ),
+    (
+        with_points(lambda point: point.model_copy(update={"rollover": None})),
+        "a_counter_may_roll_over_and_not_fall",
+    ),
+]
+
+
+@pytest.mark.parametrize(("planted", "promise"), DECLARATIONS, ids=[d[1] for d in DECLARATIONS])
+def test_a_fault_planted_in_a_declaration_is_found(planted, promise):
+    assert list(PROMISES[promise](planted))
+    assert not list(PROMISES[promise](subject()))
+
+
+def pushing(codec=JsonPushCodec):
+    body = {"id": "a", "at": "2026-11-24T08:00:00+08:00", "values": {"litres": 12345}}
+    return DriverSubject(
+        replace(json_push, codec=codec),
+        json_push.profiles["nb_water_meter"],
+        Transport.HTTP_PUSH,
+        lambda number: {},
+        messages=[Pushed(json.dumps(body).encode(), {"volume": "12.345"}, "a")],
+    )
+
+
+class ForgetsTheScale(JsonPushCodec):
+    def receive(self, body):
+        told = super().receive(body)
+        return replace(told, measured=[Measured("volume", m.value * 1000) for m in told.measured])
+
+
+class NewKeyEachTime(JsonPushCodec):
+    count = 0
+
+    def receive(self, body):
+        NewKeyEachTime.count += 1
+        return replace(super().receive(body), key=f"k{self.count}")
+
+
+class TellsOfStrangers(JsonPushCodec):
+    def receive(self, body):
+        return replace(super().receive(body), measured=[Measured("no_such_point", Decimal(1))])
+
+
+class ForgetsTheZone(JsonPushCodec):
+    def receive(self, body):
+        return replace(super().receive(body), device_time=datetime(2026, 11, 24, 8))
+
+
+class Crashes(JsonPushCodec):
+    def receive(self, body):
+        try:
+            return super().receive(body)
+        except ValueError as error:
+            raise RuntimeError("crash") from error
+
+
+class TakesEverything(JsonPushCodec):
+    def receive(self, body):
+        return Told("x", measured=[Measured("volume", Decimal(1))])
+
+
+@pytest.mark.parametrize(
+    ("codec", "promise"),
+    [
+        (ForgetsTheScale, "it_understands_captured_messages"),
+        (NewKeyEachTime, "a_repetition_is_known_by_its_key_and_answered_alike"),
+        (TellsOfStrangers, "it_speaks_only_of_points_of_its_model"),
+        (ForgetsTheZone, "its_times_are_instants"),
+        (Crashes, "nonsense_is_refused_and_nothing_else_goes_wrong"),
+        (TakesEverything, "nonsense_is_refused_and_nothing_else_goes_wrong"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_fault_planted_in_a_push_codec_is_found(codec, promise):
+    assert list(PUSH_PROMISES[promise](pushing(codec)))
+    assert not list(PUSH_PROMISES[promise](pushing()))
 
 
 def test_a_driver_without_a_simulator_is_found():

@@ -14,6 +14,12 @@ A driver's test::
         def settings(cls, number):
             return {"address": f"{number:012d}"}
 
+A device that tells by itself is held to captured messages::
+
+    class TestMyCamera(PushConformance):
+        driver, profile, transport = my_driver, "my_model", Transport.HTTP_PUSH
+        messages = (Pushed(b"…", values={"energy": "0.26"}, key="4711"),)
+
 No database is needed. The bytes are held to captured frames; everything that time does to them is
 tried on real sockets against the driver's own simulator. What is promised stands in
 ``dougong.testing.driver_promises``.
@@ -25,7 +31,14 @@ from typing import Any, ClassVar
 import pytest
 
 from dougong.devices.contract import Driver, Transport
-from dougong.testing.driver_promises import DriverSubject, Golden, Promise, every_promise
+from dougong.testing.driver_promises import (
+    DriverSubject,
+    Golden,
+    Promise,
+    Pushed,
+    every_promise,
+    every_push_promise,
+)
 
 
 class DriverConformance:
@@ -72,4 +85,45 @@ class DriverConformance:
         assert not broken, "\n".join([promise.__name__.replace("_", " "), *broken])
 
 
-__all__ = ["DriverConformance", "DriverSubject", "Golden"]
+class PushConformance:
+    """Tests that hold a driver whose devices tell by themselves to what every such one promises.
+
+    settings(number), secrets, excused: as above. messages: captured ones of device ``number``.
+    Who may push is the host's to check, not a driver's.
+    """
+
+    driver: ClassVar[Driver]
+    profile: ClassVar[str]
+    transport: ClassVar[Transport]
+    messages: ClassVar[Sequence[Pushed]] = ()
+    number: ClassVar[int] = 1
+    secrets: ClassVar[Mapping[str, str]] = {}
+    excused: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def settings(cls, number: int) -> Mapping[str, Any]:
+        """Return the settings of the device with this number."""
+        return {}
+
+    @classmethod
+    def subject(cls) -> DriverSubject:
+        """Return the driver with what its test says of it."""
+        return DriverSubject(
+            cls.driver,
+            cls.driver.profiles[cls.profile],
+            cls.transport,
+            cls.settings,
+            number=cls.number,
+            secrets=cls.secrets,
+            messages=cls.messages,
+        )
+
+    @pytest.mark.parametrize("promise", every_push_promise(), ids=lambda promise: promise.__name__)
+    def test_promise(self, promise: Promise) -> None:
+        if promise.__name__ in self.excused:
+            pytest.skip(self.excused[promise.__name__])
+        broken = list(promise(self.subject()))
+        assert not broken, "\n".join([promise.__name__.replace("_", " "), *broken])
+
+
+__all__ = ["DriverConformance", "DriverSubject", "Golden", "PushConformance", "Pushed"]

@@ -8,7 +8,9 @@ from decimal import Decimal
 import pytest
 
 from dougong.devices import Quality, Transport
+from dougong.testing.drivers import PushConformance, Pushed
 from dougong_meters.drivers.cjt188_push import driver
+from dougong_meters.drivers.json_push import driver as json_push
 
 FRAME = "681001000005080000811690 1F00002301002C000000002C00000000000000000048 16".replace(" ", "")
 
@@ -51,3 +53,34 @@ def test_a_message_without_an_id_is_known_by_its_frame_and_time():
 def test_what_is_no_frame_of_this_meter_says_nothing(payload, more):
     with pytest.raises(ValueError, match=r"."):
         receive(payload, **more)
+
+
+class TestCjtPush(PushConformance):
+    driver, profile, transport = driver, "water_valve_meter", Transport.MQTT_PUSH
+    messages = (
+        Pushed(
+            json.dumps({"id": "m1", "at": "2026-11-24T08:00:00+08:00", "payload": FRAME}).encode(),
+            {"volume": "123", "is_cut": "false"},
+            "m1",
+            datetime(2026, 11, 24, tzinfo=UTC),
+        ),
+        Pushed(json.dumps({"payload": FRAME}).encode(), {"volume": "123", "clock": None}),
+    )
+
+    @classmethod
+    def settings(cls, number):
+        return {"address": "00000805000001"}
+
+
+class TestJsonPush(PushConformance):
+    driver, profile, transport = json_push, "nb_water_meter", Transport.HTTP_PUSH
+    messages = (
+        Pushed(
+            b'{"id": "a", "at": "2026-11-24T08:00:00+08:00", "values": {"litres": 12345}}',
+            {"volume": "12.345"},
+            "a",
+            datetime(2026, 11, 24, tzinfo=UTC),
+        ),
+        Pushed(b'{"id": "b", "values": {"litres": "many", "battery": 3.6}}',
+               {"volume": None, "battery": "3.6"}, "b"),
+    )  # fmt: skip

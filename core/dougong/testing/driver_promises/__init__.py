@@ -7,18 +7,25 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from dougong.devices.commands import Command, CommandSpec, Effect, Ground
-from dougong.devices.contract import Codec, Driver, Request, SimulatedDevice, Transport
+from dougong.devices.contract import Codec, Driver, PushCodec, Request, SimulatedDevice, Transport
 from dougong.devices.profiles import Profile
 from dougong.devices.readings import Measured
 
 Promise = Callable[["DriverSubject"], Iterator[str]]
 PROMISES: list[Promise] = []
+PUSH_PROMISES: list[Promise] = []
 DEVICE = UUID(int=1)
 
 
 def promise(function: Promise) -> Promise:
     """Add a promise; it yields what is broken, and nothing when it is kept."""
     PROMISES.append(function)
+    return function
+
+
+def push_promise(function: Promise) -> Promise:
+    """Add a promise of drivers whose devices tell by themselves."""
+    PUSH_PROMISES.append(function)
     return function
 
 
@@ -38,6 +45,20 @@ class Golden:
 
 
 @dataclass(frozen=True)
+class Pushed:
+    """A captured message of a device that tells: what it says.
+
+    key: by which a repetition is known; None where the driver makes it up. values: as text, None
+    for a point that must say nothing. at: when the device says that it was, None without.
+    """
+
+    body: bytes
+    values: Mapping[str, str | None]
+    key: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class DriverSubject:
     """The driver under test, as its test class describes it."""
 
@@ -49,12 +70,20 @@ class DriverSubject:
     number: int = 1
     has_checksum: bool = True
     secrets: Mapping[str, str] = field(default_factory=dict)
+    messages: Sequence[Pushed] = ()
 
     def codec(self, number: int | None = None) -> Codec:
         """Return the codec of the device with this number, by default of the golden frames."""
         given = self.settings(self.number if number is None else number)
         made = self.driver.open(self.profile.id, given, self.transport)
         assert isinstance(made, Codec), "the kit is for drivers that ask"
+        return made
+
+    def push_codec(self, number: int | None = None) -> PushCodec:
+        """Return the codec of a device that tells."""
+        given = self.settings(self.number if number is None else number)
+        made = self.driver.open(self.profile.id, given, self.transport)
+        assert isinstance(made, PushCodec), "this promise is for drivers that are told"
         return made
 
     def simulated(self, number: int, **values: Any) -> SimulatedDevice:
@@ -99,3 +128,18 @@ def every_promise() -> list[Promise]:
     from dougong.testing.driver_promises import declarations, frames, lines  # noqa: F401
 
     return PROMISES
+
+
+def every_push_promise() -> list[Promise]:
+    """Return what every driver promises whose devices tell by themselves."""
+    from dougong.testing.driver_promises import declarations, frames, pushes
+
+    shared = [
+        declarations.a_wrong_setting_is_named_and_its_value_is_not_repeated,
+        declarations.secrets_stay_out_of_what_is_logged,
+        declarations.an_unknown_field_in_a_profile_is_refused,
+        declarations.it_refuses_a_model_and_a_line_that_it_does_not_know,
+        frames.a_value_that_means_nothing_is_no_value,
+        frames.a_counter_may_roll_over_and_not_fall,
+    ]
+    return [*shared, *pushes.PUSH_PROMISES]

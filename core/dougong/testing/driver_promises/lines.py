@@ -2,10 +2,12 @@
 
 import asyncio
 import gc
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -13,13 +15,15 @@ from dougong.devices.commands import CommandState, Ground
 from dougong.devices.contract import (
     DeviceConfig,
     GatewayConfig,
+    Health,
     LineError,
     LineTimeout,
     LineUnreachable,
+    utc_now,
 )
 from dougong.devices.host import Host
 from dougong.devices.memory import MemoryStore
-from dougong.devices.readings import Point, PointKind, Quality
+from dougong.devices.readings import Measured, Point, PointKind, Quality, judge_clock
 from dougong.devices.simulated import Faults, SimulatedGateway
 from dougong.devices.transports import Line
 from dougong.testing.driver_promises import DriverSubject, promise
@@ -28,6 +32,7 @@ COMMUNITY = UUID(int=2)
 TIMEOUT_S, SETTLE_S = 0.2, 0.35
 BUDGET_DEVICES, BUDGET_CPU = 200, 0.6
 LIMIT_S = 30
+PATIENCE_S = 20
 
 
 def on_a_loop(
@@ -87,9 +92,9 @@ def hosted(subject: DriverSubject, *gateways: GatewayConfig) -> tuple[Host, Memo
     return Host(store, drivers, flush_s=0.05, reload_s=5), store
 
 
-async def until(condition: Callable[[], object], seconds: float = 20) -> bool:
+async def until(condition: Callable[[], object], seconds: float | None = None) -> bool:
     """Wait for a condition; tell whether it came true in time."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + (PATIENCE_S if seconds is None else seconds)
     while not condition():
         if time.monotonic() > end:
             return False
@@ -101,8 +106,8 @@ def line_to(subject: DriverSubject, port: int) -> Line:
     return Line.to(subject.transport, "127.0.0.1", port, SETTLE_S)
 
 
-def numbers_of(subject: DriverSubject) -> list[tuple[Point, Decimal]]:
-    """Return two numeric points that are asked separately, each with a value of its own."""
+def numbers_of(subject: DriverSubject, *, every: bool = False) -> list[tuple[Point, Decimal]]:
+    """Return two numeric points, or every one, each with a value of its own."""
     found: list[tuple[Point, Decimal]] = []
     for point in subject.profile.points:
         if point.kind in (PointKind.STATE, PointKind.TEXT):
@@ -110,7 +115,7 @@ def numbers_of(subject: DriverSubject) -> list[tuple[Point, Decimal]]:
         value = point.scale * (111 + 37 * len(found))
         if point.valid is None or point.valid[0] <= value <= point.valid[1]:
             found.append((point, value))
-    return found[:2]
+    return found if every else found[:2]
 
 
 # --- promises -------------------------------------------------------------------------------------
@@ -233,6 +238,7 @@ async def nobody_there_means_that_nothing_was_sent(subject: DriverSubject) -> li
 @promise
 @on_a_loop
 async def a_cancelled_exchange_leaves_the_line_usable(subject: DriverSubject) -> list[str]:
+    """The answer to the one that was cancelled comes while the next is on its way."""
     server = served(subject, faults=Faults(late=1, late_s=TIMEOUT_S / 2))
     pairs = numbers_of(subject)
     server.responder.lives[0].values = {point.key: value for point, value in pairs}
@@ -244,7 +250,7 @@ async def a_cancelled_exchange_leaves_the_line_usable(subject: DriverSubject) ->
         await asyncio.sleep(0.03)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        server.faults.late = 0
+        server.faults.late, server.faults.answer_s = 0, (TIMEOUT_S, TIMEOUT_S)
         (found,) = codec.decode(requests[-1], await line.ask(codec, requests[-1], 2))
         line.close()
     wanted = pairs[-1][1]
@@ -376,3 +382,145 @@ async def two_hundred_devices_cost_little(subject: DriverSubject) -> list[str]:
     read = len({r.device_id for r in store.readings if r.quality is Quality.GOOD})
     broken = [] if read >= BUDGET_DEVICES * 0.95 else [f"only {read} devices were read"]
     return broken + ([f"it takes {share:.0%} of a core"] if share > BUDGET_CPU else [])
+
+
+async def read_all(subject: DriverSubject, port: int) -> dict[str, Measured]:
+    """Return what the device with number 1 says at every point."""
+    codec, line, said = subject.codec(1), line_to(subject, port), {}
+    try:
+        for request in codec.plan_reads(subject.profile.points):
+            answers = await line.ask(codec, request, 5 * TIMEOUT_S)
+            said |= {m.point: m for m in codec.decode(request, answers)}
+    finally:
+        line.close()
+    return said
+
+
+@promise
+@on_a_loop
+async def every_point_reads_what_the_device_shows(subject: DriverSubject) -> list[str]:
+    """Scale, sign and order of bytes of every number, there and back."""
+    server = served(subject)
+    shown = dict(numbers_of(subject, every=True))
+    server.responder.lives[0].values = {point.key: value for point, value in shown.items()}
+    async with server:
+        said = await read_all(subject, server.port)
+    return [
+        f"{point.key}: it shows {value} and reads {said[point.key]}"
+        for point, value in shown.items()
+        if said[point.key].value != value
+    ]
+
+
+@promise
+@on_a_loop
+async def its_clock_is_an_instant_and_one_that_is_off_makes_doubtful(
+    subject: DriverSubject,
+) -> list[str]:
+    """The simulator's clock is right: an instant read from it is now, in whatever zone."""
+    server, broken = served(subject), []
+    async with server:
+        said = await read_all(subject, server.port)
+    for found in said.values():
+        at, now = found.device_time, utc_now()
+        if at is None:
+            continue
+        if at.tzinfo is None:
+            broken.append(f"{found.point}: its time has no zone")
+        elif abs((at - now).total_seconds()) > 120:
+            broken.append(f"{found.point}: it says {at} at {now}")
+        else:
+            off = now + timedelta(seconds=2 * subject.profile.clock_tolerance_s + 120)
+            if judge_clock(found, off, subject.profile.clock_tolerance_s).quality is Quality.GOOD:
+                broken.append(f"{found.point}: a clock that is far off is trusted")
+    return broken
+
+
+@dataclass
+class Recording(MemoryStore):
+    """A store that remembers every health that it was told of one subject."""
+
+    told: dict[UUID, list[Health]] = field(default_factory=dict)
+
+    async def save_health(self, health: Sequence[Health]) -> None:
+        for one in health:
+            self.told.setdefault(one.subject_id, []).append(one)
+        await super().save_health(health)
+
+
+@promise
+@on_a_loop
+async def health_turns_once_each_way_and_says_since_when(subject: DriverSubject) -> list[str]:
+    """Silent from the third poll on and then back: well, failing with a count, well again."""
+    server = served(subject)
+    async with server:
+        config = gateway(subject, server.port, poll_s=0.1)
+        host, _ = hosted(subject, config)
+        host.store = store = Recording([config])
+        async with host:
+            device = UUID(int=1)
+            if not await until(lambda: _is_well(store, device)):
+                return ["it is never well"]
+            server.faults.mute = 1
+            if not await until(lambda: (h := store.health[device]).failures >= 2 and not h.is_ok):
+                return ["silence is not told"]
+            server.faults.mute = 0
+            if not await until(lambda: _is_well(store, device)):
+                return ["it does not recover"]
+    return _wrong_health(store.told[device])
+
+
+def _is_well(store: MemoryStore, device: UUID) -> bool:
+    return device in store.health and store.health[device].is_ok
+
+
+def _wrong_health(told: Sequence[Health]) -> list[str]:
+    broken = []
+    turns = [h.is_ok for i, h in enumerate(told) if i == 0 or h.is_ok != told[i - 1].is_ok]
+    if turns != [True, False, True]:
+        broken.append(f"it turns {turns}")
+    for before, after in zip(told, told[1:], strict=False):
+        has_turned = before.is_ok != after.is_ok
+        if (before.since != after.since) != has_turned:
+            broken.append(f"since moves from {before.since} to {after.since}")
+    for one in told:
+        if one.is_ok != (one.failures == 0) or one.is_ok != (one.next_try_at is None):
+            broken.append(f"it says {one}")
+    return broken
+
+
+class _Heard(logging.Handler):
+    """Keeps everything that is logged, at any level."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.getMessage()} {record.exc_info or ''}")
+
+
+@promise
+@on_a_loop
+async def no_secret_is_logged_while_it_runs(subject: DriverSubject) -> list[str]:
+    """Poll and obey with every logger at its most talkative."""
+    root, heard = logging.getLogger(), _Heard()
+    level, spec = root.level, subject.cut()
+    root.addHandler(heard)
+    root.setLevel(logging.DEBUG)
+    try:
+        secret = replace(subject, settings=lambda n: {**subject.settings(n), **subject.secrets})
+        server = served(secret)
+        async with server:
+            host, store = hosted(secret, gateway(secret, server.port, poll_s=0.1))
+            async with host:
+                if spec is not None:
+                    store.order(subject.command(spec.name))
+                await until(lambda: store.readings and all(
+                    not r.state.is_open for r in store.results.values()), 5)  # fmt: skip
+    finally:
+        root.removeHandler(heard)
+        root.setLevel(level)
+    logged = "\n".join(heard.lines)
+    shown = [name for name, value in subject.secrets.items() if value in logged]
+    return [f"the secret {name} stands in the log" for name in shown]
