@@ -386,7 +386,8 @@ async def two_hundred_devices_cost_little(subject: DriverSubject) -> list[str]:
 
 async def read_all(subject: DriverSubject, port: int) -> dict[str, Measured]:
     """Return what the device with number 1 says at every point."""
-    codec, line, said = subject.codec(1), line_to(subject, port), {}
+    codec, line = subject.codec(1), line_to(subject, port)
+    said: dict[str, Measured] = {}
     try:
         for request in codec.plan_reads(subject.profile.points):
             answers = await line.ask(codec, request, 5 * TIMEOUT_S)
