@@ -11,7 +11,8 @@ A plugin answers in its ``hooks.py``::
 An implementation takes the arguments that it needs, by name. It runs only where its plugin is
 switched on, in the caller's transaction, inside a savepoint of its own: when it raises, what it
 wrote is undone, the others still answer, and the failure is counted. A plugin whose failures
-repeat is quarantined. ``None`` means "nothing to say" and is left out.
+repeat is quarantined. ``None`` means "nothing to say" and is left out. It has a deadline of five
+seconds, or what ``DEADLINES_S`` says.
 
 A plugin may ask questions of its own: it declares them with ``@hookspec`` in its ``hookspecs.py``,
 and asks with ``scope.ask("room_arrears", room=room)``. Plugins that depend on it answer like here.
@@ -36,6 +37,20 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("dougong")
 hookimpl = pluggy.HookimplMarker("dougong")
+
+# Seconds within which an implementation must answer; where nothing is said, five. After that its
+# statements are cancelled, and it counts as a failure. A plugin's own ``hookspecs.py`` may have
+# such a table, too.
+DEADLINES_S = {
+    "event_happened": 60.0,
+    "readings_received": 30.0,
+    "usage_for_period": 120.0,
+    "plugin_enabled": 60.0,
+    "export_subject": 60.0,
+    "erase_subject": 60.0,
+    "health_checks": 30.0,
+    "load_demo": 600.0,
+}
 
 
 @dataclass(frozen=True)

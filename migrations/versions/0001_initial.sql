@@ -58,6 +58,17 @@ create function dougong.writing_group() returns uuid
 language sql stable parallel restricted security definer set search_path = pg_catalog, pg_temp
 as $$ select dougong.scope_part(8)::uuid $$;
 
+CREATE UNLOGGED TABLE dougong.api_bucket (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	actor_id UUID NOT NULL, 
+	place_id UUID NOT NULL, 
+	tokens DOUBLE PRECISION NOT NULL, 
+	filled_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	granted INTEGER NOT NULL, 
+	CONSTRAINT pk_api_bucket PRIMARY KEY (id), 
+	CONSTRAINT uq_api_bucket_actor_id_place_id UNIQUE (actor_id, place_id)
+);
+
 CREATE TABLE dougong.audit_checkpoint (
 	id UUID DEFAULT uuidv7() NOT NULL, 
 	number BIGINT NOT NULL, 
@@ -178,6 +189,20 @@ CREATE TABLE dougong.plugin_failure (
 	last_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	CONSTRAINT pk_plugin_failure PRIMARY KEY (id), 
 	CONSTRAINT uq_plugin_failure_plugin_point UNIQUE (plugin, point)
+);
+
+CREATE TABLE dougong.plugin_usage (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	plugin VARCHAR(40) NOT NULL, 
+	point VARCHAR(120) NOT NULL, 
+	day_on DATE NOT NULL, 
+	calls BIGINT NOT NULL, 
+	taken_us BIGINT NOT NULL, 
+	failures BIGINT NOT NULL, 
+	over_budget BIGINT NOT NULL, 
+	longest_ms BIGINT NOT NULL, 
+	CONSTRAINT pk_plugin_usage PRIMARY KEY (id), 
+	CONSTRAINT uq_plugin_usage_plugin_point_day_on UNIQUE (plugin, point, day_on)
 );
 
 CREATE TABLE dougong.property_group (

@@ -357,6 +357,19 @@ def test_a_program_that_runs_wild_is_slowed_down(program, monkeypatch):
     assert refused.headers["RateLimit-Limit"] == "5"
 
 
+def test_the_limit_holds_for_all_web_processes_together(installation, program, monkeypatch):
+    monkeypatch.setattr("dougong.web.api.limits.DEFAULT_PER_MINUTE", 40)
+    other = Installation.open(installation.settings)
+    second = Program(create_app(other), program.base.strip("/").removesuffix("/api"), program.token)
+    statuses = [
+        each.call("GET", METERS).status_code for _ in range(30) for each in (program, second)
+    ]
+    other.close()
+    # Nothing is refused too early, and the two together get what one would get.
+    assert statuses[:38] == [200] * 38
+    assert 38 <= statuses.count(200) <= 48, "the bucket, and what flowed in meanwhile"
+
+
 # --- places ---------------------------------------------------------------------------------------
 
 

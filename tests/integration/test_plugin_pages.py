@@ -204,3 +204,16 @@ def run_job(installation, place):
     ):
         scope.call(name)
     assert rows(installation, "select 1") == [(1,)]
+
+
+def test_the_time_of_plugins_is_shown_by_point(installation, place, administrator, manager):
+    from dougong.plugins.watching import write_usage
+
+    manager.get(f"/c/{place.community_id}/admin/")
+    write_usage(installation)
+    page = administrator.get(url(place, "time")).text
+    assert "hook dashboard_cards" in page and "plugins/faulty/" in page
+    cleaner = sign_in(
+        create_app(installation), installation, make_login(installation, place, "technician")
+    )
+    assert cleaner.get(url(place, "time")).status_code == 403

@@ -75,7 +75,7 @@ async def run(installation: "Installation", ready: Callable[[], None] = lambda: 
     async with queue.open_async():
         helpers = [
             threading.Thread(target=_guarded, args=(work, installation, stop), daemon=True)
-            for work in (seal, look_after)
+            for work in (seal, look_after, watch_plugins)
         ]
         for helper in helpers:
             helper.start()
@@ -115,6 +115,11 @@ def seal(installation: "Installation", stop: threading.Event) -> None:
     from dougong.audit import sealing
 
     sealing.run(installation, stop)
+
+
+def watch_plugins(installation: "Installation", stop: threading.Event) -> None:
+    """Report code of plugins that does not come back, and write down what it took."""
+    installation.plugins.watch(stop)
 
 
 def look_after(installation: "Installation", stop: threading.Event) -> None:

@@ -5,6 +5,7 @@ uninstall …) is in `dougong.plugins.operations`.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
@@ -28,6 +29,7 @@ from dougong.plugins.manifest import Manifest
 from dougong.plugins.models import PluginState
 from dougong.plugins.records import Standing
 from dougong.plugins.solver import solve
+from dougong.plugins.usage import Call, Spent, TookTooLong, Usage
 from dougong.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ TRIED = {
 }
 REPAIR_LOAD = N_("Install a version of the plugin that works, or uninstall it.")
 REPAIR_UPGRADE = N_("Run “dougong plugin upgrade” and look at what it says.")
+REPAIR_SLOW = N_("Ask its maker for a faster version; see the page “Time of plugins”.")
 REPAIR_FAILURES = N_("Install a version that works, then release the plugin from quarantine.")
 
 
@@ -53,6 +56,7 @@ class Plugins:
     """
 
     failures_until_quarantine = 5
+    slow_until_repair, slow_until_quarantine = 5, 20
 
     def __init__(self, settings: Settings, discovered: Discovered) -> None:
         self.settings = settings
@@ -64,7 +68,8 @@ class Plugins:
         self.loaded: list[str] = []
         self.hashes: dict[str, str] = {}
         self.generation = 0
-        self.hooks = Hooks(self.failed)
+        self.usage = Usage(self._took_too_much)
+        self.hooks = Hooks(self.failed, self.usage)
         self._installation: Any = None
         self._choose(())
 
@@ -308,18 +313,37 @@ class Plugins:
         Called by the hook caller, and by whoever else runs a plugin's code: jobs, views,
         templates, drivers. Never raises: the failure at hand matters more.
         """
-        if plugin == KERNEL.id or self._installation is None or plugin in self.hooks.silenced:
-            return
         if is_away(error):
             return  # the database went away in the middle: no fault of the plugin's
+        self._count(plugin, point, error, REPAIR_FAILURES, (1, self.failures_until_quarantine))
+
+    def _took_too_much(self, spent: Spent, taken_s: float) -> None:
+        """Count a call over its budget; one that was over its deadline is a failure."""
+        error = TookTooLong(
+            f"it took {taken_s:.1f} s, its budget is {spent.budget_s:g} s"
+            f" and its deadline {spent.deadline_s:g} s"
+        )
+        if taken_s > spent.deadline_s:
+            spent.failures += 1
+            self.failed(spent.plugin, spent.point, error)
+        else:
+            limits = (self.slow_until_repair, self.slow_until_quarantine)
+            self._count(spent.plugin, f"{spent.point} (time)", error, REPAIR_SLOW, limits)
+
+    def _count(
+        self, plugin: str, point: str, error: BaseException, advice: str, limits: tuple[int, int]
+    ) -> None:
+        """Count something at a point; from ``limits`` on it is to be repaired, and quarantined."""
+        if plugin == KERNEL.id or self._installation is None or plugin in self.hooks.silenced:
+            return
         reason = describe(error)
         try:
             with self._installation.access() as session:
                 times = records.count_failure(session, plugin, point, reason)
-                if times >= self.failures_until_quarantine:
+                if times >= limits[1]:
                     self._quarantine(session, plugin, point, reason)
-                else:
-                    records.open_repair(session, plugin, point, reason, REPAIR_FAILURES)
+                elif times >= limits[0]:
+                    records.open_repair(session, plugin, point, reason, advice)
         except Exception:
             log.exception("a failure of plugin %s could not be recorded", plugin)
 
@@ -341,13 +365,26 @@ class Plugins:
 
         Errors that it raises on purpose (`DougongError`, an HTTP status) are answers, not failures.
         """
-        try:
-            yield
-        except (DougongError, HTTPException):
-            raise
-        except Exception as error:
-            self.failed(plugin, point, error)
-            raise
+        spent = self.usage.of(plugin, point)
+        with Call(self.usage) as call:
+            call.spent = spent
+            try:
+                yield
+            except (DougongError, HTTPException):
+                raise
+            except Exception as error:
+                spent.failures += 1
+                call.end()
+                self.failed(plugin, point, error)
+                raise
+            finally:
+                call.end()
+
+    def watch(self, stop: threading.Event) -> None:
+        """Report calls that hang and write down what all took, until told to stop."""
+        from dougong.plugins.watching import watch
+
+        watch(self._installation, stop)
 
     # --- migrating --------------------------------------------------------------------------
 

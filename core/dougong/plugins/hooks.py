@@ -16,6 +16,7 @@ from dougong import hookspecs
 from dougong.errors import Conflict, DougongError
 from dougong.i18n import N_
 from dougong.plugins.savepoint import LazySavepoint
+from dougong.plugins.usage import DEADLINE_S, Call, Spent, Usage
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Implementation(NamedTuple):
     plugin: str
     function: Callable[..., Any]
     arguments: tuple[str, ...]
+    spent: Spent
 
     def call(self, given: Mapping[str, Any]) -> Any:
         """Call it with those of the arguments that it takes."""
@@ -40,10 +42,17 @@ class Hooks:
     """The implementations that one process knows.
 
     on_failure: told ``(plugin, point, error)`` of each failure; counts and quarantines.
+    usage: where the time of each call is counted.
     """
 
-    def __init__(self, on_failure: Callable[[str, str, BaseException], None] | None = None) -> None:
+    def __init__(
+        self,
+        on_failure: Callable[[str, str, BaseException], None] | None = None,
+        usage: Usage | None = None,
+    ) -> None:
         self.on_failure = on_failure or (lambda plugin, point, error: None)
+        self.usage = usage or Usage()
+        self._deadlines_s: dict[str, float] = {}
         self.silenced: set[str] = set()
         self._manager = pluggy.PluginManager("dougong")
         self._owner_of_spec: dict[str, str] = {}
@@ -56,7 +65,10 @@ class Hooks:
     # --- registering ------------------------------------------------------------------------
 
     def declare(self, plugin: str, module: ModuleType) -> None:
-        """Add the hooks that a module declares; raises Conflict when a name is taken."""
+        """Add the hooks that a module declares; raises Conflict when a name is taken.
+
+        The module's ``DEADLINES_S`` holds the deadline of each hook that may take its time.
+        """
         found = [
             name
             for name, function in inspect.getmembers(module, inspect.isroutine)
@@ -68,6 +80,7 @@ class Hooks:
                 raise Conflict(N_("%(owner)s already asks %(hook)s."), owner=owner, hook=name)
         self._manager.add_hookspecs(module)
         self._owner_of_spec |= dict.fromkeys(found, plugin)
+        self._deadlines_s |= getattr(module, "DEADLINES_S", {})
         self._refresh()
 
     def register(self, plugin: str, module: ModuleType) -> None:
@@ -101,7 +114,7 @@ class Hooks:
         self._chosen.clear()
         self._implementations = {
             name: tuple(
-                Implementation(found.plugin_name, found.function, found.argnames)
+                self._implementation(name, found)
                 for found in sorted(
                     getattr(self._manager.hook, name).get_hookimpls(),
                     key=lambda found: found.trylast - found.tryfirst,
@@ -109,6 +122,14 @@ class Hooks:
             )
             for name in self._owner_of_spec
         }
+
+    def _implementation(self, name: str, found: Any) -> Implementation:
+        spent = self.usage.of(found.plugin_name, f"hook {name}", self.deadline_s(name))
+        return Implementation(found.plugin_name, found.function, found.argnames, spent)
+
+    def deadline_s(self, name: str) -> float:
+        """Return the seconds within which an implementation of a hook must answer."""
+        return self._deadlines_s.get(name, DEADLINE_S)
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -131,10 +152,11 @@ class Hooks:
         arguments["scope"] = scope
         session, silenced, answers = scope.session, self.silenced, []
         session.flush()
-        with LazySavepoint(session) as savepoint:
-            for plugin, function, names in self._asked(name, scope.enablement):
+        with LazySavepoint(session, self.usage) as savepoint:
+            for plugin, function, names, spent in self._asked(name, scope.enablement):
                 if plugin in silenced:
                     continue
+                savepoint.spent = spent
                 try:
                     answer = (
                         function(scope)
@@ -143,13 +165,21 @@ class Hooks:
                     )
                     if savepoint.is_open or not session._is_clean():
                         savepoint.keep()
+                    savepoint.end()
                 except Exception as error:  # noqa: BLE001 - the plugin boundary
-                    savepoint.undo()
-                    self._failed(plugin, name, error)
+                    self._lost(savepoint, spent, name, error)
                     continue
                 if answer is not None:
                     answers.append(answer)
         return answers
+
+    def _lost(
+        self, savepoint: LazySavepoint, spent: Spent, name: str, error: BaseException
+    ) -> None:
+        """Undo what a failed implementation wrote, and count it."""
+        savepoint.undo()
+        savepoint.end()
+        self._failed(spent, name, error)
 
     def _asked(self, name: str, enablement: Mapping[str, Any]) -> tuple[Implementation, ...]:
         """Return the implementations of what is switched on; kept as long as the switches are.
@@ -174,13 +204,21 @@ class Hooks:
         for found in self._implementations[name]:
             if found.plugin == plugin and plugin not in self.silenced:
                 try:
-                    return found.call(arguments)
+                    return self._timed(found, arguments)
                 except DougongError:
                     raise
                 except Exception as error:
-                    self._failed(plugin, name, error)
+                    self._failed(found.spent, name, error)
                     raise
         return None
+
+    def _timed(self, found: Implementation, arguments: Mapping[str, Any]) -> Any:
+        with Call(self.usage) as call:
+            call.spent = found.spent
+            try:
+                return found.call(arguments)
+            finally:
+                call.end()
 
     def collect(self, name: str, /, **arguments: Any) -> Iterator[tuple[str, Any]]:
         """Yield (plugin, answer) of every loaded plugin, for hooks that have no scope."""
@@ -188,13 +226,14 @@ class Hooks:
             if found.plugin in self.silenced:
                 continue
             try:
-                answer = found.call(arguments)
+                answer = self._timed(found, arguments)
             except Exception as error:  # noqa: BLE001 - the plugin boundary
-                self._failed(found.plugin, name, error)
+                self._failed(found.spent, name, error)
                 continue
             if answer is not None:
                 yield found.plugin, answer
 
-    def _failed(self, plugin: str, name: str, error: BaseException) -> None:
-        log.error("hook %s of plugin %s failed", name, plugin, exc_info=error)
-        self.on_failure(plugin, f"hook {name}", error)
+    def _failed(self, spent: Spent, name: str, error: BaseException) -> None:
+        spent.failures += 1
+        log.error("hook %s of plugin %s failed", name, spent.plugin, exc_info=error)
+        self.on_failure(spent.plugin, f"hook {name}", error)

@@ -3,7 +3,7 @@
 Rows of the platform: written by the access role through `dougong.plugins.operations` only.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -90,6 +90,26 @@ class PluginFailure(OnPlatform, KernelBase):
     total: Mapped[int] = mapped_column(BigInteger)
     since_at: Mapped[datetime]
     last_at: Mapped[datetime]
+
+
+class PluginUsage(OnPlatform, KernelBase):
+    """What a plugin's calls at one point took on one day, in all processes together.
+
+    over_budget: calls that took more than that. longest_ms: the longest of those.
+    """
+
+    __tablename__ = "plugin_usage"
+    __table_args__ = (UniqueConstraint("plugin", "point", "day_on"),)
+    __audited__ = False
+
+    plugin: Mapped[str] = mapped_column(String(40))
+    point: Mapped[str] = mapped_column(String(120))
+    day_on: Mapped[date]
+    calls: Mapped[int] = mapped_column(BigInteger)
+    taken_us: Mapped[int] = mapped_column(BigInteger)
+    failures: Mapped[int] = mapped_column(BigInteger)
+    over_budget: Mapped[int] = mapped_column(BigInteger)
+    longest_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 class RepairIssue(OnPlatform, KernelBase):

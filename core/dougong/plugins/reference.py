@@ -10,6 +10,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from dougong import hookspecs
+from dougong.plugins.usage import DEADLINE_S
 
 HEAD = """# Hooks
 
@@ -30,7 +31,9 @@ def dashboard_cards(scope):
 An implementation runs only where its plugin is switched on, in the caller's transaction, behind a
 savepoint of its own: when it raises, what it wrote is undone, the others still answer, and the
 failure is counted. Five failures at one point within a minute quarantine the plugin; it is then on
-the repairs page with its reason. `None` means "nothing to say" and is left out.
+the repairs page with its reason. Its statements end at its deadline; what takes over a fifth of
+that is over its budget, and twenty such calls within a minute quarantine as well. `None` means
+"nothing to say" and is left out.
 
 Mark an implementation of a hook that another plugin declares, and that may be absent, with
 `@hookimpl(optionalhook=True)`. A plugin declares hooks of its own with `@hookspec` in its
@@ -64,7 +67,9 @@ def hooks_reference() -> str:
 def _hook(name: str, function: Callable[..., Any]) -> str:
     signature = str(inspect.signature(function)).replace("'", "").replace('"', "")
     signature = re.sub(r"\b(?:dougong|uuid|datetime|collections|typing)(?:\.\w+)*\.", "", signature)
-    return f"### {name}\n\n```python\n{name}{signature}\n```\n\n{_prose(function)}\n"
+    deadline_s = hookspecs.DEADLINES_S.get(name, DEADLINE_S)
+    call = f"```python\n{name}{signature}\n```"
+    return f"### {name}\n\n{call}\n\n{_prose(function)}\n\nDeadline: {deadline_s:g} s.\n"
 
 
 def _prose(thing: Any) -> str:

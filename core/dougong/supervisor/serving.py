@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -37,10 +38,13 @@ def main(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
         )
     )
     descriptor = os.environ.get("DOUGONG_LISTEN_FD")
+    stop = threading.Event()
+    threading.Thread(target=installation.plugins.watch, args=(stop,), daemon=True).start()
     sockets = [socket.socket(fileno=int(descriptor))] if descriptor else None
     try:
         server.run(sockets=sockets)
     finally:
+        stop.set()
         installation.close()
 
 

@@ -18,6 +18,7 @@ from dougong.plugins.loader import LoadError
 from dougong.plugins.manifest import Manifest
 from dougong.plugins.models import RepairIssue
 from dougong.plugins.records import enabled_rows
+from dougong.plugins.watching import read_usage
 from dougong.tenancy.models import Building
 from dougong.web.admin.menu import ADMINISTRATION, menu_page
 from dougong.web.app import current_installation, require_scope
@@ -188,6 +189,18 @@ def repairs() -> str:
         },
         may=allowed(scope),
         advice=_advice,
+    )
+
+
+@blueprint.get("/time")
+def time_taken() -> str:
+    """Show what the code of plugins took, the dearest first."""
+    _reader()
+    installation = current_installation()
+    return render_template(
+        "plugins/time.html",
+        taken=read_usage(installation),
+        titles={line.id: line.title for line in lines(installation, ())},
     )
 
 

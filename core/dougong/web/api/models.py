@@ -1,12 +1,20 @@
-"""What the API remembers: answers to writes that a program may repeat."""
+"""What the API remembers: answers to writes that may be repeated, and who asks how often."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary, SmallInteger, String, UniqueConstraint
+from sqlalchemy import (
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dougong.db.base import InCommunity, KernelBase
+from dougong.db.base import InCommunity, KernelBase, OnPlatform
 from dougong.db.columns import encrypted
 
 
@@ -31,3 +39,20 @@ class IdempotentAnswer(InCommunity, KernelBase):
     location: Mapped[str | None] = mapped_column(String(300))
     tag: Mapped[str | None] = mapped_column(String(80))
     body: Mapped[str | None] = encrypted(mask="all", info={"api": "hidden"})
+
+
+class ApiBucket(OnPlatform, KernelBase):
+    """What is left of an actor's requests in one place; lost in a crash, which harms nobody.
+
+    tokens: left at ``filled_at``. granted: how many the last process took with it.
+    """
+
+    __tablename__ = "api_bucket"
+    __audited__ = False
+    __table_args__ = (UniqueConstraint("actor_id", "place_id"), {"prefixes": ["UNLOGGED"]})
+
+    actor_id: Mapped[UUID]
+    place_id: Mapped[UUID]
+    tokens: Mapped[float] = mapped_column(Double)
+    filled_at: Mapped[datetime]
+    granted: Mapped[int] = mapped_column(Integer)
