@@ -23,10 +23,12 @@ from dougong.audit.checkpoints import (
 from dougong.audit.commands import audit_commands
 from dougong.audit.sealing import chained, run, seal_once
 from dougong.audit.timeline import image_before, timeline
-from dougong.audit.verification import Fault, verify
+from dougong.audit.verification import Fault, snapshot, verify
 from dougong.db import insert_rows, uuid7
+from dougong.db.migrator import measured
 from dougong.db.scope import Actor
 from dougong.errors import Conflict, NotFound
+from dougong.privacy.erasure import erase_person
 from dougong.services import change, create, delete
 from dougong.tenancy.models import Building, Person
 
@@ -50,7 +52,7 @@ def verified(installation, only, connection=None, **options):
     lines, public = read_witness(witness_files(paths)[0]), signing_key(paths).public
     if connection is not None:
         return verify(connection, lines, public, only=only, **options)
-    with installation.databases.engine("platform").connect() as opened:
+    with snapshot(installation) as opened:
         return verify(opened, lines, public, only=only, **options)
 
 
@@ -105,7 +107,7 @@ def test_many_rows_leave_one_digest(installation, place):
         e for e in events(installation, place.community_id, table_name="building") if not e.row_id
     ]
     assert len(bulk) == 1
-    assert bulk[0].body["rows"] == 60 and len(bulk[0].body["digest"]) == 64
+    assert bulk[0].body["rows"] == 60 and bulk[0].body["net"][0] == 60
 
 
 def test_what_rolls_back_leaves_no_event(installation, place):
@@ -208,6 +210,113 @@ def test_meddling_by_the_superuser_is_found(installation, sealed, superuser, cas
     assert superuser.exec_driver_sql(statement, {"c": sealed.community_id}).rowcount > 0
     found = verified(installation, sealed.community_id, superuser).findings
     assert fault in {f.fault for f in found}
+
+
+UNLOGGED = {
+    "a changed row": ("update dougong.room set floor = 77 where id = %(r)s", "as many rows"),
+    "a deleted row": ("delete from dougong.room where id = %(r)s", "-1 rows"),
+    "a row put in": (
+        "insert into dougong.room select (jsonb_populate_record(r, jsonb_build_object("
+        "'id', uuidv7(), 'code', 'x', 'path', 'x'))).* from dougong.room r where id = %(r)s",
+        "+1 rows",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNLOGGED)
+def test_what_was_written_past_the_triggers_is_found_after_they_are_back(
+    installation, sealed, superuser, case
+):
+    statement, told = UNLOGGED[case]
+    room = str(sealed.room_ids[-1])
+    superuser.exec_driver_sql("alter table dougong.room disable trigger all")
+    assert superuser.exec_driver_sql(statement, {"r": room}).rowcount == 1
+    superuser.exec_driver_sql("alter table dougong.room enable trigger all")
+    for name in ("insert", "update", "delete"):
+        superuser.exec_driver_sql(f"alter table dougong.room enable always trigger audit_{name}")
+    found = verified(installation, sealed.community_id, superuser).findings
+    assert [(f.fault, f.chain_id) for f in found] == [(Fault.UNLOGGED, sealed.community_id)]
+    assert told in found[0].detail and "dougong.room" in found[0].detail
+    assert (room in found[0].detail) is (case != "a row put in")
+
+
+def test_a_session_that_calls_itself_a_replica_is_logged_too(installation, sealed, superuser):
+    superuser.exec_driver_sql("set local session_replication_role = replica")
+    superuser.exec_driver_sql(
+        "update dougong.room set floor = 77 where id = %s", (sealed.room_ids[-1],)
+    )
+    event = superuser.exec_driver_sql(
+        "select body::jsonb from dougong.audit_event where row_id = %s order by id desc limit 1",
+        (str(sealed.room_ids[-1]),),
+    ).scalar_one()
+    assert (event["new"], event["login"]) == ({"floor": 77}, "postgres")
+    assert verified(installation, sealed.community_id, superuser).findings == []
+
+
+def test_a_truncated_table_is_found(installation, sealed, superuser):
+    superuser.exec_driver_sql("truncate dougong.webhook_delivery, dougong.webhook_subscription")
+    superuser.exec_driver_sql("truncate dougong.building cascade")
+    found = verified(installation, sealed.community_id, superuser).findings
+    assert {f.fault for f in found} == {Fault.UNLOGGED}
+    assert any("dougong.building holds -" in f.detail for f in found)
+
+
+def test_bulk_changes_and_rows_that_change_their_place_keep_the_balance(
+    installation, sealed, superuser
+):
+    here, there = sealed.community_id, sealed.other_community_id
+    with installation.scope(SYSTEM, community=here) as scope:
+        codes = [f"x{n}" for n in range(60)]
+        insert_rows(scope, Building, {"code": codes, "name": codes, "sort_key": codes})
+        scope.session.execute(
+            text("update dougong.building set name = name || '号' where code ~ 'x'")
+        )
+        scope.session.execute(text("delete from dougong.building where code ~ 'x[0-4]'"))
+    superuser.exec_driver_sql("set timezone = 'Asia/Shanghai'")
+    superuser.exec_driver_sql(
+        "update dougong.building set community_id = %s where community_id = %s and code = 'x59'",
+        (there, here),
+    )
+    for community in (here, there):
+        assert verified(installation, community, superuser).findings == []
+
+
+def test_a_migration_that_gives_rows_another_shape_keeps_the_balance(
+    installation, sealed, superuser
+):
+    statements = measured(
+        [
+            "alter table dougong.room add column colour text default 'red'",
+            "update dougong.room set floor = floor + 1",
+            'alter table if exists only dougong."room" drop column colour',
+        ],
+        ['dougong."room"', 'dougong."building"'],
+    )
+    assert len(statements) == 6 and "remeasure" in statements[-1]
+    for statement in statements[:4]:
+        superuser.exec_driver_sql(statement)
+    superuser.exec_driver_sql(statements[-1])
+    assert verified(installation, sealed.community_id, superuser).findings == []
+    superuser.exec_driver_sql("alter table dougong.room add column smell text default 'none'")
+    found = verified(installation, sealed.community_id, superuser).findings
+    assert [f.fault for f in found] == [Fault.UNLOGGED]
+
+
+def test_what_is_left_of_an_emptied_image_cannot_be_changed_either(installation, place, superuser):
+    person = place.person_ids[0]
+    erase_person(installation, SYSTEM, place.community_id, person, "test")
+    seal_once(installation)
+    write_checkpoint(installation)
+    assert verified(installation, place.community_id, superuser).findings == []
+    superuser.exec_driver_sql(
+        'update dougong.audit_event set body = replace(body, \'"operation": "INSERT"\','
+        " '\"operation\": \"insert\"') where row_id = %s and operation = 'INSERT'"
+        " and table_name = 'person'",
+        (str(person),),
+    )
+    found = verified(installation, place.community_id, superuser).findings
+    assert Fault.CHANGED in {f.fault for f in found}
+    assert any("emptied" in f.detail for f in found)
 
 
 def test_a_chain_written_anew_is_found_by_the_witness_alone(installation, sealed, superuser):

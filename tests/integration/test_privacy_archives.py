@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from dougong.audit.verification import snapshot, verify
 from dougong.db.ciphers import Place as SealedPlace
 from dougong.db.ciphers import key_id_of, open_sealed
 from dougong.db.scope import Actor
@@ -88,7 +89,14 @@ def test_an_archive_forgets_an_erased_person_and_no_other(lost):
             ).bindparams(c=place.community_id)
         )
     assert left == 0 and ERASED
+    assert unlogged(installation, place) == []
     assert restore(installation, SYSTEM, "lost_items").changed == ("item",)
+    assert unlogged(installation, place) == []
+
+
+def unlogged(installation, place):
+    with snapshot(installation) as connection:
+        return verify(connection, [], bytes(32), only=place.community_id).findings
 
 
 def test_an_archive_is_sealed_anew_with_the_rest(lost, monkeypatch):

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dougong.audit.checkpoints import read_witness, signing_key, witness_files, write_checkpoint
 from dougong.audit.dumps import dump_lines, read_dump
 from dougong.audit.sealing import seal_once
-from dougong.audit.verification import Report, read_witnessed, verify, verify_entries
+from dougong.audit.verification import Report, read_witnessed, snapshot, verify, verify_entries
 from dougong.errors import DougongError
 from dougong.i18n import N_, gettext, ngettext, translate_error
 from dougong.installation import Installation
@@ -72,9 +72,7 @@ def verify_log(
         report = verify_entries(entries, read_witnessed(lines, public), only=only)
         report.checkpoints, report.newest_checkpoint = len(lines), lines[-1]["at"] if lines else ""
     else:
-        with installation.databases.engine("platform").connect() as connection:
-            # One snapshot, so that what is sealed meanwhile does not look like a fault.
-            connection.execute(text("set transaction isolation level repeatable read, read only"))
+        with snapshot(installation) as connection:
             report = verify(connection, lines, public, only=only, since_checkpoint=since_checkpoint)
     _tell(report)
 

@@ -78,7 +78,7 @@ class Chains:
         self.faults = faults
         self.ends = {}
         self.emptied = []
-        self.erased = set()
+        self.erased = {}
 
     def fault(self, kind, entry, detail):
         self.faults.append(f"{kind} chain={entry['chain']} seq={entry['seq']}: {detail}")
@@ -111,7 +111,8 @@ class Chains:
             self.fault("changed", entry, "the body belongs to another place")
         if hashlib.sha256(entry["body"].encode()).digest() == body_hash:
             if body.get("table") == "dougong.erasure" and body.get("operation") == "INSERT":
-                self.erased |= {(body["row"], event) for event in body["new"]["audit_event_ids"]}
+                named = body["new"]["audit_events"]
+                self.erased.update({(body["row"], event): left for event, left in named.items()})
         elif "erasure" in body:
             self.emptied.append((body["erasure"], entry))
         else:
@@ -120,7 +121,8 @@ class Chains:
     def finish(self, heads):
         """Look at the ends, and at bodies that the erasure of a person emptied."""
         for erasure, entry in self.emptied:
-            if (erasure, entry["event"]) not in self.erased:
+            left = hashlib.sha256(entry["body"].encode()).hexdigest()
+            if self.erased.get((erasure, entry["event"])) != left:
                 self.fault("changed", entry, "emptied, and no erasure in the chain names it")
         for chain, (seq, _value) in heads.items():
             end = self.ends.get(chain, (0, GENESIS))[0]

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from dougong.audit.balances import Balances, apart
 from dougong.audit.checkpoints import canonical, fold, is_signed, merkle_root, payload_of
 from dougong.audit.sealing import GENESIS, next_hash
 
@@ -52,6 +54,7 @@ class Fault(StrEnum):
     TRUNCATED = "truncated"
     REWRITTEN = "rewritten"
     WITNESS = "witness"
+    UNLOGGED = "unlogged"
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,8 @@ class _ChainCheck:
         self.report = Report()
         self.ends: dict[UUID, int] = {}
         self.redacted: dict[UUID, tuple[Entry, str]] = {}
-        self.permitted: set[tuple[str, str]] = set()
+        self.permitted: dict[tuple[str, str], str] = {}
+        self.balances = Balances()
         self._chain: UUID | None = None
         self._seq, self._hash = 0, GENESIS
 
@@ -180,26 +184,27 @@ class _ChainCheck:
             return
         if hashlib.sha256(entry.body.encode()).digest() == entry.body_hash:
             if body.get("table") == "dougong.erasure" and body.get("operation") == "INSERT":
-                named = body["new"]["audit_event_ids"]
-                self.permitted.update((body["row"], str(i)) for i in named)
+                named = body["new"]["audit_events"]
+                self.permitted.update({(body["row"], id): left for id, left in named.items()})
         elif "erasure" in body:
             self.redacted[entry.event_id] = (entry, str(body["erasure"]))
         else:
             self.note(Fault.CHANGED, entry, "the body is not what was sealed")
         if entry.columns is not None and not _agrees(entry, body):
             self.note(Fault.CHANGED, entry, "columns and body differ")
+        self.balances.note(entry.chain_id, body)
 
-    def finish(self, only: UUID | None) -> Report:
-        """Check the ends of the chains and the erasures; return the report."""
+    def finish(self, only: UUID | None) -> None:
+        """Check the ends of the chains and the erasures."""
         for event_id, (entry, erasure) in self.redacted.items():
-            if (erasure, str(event_id)) not in self.permitted:
-                self.note(Fault.CHANGED, entry, "emptied, and no erasure in the chain names it")
+            left = hashlib.sha256((entry.body or "").encode()).hexdigest()
+            if self.permitted.get((erasure, str(event_id))) != left:
+                self.note(Fault.CHANGED, entry, "emptied, and no erasure in the chain names it so")
         for chain, (seq, _hash) in self.witnessed.heads.items():
             end = self.ends.get(chain, self.starts.get(chain, (0, b""))[0])
             if end < seq and only in (None, chain):
                 detail = f"a witness saw {seq} entries"
                 self.report.findings.append(Finding(Fault.TRUNCATED, chain, end + 1, detail))
-        return self.report
 
 
 def _body_of(words: str) -> dict[str, Any] | None:
@@ -228,12 +233,29 @@ def verify_entries(
     starts: Mapping[UUID, tuple[int, bytes]] | None = None,
 ) -> Report:
     """Return what a stream of entries, in order of chain and place, shows against witnesses."""
-    check = _ChainCheck(witnessed, starts or {})
+    return _followed(entries, witnessed, only, starts or {}).report
+
+
+def _followed(
+    entries: Iterable[Entry],
+    witnessed: Witnessed,
+    only: UUID | None,
+    starts: Mapping[UUID, tuple[int, bytes]],
+) -> _ChainCheck:
+    check = _ChainCheck(witnessed, starts)
     for entry in entries:
         check.feed(entry)
-    report = check.finish(only)
-    report.findings = [*witnessed.findings, *report.findings]
-    return report
+    check.finish(only)
+    check.report.findings[:0] = witnessed.findings
+    return check
+
+
+@contextmanager
+def snapshot(installation: Any) -> Iterator[Connection]:
+    """Yield a connection that sees one moment: what is written meanwhile is no fault."""
+    with installation.databases.engine("platform").connect() as connection:
+        connection.execute(text("set transaction isolation level repeatable read, read only"))
+        yield connection
 
 
 def verify(
@@ -247,16 +269,21 @@ def verify(
     """Verify the log in a database against the lines of a witness.
 
     only: one chain (a community's, a group's, or nil for the platform). since_checkpoint: trust
-    what the newest line covers, but for its heads, and check what came after.
+    what the newest line covers, but for its heads, and check what came after; tables are compared
+    with the whole log only. connection: of `snapshot`.
     """
     witnessed = read_witnessed(lines, public)
     starts: dict[UUID, tuple[int, bytes]] = {}
     if since_checkpoint:
         starts = {c: h for c, h in witnessed.heads.items() if only in (None, c)}
         witnessed.findings += _heads_in_place(connection, starts)
-    report = verify_entries(
-        entries_of(connection, only, starts), witnessed, only=only, starts=starts
-    )
+    check = _followed(entries_of(connection, only, starts), witnessed, only, starts)
+    report = check.report
+    if not since_checkpoint:
+        report.findings += [
+            Finding(Fault.UNLOGGED, each.chain_id, 0, str(each))
+            for each in apart(connection, check.balances, only)
+        ]
     report.findings += _outside_chains(connection, only)
     report.findings += _own_heads(connection, only, report)
     report.checkpoints = len(lines)

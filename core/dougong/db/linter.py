@@ -158,8 +158,9 @@ TABLES = text(
            c.relforcerowsecurity as forced,
            coalesce(obj_description(c.oid) = 'local', false) as is_local,
            array(select polname::text from pg_policy where polrelid = c.oid) as policies,
-           array(select tgname::text from pg_trigger
-                 where tgrelid = c.oid and not tgisinternal and tgenabled <> 'D') as triggers,
+           array(select tgname || case tgenabled when 'A' then '' when 'D' then ' (disabled)'
+                                  else ' (not always)' end from pg_trigger
+                 where tgrelid = c.oid and not tgisinternal) as triggers,
            array(select distinct r.rolname::text from aclexplode(c.relacl) a
                  join pg_roles r on r.oid = a.grantee) as grantees,
            array(select a.attname::text from pg_attribute a join pg_type t on t.oid = a.atttypid

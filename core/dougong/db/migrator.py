@@ -8,7 +8,7 @@ security, grants, audit triggers).
 import io
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -32,6 +32,7 @@ from dougong.i18n import N_
 
 T = TypeVar("T")
 LOCK = 0x446F7567
+ALTERED = re.compile(r'(?is)\s*alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?([\w".]+)')
 KERNEL_AREAS = (
     "tenancy",
     "access",
@@ -97,6 +98,42 @@ def split_statements(script: str) -> list[str]:
     return [s for s in statements if s and s.upper() not in ("BEGIN", "COMMIT")]
 
 
+def measured(statements: list[str], audited: Iterable[str]) -> list[str]:
+    """Return ``statements`` with the log's balance taken before and after where rows change shape.
+
+    audited: the tables under audit that are there, as ``schema."table"``.
+    """
+    named = {
+        name.replace('"', "")
+        for match in map(ALTERED.match, statements)
+        if match
+        for name in match.groups()
+    }
+    altered = [table for table in audited if table.replace('"', "") in named]
+    before = [
+        each
+        for table in altered
+        for each in (
+            f"lock table {table} in share row exclusive mode",
+            f"select dougong.audit_measure('{table}')",
+        )
+    ]
+    after = [f"select dougong.audit_remeasure('{table}')" for table in altered]
+    return before + statements + after
+
+
+def _audited(connection: Connection, schema: str) -> list[str]:
+    rows = connection.execute(
+        text(
+            "select c.relname from pg_trigger t join pg_class c on c.oid = t.tgrelid"
+            " join pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname = :schema and t.tgname = 'audit_insert' order by c.relname"
+        ),
+        {"schema": schema},
+    )
+    return [f'{schema}."{row.relname}"' for row in rows]
+
+
 @dataclass
 class Migrator:
     """Upgrades distributions, one at a time across all processes.
@@ -123,7 +160,8 @@ class Migrator:
         if not known:
             statements.append(f"create schema {distribution.schema} authorization dougong_owner")
         if current != head:
-            statements += self._revisions(distribution, current)
+            revisions = self._revisions(distribution, current)
+            statements += measured(revisions, _audited(connection, distribution.schema))
         return statements + protection(connection, distribution.schema)
 
     def upgrade(

@@ -111,6 +111,10 @@ def _audit_triggers(table: Table, name: str, have: "_Present") -> Iterator[str]:
                 f"create trigger {trigger} after {operation} on {name} {tables}"
                 " for each statement execute function dougong.audit_rows()"
             )
+    # ALWAYS: they fire in a session that calls itself a replica, too.
+    if not have.always(table.name):
+        each = (f"enable always trigger audit_{operation}" for operation in referencing)
+        yield f"alter table {name} {', '.join(each)}"
 
 
 class _Present:
@@ -123,6 +127,7 @@ class _Present:
             "grant": set(),
             "secured": set(),
             "usage": set(),
+            "always": set(),
         }
         if connection is not None:
             self._read(connection, schema)
@@ -133,6 +138,10 @@ class _Present:
             "trigger": "select c.relname, t.tgname from pg_trigger t"
             " join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace"
             " where n.nspname = :schema and not t.tgisinternal",
+            "always": "select c.relname, 'yes' from pg_trigger t"
+            " join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname = :schema and t.tgname like 'audit\\_%' and t.tgenabled = 'A'"
+            " group by c.relname having count(*) >= 3",
             "grant": "select distinct c.relname, r.rolname from pg_class c"
             " join pg_namespace n on n.oid = c.relnamespace,"
             " aclexplode(c.relacl) a join pg_roles r on r.oid = a.grantee"
@@ -159,6 +168,9 @@ class _Present:
 
     def secured(self, table: str) -> bool:
         return (table, "yes") in self.facts["secured"]
+
+    def always(self, table: str) -> bool:
+        return (table, "yes") in self.facts["always"]
 
     def usage(self, role: str) -> bool:
         return (role, "yes") in self.facts["usage"]

@@ -97,14 +97,15 @@ class Emptier:
 
     def record(self, person_id: UUID, reason: str, kept: dict[str, str]) -> Erasure:
         """Write the ledger's entry and take the rows' images out of the log."""
+        id = uuid7()
         entry = Erasure(
-            id=uuid7(),
+            id=id,
             community_id=self.community_id,
             person_id=person_id,
             reason=reason,
             emptied=dict(self.counts),
             kept=kept,
-            audit_event_ids=self._events(),
+            audit_events=self._events(id),
             at=func.now(),
         )
         self.session.add(entry)
@@ -114,17 +115,23 @@ class Emptier:
         self.session.expunge(entry)
         return entry
 
-    def _events(self) -> list[str]:
-        """Return the ids of the log's events that hold images of the touched rows."""
-        found = self.session.scalars(
+    def _events(self, erasure: UUID) -> dict[str, str]:
+        """Return the log's events that hold images of the touched rows.
+
+        By id: the hash of what will be left of each.
+        """
+        found = self.session.execute(
             text(
-                "select e.id::text from dougong.audit_event e"
+                "select e.id::text, encode(sha256(convert_to("
+                "dougong.audit_emptied(e.body, :erasure), 'UTF8')), 'hex')"
+                " from dougong.audit_event e"
                 " join jsonb_to_recordset(cast(:rows as jsonb)) as r(s text, t text, id text)"
                 " on e.schema_name = r.s and e.table_name = r.t and e.row_id = r.id"
-                " where e.chain_id = :c"
+                " where e.chain_id = :c and not e.body::jsonb ? 'erasure'"
             ),
             {
                 "c": self.community_id,
+                "erasure": erasure,
                 "rows": json.dumps(
                     [
                         {"s": schema, "t": table, "id": id}
@@ -134,4 +141,4 @@ class Emptier:
                 ),
             },
         )
-        return sorted(set(found))
+        return dict(tuple(row) for row in found)

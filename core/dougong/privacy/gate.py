@@ -244,7 +244,7 @@ def erased(installation: Installation, server: EmbeddedPostgres) -> dict[str, An
     return {
         "hits_before": before,
         "hits_after": after,
-        "images_taken_from_the_log": len(entry.audit_event_ids),
+        "images_taken_from_the_log": len(entry.audit_events),
         "seconds": round(seconds, 2),
         "passed": before >= 4 and after == 0 and seconds < 60,
     }

@@ -151,7 +151,8 @@ class Restriction(InCommunity, KernelBase):
 class Erasure(OnPlatform, KernelBase):
     """One entry of the erasure ledger: who was erased, what was emptied, what had to stay.
 
-    It names the audit events whose images were taken out; verification accepts only those.
+    audit_events: the ids of the log's events whose images were taken out, each with the SHA-256 of
+    what is left of it; verification accepts only those.
     person_id: nil for what was let go because its time was over, of whoever.
     """
 
@@ -167,4 +168,4 @@ class Erasure(OnPlatform, KernelBase):
     reason: Mapped[str] = mapped_column(String(200))
     emptied: Mapped[dict[str, Any]] = mapped_column(JSONB)
     kept: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    audit_event_ids: Mapped[list[Any]] = mapped_column(JSONB)
+    audit_events: Mapped[dict[str, Any]] = mapped_column(JSONB)

@@ -4,26 +4,32 @@
 -- The chain of an event is its community's, else its group's, else the platform's (nil).
 
 create function dougong.audit_key(image jsonb) returns text
-language sql immutable parallel safe set search_path = pg_catalog, pg_temp
+language sql immutable parallel safe
 as $$ select coalesce(image ->> 'id', image::text) $$;
 
 create function dougong.audit_chain_of(image jsonb) returns uuid
-language sql immutable parallel safe set search_path = pg_catalog, pg_temp
+language sql immutable parallel safe
 as $$
     select coalesce(image ->> 'community_id', image ->> 'group_id',
                     '00000000-0000-0000-0000-000000000000')::uuid
 $$;
 
 -- What opens something must not lie in a log that is kept for years: only that it changed is said.
-create function dougong.audit_image(image jsonb) returns jsonb
+create function dougong.audit_hidden(image jsonb) returns jsonb
 language sql immutable parallel safe set search_path = pg_catalog, pg_temp
 as $$
-    select case when image ?| array['password_hash', 'token_hash', 'wrapped'] then (
-        select jsonb_object_agg(key, case
-            when key in ('password_hash', 'token_hash', 'wrapped') and value <> 'null'
-            then to_jsonb('sha256:' || left(encode(sha256(convert_to(value::text, 'UTF8')), 'hex'), 16))
-            else value end)
-        from jsonb_each(image)) else image end
+    select jsonb_object_agg(key, case
+        when key in ('password_hash', 'token_hash', 'wrapped') and value <> 'null'
+        then to_jsonb('sha256:' || left(encode(sha256(convert_to(value::text, 'UTF8')), 'hex'), 16))
+        else value end)
+    from jsonb_each(image)
+$$;
+
+create function dougong.audit_image(image jsonb) returns jsonb
+language sql immutable parallel safe
+as $$
+    select case when image ?| array['password_hash', 'token_hash', 'wrapped']
+                then dougong.audit_hidden(image) else image end
 $$;
 
 create function dougong.audit_append(
@@ -45,7 +51,8 @@ begin
         'reason', coalesce(current_setting('dougong.reason', true), ''),
         'request', coalesce(current_setting('dougong.request_id', true), ''),
         'table', schema_name || '.' || table_name, 'row', row_key, 'operation', operation
-    ) || facts)::text;
+    ) || facts || case when facts ?| array['old', 'new']
+                       then jsonb_build_object('salt', gen_random_uuid()) else '{}' end)::text;
     insert into dougong.audit_event
         (id, chain_id, txid, at, actor_id, verb, schema_name, table_name, row_id, operation, body)
         values (event_id, chain, xid, now_at, acting, verb, schema_name, table_name, row_key,
@@ -54,18 +61,59 @@ begin
 end $$;
 revoke all on function dougong.audit_append(uuid, text, text, text, text, jsonb) from public;
 
+-- What one row adds to the balance of its table (see below): digest null where it is not there.
+create function dougong.audit_net(was bytea, is_now bytea) returns jsonb
+language sql immutable parallel safe
+as $$
+    select jsonb_build_array((is_now is not null)::integer - (was is not null)::integer,
+        coalesce(substr(is_now, 1, 8)::bigint::numeric, 0) - coalesce(substr(was, 1, 8)::bigint, 0),
+        coalesce(substr(is_now, 9, 8)::bigint::numeric, 0) - coalesce(substr(was, 9, 8)::bigint, 0))
+$$;
+
+create function dougong.audit_change(
+    schema_name text, table_name text, before jsonb, after jsonb, was bytea, is_now bytea
+) returns void language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+    here uuid := dougong.audit_chain_of(coalesce(before, after));
+begin
+    if was = is_now then
+        return;
+    elsif here is distinct from dougong.audit_chain_of(coalesce(after, before)) then
+        perform dougong.audit_change(schema_name, table_name, before, null, was, null);
+        perform dougong.audit_change(schema_name, table_name, null, after, null, is_now);
+        return;
+    end if;
+    before := dougong.audit_image(before);
+    after := dougong.audit_image(after);
+    perform dougong.audit_append(here, schema_name, table_name, 'UPDATE',
+        dougong.audit_key(coalesce(before, after)), jsonb_build_object('old', before, 'new', (
+            select jsonb_object_agg(key, value) from jsonb_each(after)
+            where before is null or before -> key is distinct from value),
+            'net', dougong.audit_net(was, is_now)));
+end $$;
+revoke all on function dougong.audit_change(text, text, jsonb, jsonb, bytea, bytea) from public;
+
+-- Every event carries its "net": by how much it moved the number of rows of its table and the two
+-- sums over SHA-256 of their texts. The nets of a log add up to what lies in the table, or somebody
+-- wrote past the triggers. The settings make the text of a row the same in every session.
 create function dougong.audit_rows() returns trigger language plpgsql security definer
-set search_path = pg_catalog, pg_temp as $$
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO, YMD'
+set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
 declare
     image_limit constant integer := 50;
     platform constant text := '''00000000-0000-0000-0000-000000000000''::uuid';
-    side constant text := case tg_op when 'DELETE' then 'old_rows' else 'new_rows' end;
-    digests constant text := 'select %s as chain, count(*) as rows,'
-        ' encode(sha256(string_agg(d.digest, '''' order by d.digest)), ''hex'') as digest'
-        ' from %I r cross join lateral'
-        ' (select sha256(convert_to(r::text, ''UTF8'')) as digest) d group by 1';
+    side constant text := 'select %s as chain, %s as way, sha256(convert_to(r::text, ''UTF8'')) as d'
+        ' from %I r';
+    sums constant text := 'select chain, greatest(count(*) filter (where way > 0),'
+        ' count(*) filter (where way < 0)) as rows, jsonb_build_array(sum(way),'
+        ' sum(way * substr(d, 1, 8)::bigint::numeric), sum(way * substr(d, 9, 8)::bigint::numeric))'
+        ' as net from (%s) s group by 1';
     chain text;
     affected bigint;
+    before jsonb;
+    after jsonb;
+    was bytea;
+    is_now bytea;
     item record;
 begin
     if tg_op = 'DELETE' then
@@ -78,58 +126,78 @@ begin
                       platform)
             into chain from pg_attribute
             where attrelid = tg_relid and attname in ('community_id', 'group_id');
-        for item in execute format(digests, coalesce(chain, platform), side) loop
+        chain := coalesce(chain, platform);
+        for item in execute format(sums, concat_ws(' union all ',
+            case when tg_op <> 'DELETE' then format(side, chain, 1, 'new_rows') end,
+            case when tg_op <> 'INSERT' then format(side, chain, -1, 'old_rows') end))
+        loop
             perform dougong.audit_append(item.chain, tg_table_schema, tg_table_name, tg_op, null,
-                jsonb_build_object('rows', item.rows, 'digest', item.digest));
+                jsonb_build_object('rows', item.rows, 'net', item.net));
         end loop;
     elsif tg_op = 'INSERT' then
         for item in
-            select to_jsonb(r) as image from new_rows r order by dougong.audit_key(to_jsonb(r))
+            select to_jsonb(r) as image, sha256(convert_to(r::text, 'UTF8')) as d
+            from new_rows r
+            order by case when affected > 1 then dougong.audit_key(to_jsonb(r)) end
         loop
             perform dougong.audit_append(dougong.audit_chain_of(item.image),
                 tg_table_schema, tg_table_name, tg_op, dougong.audit_key(item.image),
-                jsonb_build_object('new', dougong.audit_image(item.image)));
+                jsonb_build_object('new', dougong.audit_image(item.image),
+                                   'net', dougong.audit_net(null, item.d)));
         end loop;
     elsif tg_op = 'DELETE' then
         for item in
-            select to_jsonb(r) as image from old_rows r order by dougong.audit_key(to_jsonb(r))
+            select to_jsonb(r) as image, sha256(convert_to(r::text, 'UTF8')) as d
+            from old_rows r
+            order by case when affected > 1 then dougong.audit_key(to_jsonb(r)) end
         loop
             perform dougong.audit_append(dougong.audit_chain_of(item.image),
                 tg_table_schema, tg_table_name, tg_op, dougong.audit_key(item.image),
-                jsonb_build_object('old', dougong.audit_image(item.image)));
+                jsonb_build_object('old', dougong.audit_image(item.image),
+                                   'net', dougong.audit_net(item.d, null)));
         end loop;
+    elsif affected = 1 then
+        select to_jsonb(o), to_jsonb(n), sha256(convert_to(o::text, 'UTF8')),
+               sha256(convert_to(n::text, 'UTF8')) into before, after, was, is_now
+            from old_rows o, new_rows n;
+        perform dougong.audit_change(tg_table_schema, tg_table_name, before, after, was, is_now);
     else
+        -- A row that changes its community leaves one chain and comes into another.
         for item in
-            select coalesce(a.image, b.image) as image, dougong.audit_image(b.image) as before,
-                   dougong.audit_image(a.image) as after
-            from (select to_jsonb(r) as image, dougong.audit_key(to_jsonb(r)) as key
+            select b.image as before, a.image as after, b.d as was, a.d as is_now
+            from (select to_jsonb(r) as image, sha256(convert_to(r::text, 'UTF8')) as d
                   from old_rows r) b
-            full join (select to_jsonb(r) as image, dougong.audit_key(to_jsonb(r)) as key
-                       from new_rows r) a using (key)
-            where b.image is distinct from a.image order by key
+            full join (select to_jsonb(r) as image, sha256(convert_to(r::text, 'UTF8')) as d
+                       from new_rows r) a
+                on dougong.audit_key(a.image) = dougong.audit_key(b.image)
+            order by dougong.audit_key(coalesce(a.image, b.image))
         loop
-            perform dougong.audit_append(dougong.audit_chain_of(item.image),
-                tg_table_schema, tg_table_name, tg_op, dougong.audit_key(item.image),
-                jsonb_build_object('old', item.before, 'new', (
-                    select jsonb_object_agg(key, value) from jsonb_each(item.after)
-                    where item.before is null or item.before -> key is distinct from value)));
+            perform dougong.audit_change(tg_table_schema, tg_table_name, item.before, item.after,
+                                         item.was, item.is_now);
         end loop;
     end if;
     return null;
 end $$;
 revoke all on function dougong.audit_rows() from public;
 
--- An erased person's images leave the log; their hashes stay in the chain, and the erasure that
--- took them is itself an event that names them. Nothing else can change a body.
+-- An erased person's images leave the log, and the salt that keeps them from being guessed from the
+-- hash that stays in the chain. The erasure is itself an event that names each emptied one with the
+-- hash of what is left of it. Nothing else can change a body.
+create function dougong.audit_emptied(body text, erasure uuid) returns text
+language sql immutable parallel safe
+as $$
+    select ((body::jsonb - array['old', 'new', 'salt']) || jsonb_build_object('erasure', erasure))::text
+$$;
+
 create function dougong.audit_redact(erasure uuid) returns bigint language plpgsql volatile
 security definer set search_path = pg_catalog, pg_temp as $$
 declare
     changed bigint;
 begin
     update dougong.audit_event e
-    set body = ((e.body::jsonb - 'old' - 'new') || jsonb_build_object('erasure', erasure))::text
+    set body = dougong.audit_emptied(e.body, erasure)
     from dougong.erasure x cross join lateral
-         jsonb_array_elements_text(x.audit_event_ids) as named (event_id)
+         jsonb_object_keys(x.audit_events) as named (event_id)
     where x.id = erasure and e.id = named.event_id::uuid and e.chain_id = x.community_id
       and not e.body::jsonb ? 'erasure';
     get diagnostics changed = row_count;
@@ -137,3 +205,62 @@ begin
 end $$;
 revoke all on function dougong.audit_redact(uuid) from public;
 grant execute on function dougong.audit_redact(uuid) to dougong_platform;
+
+-- What lies in a table, by chain (of all or only one): rows and sums, in the terms of the nets.
+create function dougong.audit_balance(target regclass, only_chain uuid default null)
+returns table (chain uuid, rows bigint, first numeric, second numeric)
+language plpgsql stable set search_path = pg_catalog, pg_temp set timezone = 'UTC'
+set datestyle = 'ISO, YMD' set intervalstyle = 'postgres' set bytea_output = 'hex'
+set extra_float_digits = 1 as $$
+declare
+    here text;
+begin
+    select case count(*) when 0 then '''00000000-0000-0000-0000-000000000000''::uuid'
+                when 1 then min(format('r.%I', attname))
+                else 'coalesce(r.community_id, r.group_id)' end into here
+        from pg_attribute where attrelid = target and attname in ('community_id', 'group_id');
+    return query execute format(
+        'select %1$s, count(*), sum(substr(d, 1, 8)::bigint), sum(substr(d, 9, 8)::bigint)'
+        ' from %2$s r cross join lateral sha256(convert_to(r::text, ''UTF8'')) d %3$s group by 1',
+        here, target, case when only_chain is not null then format('where %s = %L', here, only_chain) end);
+end $$;
+
+-- A migration that gives rows another text: measure before, measure again after, and log the
+-- difference, less what its own statements have logged. Writers wait for its lock.
+create function dougong.audit_measure(target regclass) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+    create temporary table if not exists audit_measured
+        (target oid, chain uuid, rows bigint, first numeric, second numeric) on commit drop;
+    insert into pg_temp.audit_measured select target, b.* from dougong.audit_balance(target) b;
+end $$;
+
+create function dougong.audit_remeasure(target regclass) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+    place record;
+    item record;
+begin
+    select n.nspname as schema_name, c.relname as table_name into place
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = target;
+    for item in
+        select s.chain, sum(s.rows) as rows, sum(s.first) as first, sum(s.second) as second from (
+            select b.chain, b.rows, b.first, b.second from dougong.audit_balance(target) b
+            union all
+            select m.chain, -m.rows, -m.first, -m.second from pg_temp.audit_measured m
+                where m.target = audit_remeasure.target
+            union all
+            select e.chain_id, -(e.body::jsonb -> 'net' ->> 0)::bigint,
+                   -(e.body::jsonb -> 'net' ->> 1)::numeric, -(e.body::jsonb -> 'net' ->> 2)::numeric
+                from dougong.audit_pending p join dougong.audit_event e on e.id = p.id
+                where e.txid = pg_current_xact_id_if_assigned()
+                  and (e.schema_name, e.table_name) = (place.schema_name, place.table_name)) s
+        group by s.chain having sum(s.rows) <> 0 or sum(s.first) <> 0 or sum(s.second) <> 0
+    loop
+        perform dougong.audit_append(item.chain, place.schema_name, place.table_name, 'RESHAPE', null,
+            jsonb_build_object('net', jsonb_build_array(item.rows, item.first, item.second)));
+    end loop;
+    delete from pg_temp.audit_measured m where m.target = audit_remeasure.target;
+end $$;
+revoke all on function dougong.audit_measure(regclass) from public;
+revoke all on function dougong.audit_remeasure(regclass) from public;

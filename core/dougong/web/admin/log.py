@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from dougong.audit.checkpoints import read_witness, signing_key, witness_files
 from dougong.audit.timeline import model_of
-from dougong.audit.verification import verify
+from dougong.audit.verification import snapshot, verify
 from dougong.db.scope import Scope
 from dougong.i18n import N_, gettext
 from dougong.jobs import cancel_job, retry_job
@@ -81,7 +81,7 @@ def check_log() -> str:
     witness = next((w for w in witness_files(paths) if w.exists()), None)
     lines = read_witness(witness) if witness else []
     public = signing_key(paths).public
-    with installation.databases.engine("platform").connect() as connection:
+    with snapshot(installation) as connection:
         report = verify(connection, lines, public, only=scope.community_id or scope.group_id)
     return render_template("admin/audit_check.html", report=report, crumbs=_path(scope))
 
