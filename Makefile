@@ -37,7 +37,7 @@ down: ## stop everything that `make up` started
 reset: ## stop and delete all data of the embedded installation
 	@test ! -x $(BIN)/dougong || $(BIN)/dougong reset --yes
 
-test: setup-test lint types ## everything: checks, unit, integration and acceptance tests
+test: setup-test lint types docs ## everything: checks, documentation, unit, integration and acceptance tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-fast: setup-test ## unit and architecture tests only
@@ -50,6 +50,9 @@ lint: setup-test ## ruff, import contracts
 
 types: setup-test ## mypy on the kernel
 	$(BIN)/mypy -p dougong
+
+docs: setup-test ## the documentation as web pages in build/docs
+	$(BIN)/python -m sphinx -q -W -b html docs build/docs
 
 catalogues: setup ## list translations that are missing
 	$(BIN)/python tools/catalogues.py
