@@ -2,7 +2,7 @@
 
 project = "Dougong 斗拱"
 author = "The Dougong authors"
-copyright = "The Dougong authors, Apache-2.0"  # noqa: A001 - the name that Sphinx reads
+copyright = "The Dougong authors, Apache-2.0"
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]

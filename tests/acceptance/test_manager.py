@@ -20,6 +20,7 @@ def test_a_bill_run_is_approved_and_published(visit, estate):
     page.click(".record-link >> nth=0")
     page.wait_for_load_state("networkidle")
     manager.picture("bill-run")
+    assert not page.is_visible(".head-actions >> text=撤回账单")
     for action in ("审核通过", "发布账单"):
         page.click(f".head-actions >> text={action}")
         page.wait_for_selector(".alert-success, form.panel .btn-primary")

@@ -65,7 +65,7 @@ class DeviceCommandView(RecordView, model=DeviceCommand):
     columns = ("ordered_at", "device", "name", "state", "ordered_by", "approved_by", "detail")
     filters = ("state", "device", "ground", "ordered_at")
     can_create = can_change = can_delete = can_import = False
-    actions = (action(services.approve_command, confirm=True),)
+    actions = (action(services.approve_command, confirm=True, states=("proposed",)),)
 
 
 class DeviceEventView(RecordView, model=DeviceEvent):

@@ -22,4 +22,4 @@ class WebhookDeliveryView(RecordView, model=WebhookDelivery):
     columns = ("happened_at", "subscription", "event", "state", "attempts", "status", "error")
     filters = ("state", "subscription", "happened_at")
     can_create = can_change = can_delete = can_import = False
-    actions = (action(services.retry_delivery, bulk=True),)
+    actions = (action(services.retry_delivery, bulk=True, states=("failed",)),)

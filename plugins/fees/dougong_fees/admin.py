@@ -3,6 +3,7 @@
 from dougong.i18n import bilingual
 from dougong.web.admin import RecordView, action
 from dougong_fees import services
+from dougong_fees.domain.states import OWED, SEEN
 from dougong_fees.models import (
     Bill,
     BillLine,
@@ -22,10 +23,10 @@ class BillView(RecordView, model=Bill):
     filters = ("state", "run", "room", "payer", "due_on", "balance", "kind")
     search = ("room", "payer")
     actions = (
-        action(services.pay_bills),
-        action(services.request_waiver),
-        action(services.demand_late_fee, confirm=True, bulk=True),
-        action(services.withdraw_bill, confirm=True),
+        action(services.pay_bills, states=OWED),
+        action(services.request_waiver, states=OWED),
+        action(services.demand_late_fee, confirm=True, bulk=True, states=SEEN),
+        action(services.withdraw_bill, confirm=True, states=("open",)),
     )
     can_create = can_change = can_delete = False
     menu_order = 10
@@ -36,10 +37,10 @@ class BillRunView(RecordView, model=BillRun):
     columns = ("name", "from_on", "to_on", "due_on", "state", "bills", "amount", "previous_amount")
     filters = ("state", "from_on")
     actions = (
-        action(services.prepare_run),
-        action(services.approve_run),
-        action(services.publish_run, confirm=True),
-        action(services.roll_back_run, confirm=True),
+        action(services.prepare_run, states=("draft", "approved")),
+        action(services.approve_run, states=("draft",)),
+        action(services.publish_run, confirm=True, states=("draft", "approved")),
+        action(services.roll_back_run, confirm=True, states=("published",)),
     )
     order = "-from_on"
     can_change = can_delete = False
@@ -84,8 +85,8 @@ class WaiverView(RecordView, model=Waiver):
     columns = ("bill", "amount", "reason", "state", "made_at")
     filters = ("state", "made_at")
     actions = (
-        action(services.approve_waiver, confirm=True),
-        action(services.refuse_waiver, confirm=True),
+        action(services.approve_waiver, confirm=True, states=("requested",)),
+        action(services.refuse_waiver, confirm=True, states=("requested",)),
     )
     can_create = can_change = can_delete = False
     menu_order = 70

@@ -31,7 +31,7 @@ class ReceiptView(RecordView, model=Receipt):
     columns = ("code", "payer_name", "amount", "issued_on", "state", "void_reason")
     filters = ("state", "issued_on", "amount")
     search = ("code", "payer_name")
-    actions = (action(services.void_receipt, confirm=True),)
+    actions = (action(services.void_receipt, confirm=True, states=("issued",)),)
     can_create = can_change = can_delete = False
     menu_order = 20
 
@@ -42,8 +42,8 @@ class PaymentOrderView(RecordView, model=PaymentOrder):
     filters = ("state", "opened_at", "amount")
     search = ("title", "payer")
     actions = (
-        action(services.record_cash),
-        action(services.cancel_order, confirm=True),
+        action(services.record_cash, states=("open",)),
+        action(services.cancel_order, confirm=True, states=("open",)),
     )
     can_create = can_change = can_delete = False
     menu_order = 30

@@ -25,9 +25,9 @@ class NoticeView(RecordView, model=Notice):
     search = ("title",)
     form = ("title", "kind", "body", "is_pinned", "expires_on")
     actions = (
-        action(services.publish_notice, confirm=True, bulk=True),
+        action(services.publish_notice, confirm=True, bulk=True, states=("draft", "withdrawn")),
         action(services.address_notice),
-        action(services.withdraw_notice, confirm=True),
+        action(services.withdraw_notice, confirm=True, states=("published",)),
     )
     menu_order = 10
 
@@ -57,9 +57,9 @@ class ComplaintView(RecordView, model=Complaint):
     )
     search = ("title", "text")
     actions = (
-        action(services.take_complaint, bulk=True),
-        action(services.answer_complaint),
-        action(services.close_complaint, confirm=True, bulk=True),
+        action(services.take_complaint, bulk=True, states=("open",)),
+        action(services.answer_complaint, states=("open", "in_progress", "answered")),
+        action(services.close_complaint, confirm=True, bulk=True, states=("answered",)),
     )
     can_import = False
     menu_order = 20
@@ -93,7 +93,7 @@ class ImprovementView(RecordView, model=Improvement):
     form = ("month_on", "topic", "voices", "measure", "due_on")
     inline = ("due_on",)
     order = "-month_on"
-    actions = (action(services.finish_improvement),)
+    actions = (action(services.finish_improvement, states=("open",)),)
     can_import = False
     menu_order = 40
 
@@ -105,8 +105,8 @@ class QuestionnaireView(RecordView, model=Questionnaire):
     filters = ("state", "closes_on")
     search = ("title",)
     actions = (
-        action(services.open_questionnaire, confirm=True),
-        action(services.close_questionnaire, confirm=True),
+        action(services.open_questionnaire, confirm=True, states=("draft",)),
+        action(services.close_questionnaire, confirm=True, states=("open",)),
     )
     can_import = False
     menu_order = 50

@@ -50,7 +50,10 @@ class JobView(RecordView, model=Job):
     section, icon, menu_order = ADMINISTRATION, "cpu", 70
     columns = ("service", "state", "done", "total", "message", "attempts", "asked_at", "ended_at")
     filters = ("state", "asked_at")
-    actions = (action(retry_job), action(cancel_job, confirm=True))
+    actions = (
+        action(retry_job, states=("failed", "cancelled")),
+        action(cancel_job, confirm=True, states=("waiting", "running")),
+    )
     can_create = can_change = can_delete = can_import = False
 
 

@@ -48,9 +48,15 @@ def details(plugin: str, model: str, id: UUID) -> str:
         facts=details_of(scope, view, record),
         panels=sorted(panels, key=lambda p: p.order),
         related=related_lists(scope, view, record),
-        actions=allowed_actions(scope, view) if scope.community_id else [],
+        actions=_offered(scope, view, record),
         crumbs=crumbs(view, (str(record), None)),
     )
+
+
+def _offered(scope: Scope, view: type[RecordView], record: Any) -> list[RecordAction]:
+    if scope.community_id is None:
+        return []
+    return [a for a in allowed_actions(scope, view) if a.is_offered(record)]
 
 
 @blueprint.get("/<plugin>/<model>/<uuid:id>/timeline")

@@ -15,11 +15,19 @@ from dougong.web.admin.columns import Column, columns_of, plain_number, show, to
 
 @dataclass(frozen=True)
 class RecordAction:
-    """A service offered as a button on a record, and on many at once when ``bulk``."""
+    """A service offered as a button on a record, and on many at once when ``bulk``.
+
+    states: values of the record's ``state`` in which its page offers it; empty for all.
+    """
 
     service: Service
     confirm: bool = False
     bulk: bool = False
+    states: tuple[str, ...] = ()
+
+    def is_offered(self, record: Any) -> bool:
+        """Tell whether the record's page offers the action now; the service decides again."""
+        return not self.states or record.state in self.states
 
     @property
     def key(self) -> str:
@@ -37,10 +45,25 @@ class RecordAction:
 
 
 def action(
-    function: Callable[..., Any], *, confirm: bool = False, bulk: bool = False
+    function: Callable[..., Any],
+    *,
+    confirm: bool = False,
+    bulk: bool = False,
+    states: Sequence[str] = (),
 ) -> RecordAction:
-    """Offer a service as a button. confirm: ask first. bulk: also for the selected rows."""
-    return RecordAction(function.service, confirm, bulk)  # type: ignore[attr-defined]
+    """Offer a service as a button.
+
+    confirm: ask first. bulk: also for the selected rows. states: only in these states.
+    """
+    return RecordAction(function.service, confirm, bulk, tuple(states))  # type: ignore[attr-defined]
+
+
+def _check_states(model: Any, actions: Sequence[RecordAction]) -> None:
+    """Raise ValueError when an action is offered in a state that the model does not know."""
+    named = {state for action in actions for state in action.states}
+    known = set(model.__table__.c.state.type.enums) if named else set()
+    if unknown := named - known:
+        raise ValueError(f"{model.__name__} has no state {', '.join(sorted(unknown))}")
 
 
 class RecordView:
@@ -78,6 +101,7 @@ class RecordView:
             cls.model = model
             if isinstance(cls.title, tuple):
                 cls.title = bilingual(*cls.title)
+            _check_states(model, cls.actions)
             registry.add_view(cls)
 
     @classmethod
