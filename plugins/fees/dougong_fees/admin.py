@@ -19,6 +19,7 @@ from dougong_fees.models import (
 
 class BillView(RecordView, model=Bill):
     title = bilingual("Bills", "账单")
+    icon = "file-text"
     columns = ("room", "payer", "title", "due_on", "amount", "paid", "balance", "state")
     filters = ("state", "run", "room", "payer", "due_on", "balance", "kind")
     search = ("room", "payer")
@@ -34,6 +35,7 @@ class BillView(RecordView, model=Bill):
 
 class BillRunView(RecordView, model=BillRun):
     title = bilingual("Bill runs", "出账")
+    icon = "calendar"
     columns = ("name", "from_on", "to_on", "due_on", "state", "bills", "amount", "previous_amount")
     filters = ("state", "from_on")
     actions = (
@@ -49,6 +51,7 @@ class BillRunView(RecordView, model=BillRun):
 
 class ChargeView(RecordView, model=Charge):
     title = bilingual("Charges", "费用绑定")
+    icon = "paperclip"
     columns = ("room", "fee_item", "from_on", "to_on", "quantity", "factor", "payer")
     filters = ("fee_item", "room", "from_on")
     search = ("room",)
@@ -57,6 +60,7 @@ class ChargeView(RecordView, model=Charge):
 
 class FeeItemView(RecordView, model=FeeItem):
     title = bilingual("Fee items", "费用项")
+    icon = "tag"
     columns = ("code", "name", "method", "commodity", "period_method", "rounding", "is_active")
     filters = ("method", "is_active")
     search = ("code", "name")
@@ -67,6 +71,7 @@ class FeeItemView(RecordView, model=FeeItem):
 
 class FeePriceView(RecordView, model=FeePrice):
     title = bilingual("Prices", "价格版本")
+    icon = "trending-up"
     columns = ("fee_item", "from_on", "to_on", "unit_price", "addition", "source")
     filters = ("fee_item", "from_on")
     order = "-from_on"
@@ -75,6 +80,7 @@ class FeePriceView(RecordView, model=FeePrice):
 
 class PriceTierView(RecordView, model=PriceTier):
     title = bilingual("Price tiers", "阶梯价格")
+    icon = "layers"
     columns = ("price", "above", "up_to", "unit_price")
     filters = ("price",)
     menu_order = 60
@@ -82,6 +88,7 @@ class PriceTierView(RecordView, model=PriceTier):
 
 class WaiverView(RecordView, model=Waiver):
     title = bilingual("Waivers", "减免")
+    icon = "percent"
     columns = ("bill", "amount", "reason", "state", "made_at")
     filters = ("state", "made_at")
     actions = (

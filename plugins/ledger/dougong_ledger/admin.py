@@ -18,6 +18,7 @@ from dougong_ledger.models import (
 
 class PaymentView(RecordView, model=Payment):
     title = bilingual("Payments", "收款")
+    icon = "credit-card"
     columns = ("paid_at", "payer", "order", "channel", "amount", "refunded", "state", "reference")
     filters = ("state", "channel", "paid_at", "amount")
     search = ("reference", "payer")
@@ -28,6 +29,7 @@ class PaymentView(RecordView, model=Payment):
 
 class ReceiptView(RecordView, model=Receipt):
     title = bilingual("Receipts", "收据")
+    icon = "printer"
     columns = ("code", "payer_name", "amount", "issued_on", "state", "void_reason")
     filters = ("state", "issued_on", "amount")
     search = ("code", "payer_name")
@@ -38,6 +40,7 @@ class ReceiptView(RecordView, model=Receipt):
 
 class PaymentOrderView(RecordView, model=PaymentOrder):
     title = bilingual("Payment orders", "支付单")
+    icon = "send"
     columns = ("title", "payer", "amount", "state", "opened_at", "expires_at")
     filters = ("state", "opened_at", "amount")
     search = ("title", "payer")
@@ -51,6 +54,7 @@ class PaymentOrderView(RecordView, model=PaymentOrder):
 
 class RefundView(RecordView, model=Refund):
     title = bilingual("Refunds", "退款")
+    icon = "rotate-ccw"
     columns = ("refunded_at", "payment", "amount", "reason")
     filters = ("refunded_at", "amount")
     can_create = can_change = can_delete = False
@@ -59,6 +63,7 @@ class RefundView(RecordView, model=Refund):
 
 class WalletView(RecordView, model=Wallet):
     title = bilingual("Wallets", "钱包")
+    icon = "save"
     columns = ("person", "balance")
     filters = ("balance",)
     search = ("person",)
@@ -68,6 +73,7 @@ class WalletView(RecordView, model=Wallet):
 
 class WalletMovementView(RecordView, model=WalletMovement):
     title = bilingual("Wallet movements", "钱包明细")
+    icon = "activity"
     columns = ("moved_at", "wallet", "amount")
     filters = ("wallet", "moved_at", "amount")
     can_create = can_change = can_delete = False
@@ -76,6 +82,7 @@ class WalletMovementView(RecordView, model=WalletMovement):
 
 class JournalEntryView(RecordView, model=JournalEntry):
     title = bilingual("Journal", "凭证")
+    icon = "archive"
     columns = ("posted_on", "memo", "kind", "posted_at")
     filters = ("posted_on", "kind")
     search = ("memo",)
@@ -93,6 +100,7 @@ class JournalLineView(RecordView, model=JournalLine):
 
 class AccountView(RecordView, model=Account):
     title = bilingual("Accounts", "会计科目")
+    icon = "sliders"
     columns = ("code", "name", "kind")
     filters = ("kind",)
     search = ("code", "name")
