@@ -274,7 +274,7 @@ def test_the_security_administrator_says_it_on_the_page_of_the_role(app, install
         admin = Actor(user.id, user.name)
         role = session.scalars(select(Role.id).where(Role.key == "dispatcher")).one()
     browser = sign_in(app, installation, admin)
-    page = f"/g/{place.group_id}/admin/roles/{role}"
+    page = f"/g/{place.group_id}/admin/users/roles/{role}"
     assert "调度员" in browser.get(f"/g/{place.group_id}/admin/roles").text
     address = f"{page}?view=dougong.room"
     data = {"csrf_token": token_of(browser, address), "dougong.room.built_area": "hide"}

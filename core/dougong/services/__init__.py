@@ -184,16 +184,12 @@ def create(scope: Scope, model: type[R], values: Mapping[str, Any]) -> R:
     gets the checked values as keyword arguments.
     """
     name = permission_of(model, "create")
-    checked = _checked(model, "create", values)
-    _refuse_restricted(scope, model, checked)
+    good = checked(model, "create", values)
+    _refuse_restricted(scope, model, good)
     if name in SERVICES:
-        return (
-            SERVICES[name].function(scope, **checked)
-            if _inside(scope)
-            else call(scope, name, checked)
-        )
+        return SERVICES[name].function(scope, **good) if _inside(scope) else call(scope, name, good)
     with entered(scope, name, name):
-        record = model(**checked)
+        record = model(**good)
         scope.session.add(record)
         scope.session.flush()
     return record
@@ -202,12 +198,12 @@ def create(scope: Scope, model: type[R], values: Mapping[str, Any]) -> R:
 def change(scope: Scope, record: R, values: Mapping[str, Any]) -> R:
     """Change some columns of a record; raises Invalid naming the wrong fields."""
     name = permission_of(type(record), "change")
-    checked = _checked(type(record), "change", values)
-    _refuse_restricted(scope, type(record), checked, record)
+    good = checked(type(record), "change", values)
+    _refuse_restricted(scope, type(record), good, record)
     if name in SERVICES:
-        return call(scope, name, {"record": record, **checked})
+        return call(scope, name, {"record": record, **good})
     with entered(scope, name, name):
-        for key, value in checked.items():
+        for key, value in good.items():
             setattr(record, key, value)
         scope.session.flush()
     return record
@@ -253,7 +249,8 @@ def _inside(scope: Scope) -> bool:
     return getattr(scope, "_verb", None) is not None
 
 
-def _checked(model: Any, mode: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def checked(model: Any, mode: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as their columns take them; raises Invalid naming the wrong fields."""
     try:
         made = record_input(model, mode).model_validate(dict(values))
     except ValidationError as error:
@@ -270,6 +267,7 @@ __all__ = [
     "Service",
     "call",
     "change",
+    "checked",
     "create",
     "delete",
     "entered",

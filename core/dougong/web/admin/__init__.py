@@ -43,6 +43,7 @@ def install(app: Flask, installation: Installation) -> None:
     """Add the admin's pages, and the views of every loaded plugin."""
     from dougong.web.admin import (  # noqa: F401
         attachments,
+        bulk_pages,
         exports,
         ground,
         import_files,

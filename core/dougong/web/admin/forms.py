@@ -96,17 +96,25 @@ def values_from(
             continue
         if field.name not in given:
             continue
-        text = given[field.name].replace("\r\n", "\n").strip()
+        text = given[field.name].strip()
         if field.kind == "personal" and not text and record is not None:
             continue
         if not text and record is None and not field.is_required:
             continue
-        values[field.name] = _instant(scope, text) if field.kind == "instant" else text or None
+        values[field.name] = typed(scope, field, text)
         if not text and field.is_required:
             values.pop(field.name)
             if record is not None:
                 values[field.name] = None
     return values
+
+
+def typed(scope: Scope, field: FormField, text: str) -> Any:
+    """Return what was typed into a field, ready to be checked; None for nothing."""
+    text = text.replace("\r\n", "\n").strip()
+    if field.kind == "flag":
+        return text == "true"
+    return _instant(scope, text) if field.kind == "instant" else text or None
 
 
 def fingerprint(record: Any) -> str:

@@ -74,7 +74,10 @@ def _listed(arguments: Mapping[str, str], key: str) -> tuple[str, ...]:
     return tuple(part for value in several for part in value.split(",") if part)
 
 
-RESERVED = {"q", "sort", "after", "before", "size", "columns", "done", "record"}
+RESERVED = {
+    *("q", "sort", "after", "before", "size", "columns"),
+    *("done", "record", "number", "run", "made"),
+}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dougong.db.scope import Scope
 from dougong.errors import NotAllowed, NotFound
 from dougong.hookspecs import Card, SearchHit
 from dougong.i18n import N_, gettext
-from dougong.web.admin import listing, lookups, registry, saved
+from dougong.web.admin import bulk, listing, lookups, registry, saved
 from dougong.web.admin.menu import belongs, list_url, menu, section_of, section_title
 from dougong.web.admin.views import RecordAction, RecordView, show, tone
 from dougong.web.app import current_installation, require_scope
@@ -170,6 +170,7 @@ def records(plugin: str, model: str) -> str:
         communities=community_names(scope),
         bulk=[a for a in allowed_actions(scope, view) if a.bulk] if scope.community_id else [],
         address=_address,
+        may_bulk=bulk.may(scope, view),
         inline=view.inline_keys(scope),
         sorted_by=listing.order_of(scope, view, wish.sort),
     )

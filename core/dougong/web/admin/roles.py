@@ -51,7 +51,7 @@ def role_list() -> str:
     )
 
 
-@blueprint.get("/roles/<uuid:id>")
+@blueprint.get("/users/roles/<uuid:id>")
 def role(id: UUID) -> str:
     """Show one role, and its columns of one kind of record."""
     scope = _group_scope()
@@ -70,7 +70,7 @@ def role(id: UUID) -> str:
     )
 
 
-@blueprint.post("/roles/<uuid:id>")
+@blueprint.post("/users/roles/<uuid:id>")
 def set_role(id: UUID) -> Any:
     """Say what a role may do with the columns that the form lists."""
     scope = _group_scope()

@@ -99,8 +99,15 @@
       all("input[name=ids]").forEach((box) => { box.checked = event.target.checked; });
     }
     if (event.target.matches("input[name=ids],[data-pick-all]")) countPicked();
+    tick(event.target);
     if ("submit" in event.target.dataset) event.target.form.requestSubmit();
   });
+  // A bulk change: typing a value ticks its field.
+  function tick(field) {
+    const line = field.closest("[data-bulk]");
+    if (line && field.name !== "set") one("[name=set]", line).checked = true;
+  }
+  document.addEventListener("input", function (event) { tick(event.target); });
   document.addEventListener("htmx:afterSwap", function (event) {
     const field = one("input,select", event.target);
     if (field && event.target.matches("td")) field.focus();
