@@ -62,7 +62,7 @@ initial: setup ## rewrite the initial revisions from the models (until 0.1)
 	@for p in $(PLUGINS); do $(BIN)/python tools/initial_revision.py $$p; done
 
 bench: setup-test ## one JSON line per figure, ratios in the same run
-	@for f in bench/*.py; do $(BIN)/python $$f; done
+	@for f in bench/[a-z]*.py; do $(BIN)/python $$f; done
 
 gate-tenancy: setup-test ## 100,000 cross-community probes: none may leak
 	$(BIN)/python -m dougong.testing.gate_tenancy --probes 100000

@@ -7,9 +7,10 @@ from dougong.hookspecs import Card, Panel, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Person, Room
 from dougong_fees.domain.states import OWED, RunState
-from dougong_fees.models import Bill, BillRun
+from dougong_fees.models import Bill, BillRun, FeeItem
 from dougong_fees.services.bills import overdue
 from dougong_fees.services.explain import explain_bill
+from dougong_fees.services.formulas import try_formula
 from dougong_fees.services.mine import my_bills
 
 UNPAID = "admin/fees/bill/?state=open,partly_paid"
@@ -129,6 +130,8 @@ def panels(scope: Scope, record) -> list[Panel]:
         count = str(len(record.problems or ()))
         rows = [(gettext("Bills"), str(record.bills)), (gettext("Problems"), count)]
         return [Panel(gettext("Comparison and problems"), rows, f"fees/report/{record.id}", 10)]
+    if isinstance(record, FeeItem) and record.formula and scope.may("fees.fee_item.view"):
+        return [_formula_panel(scope, record)]
     if not isinstance(record, Room | Person) or not scope.may("fees.bill.view"):
         return []
     by = Bill.room_id if isinstance(record, Room) else Bill.payer_id
@@ -138,3 +141,13 @@ def panels(scope: Scope, record) -> list[Panel]:
     rows = [(bill.title, f"{yuan_text(bill.balance)} · {bill.due_on}") for bill in found]
     rows = rows or [(gettext("To pay"), yuan_text(0))]
     return [Panel(gettext("Bills to pay"), rows, f"{UNPAID}&{kind}={record.id}", 20)]
+
+
+def _formula_panel(scope: Scope, item: FeeItem) -> Panel:
+    """Return what a formula comes to for three rooms, so that a slip is seen before a run."""
+    rows = []
+    for sample in try_formula(scope, item):
+        facts = ", ".join(f"{name} {value}" for name, value in sample.facts.items())
+        amount = gettext("no value") if sample.amount is None else yuan_text(sample.amount)
+        rows.append((f"{sample.room} ({facts})", amount))
+    return Panel(gettext("Tried on three rooms"), rows, order=10)

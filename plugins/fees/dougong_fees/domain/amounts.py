@@ -79,6 +79,34 @@ def tier_parts(
     return parts
 
 
+def head_count_extra(
+    persons: int, counted_from: int | None, extra: Decimal | None, *, per_person: bool
+) -> Decimal:
+    """Return by how many units the tiers of a household of ``persons`` grow.
+
+    counted_from: the number of people from which on they do. extra: units, for each person from
+    that one on, or once. Nothing without both.
+    """
+    if counted_from is None or extra is None or persons < counted_from:
+        return Decimal(0)
+    return extra * (persons - counted_from + 1) if per_person else extra
+
+
+def stretched(tiers: Sequence[Tier], times: int = 1, extra: Decimal = Decimal(0)) -> list[Tier]:
+    """Return tiers for so many spans and a household's extra units in each of them.
+
+    Every boundary but zero moves by the extra units, so the steps between them keep their size.
+    """
+    return [
+        Tier(
+            (tier.above + extra) * times if tier.above else tier.above,
+            None if tier.up_to is None else (tier.up_to + extra) * times,
+            tier.unit_price,
+        )
+        for tier in tiers
+    ]
+
+
 def split_by_days(quantity: Decimal, days: Sequence[int]) -> list[Decimal]:
     """Return a quantity split by days, six places; the parts add up to the whole.
 

@@ -5,7 +5,7 @@ on the time line, so that f(a, b) + f(b, c) = f(a, c) holds without exception; a
 """
 
 from calendar import monthrange
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from fractions import Fraction
 
@@ -68,3 +68,9 @@ def _whole_months(from_on: date, to_on: date, anchor_day: int) -> int:
 def add_months(day: date, count: int, anchor_day: int | None = None) -> date:
     """Return the same day ``count`` months later; the anchor is kept over short months."""
     return anchor_date(day.year * 12 + day.month - 1 + count, anchor_day or day.day)
+
+
+def calendar_months(from_on: date, to_on: date) -> int:
+    """Return how many calendar months a period touches: the spans of monthly tiers."""
+    last = to_on - timedelta(days=1)
+    return (last.year - from_on.year) * 12 + last.month - from_on.month + 1

@@ -131,8 +131,18 @@ class Bill(InCommunity, Base):
             "ix_bill_owed",
             "community_id",
             "due_on",
-            postgresql_where=text("state in ('open', 'partly_paid')"),
+            postgresql_where=text("balance > 0"),
         ),
+        # Without it a draft is thrown away in the square of its bills.
+        Index(
+            "ix_bill_parent_id",
+            "community_id",
+            "parent_id",
+            postgresql_where=text("parent_id is not null"),
+        ),
+        # Publishing changes the state of every bill of a run: no index names it and each page has
+        # room for the new row, so that no index is written then.
+        {"postgresql_with": {"fillfactor": 50}},
     )
     __building_path__ = "room.building_id"
 

@@ -33,11 +33,13 @@ class ChargeMethod(StrEnum):
     FIXED = "fixed"
     AREA = "area"
     USAGE = "usage"
+    FORMULA = "formula"
 
     __labels__ = labels(
         FIXED=("Fixed amount", "固定金额"),
         AREA=("Area × price", "面积×单价"),
         USAGE=("Usage × price", "用量×单价"),
+        FORMULA=("Free formula", "自定义公式"),
     )
 
 
@@ -67,12 +69,20 @@ class Commodity(StrEnum):
 
 
 class TierSpan(StrEnum):
-    """Over which time usage is added up for tiers."""
+    """Over which time usage is added up for tiers.
+
+    month: the sizes of the tiers are for one calendar month and grow with the months of a bill.
+    """
 
     BILL = "bill"
+    MONTH = "month"
     YEAR = "year"
 
-    __labels__ = labels(BILL=("Each bill", "按账期"), YEAR=("Calendar year", "按自然年累计"))
+    __labels__ = labels(
+        BILL=("Each bill", "按账期"),
+        MONTH=("Calendar month", "按自然月"),
+        YEAR=("Calendar year", "按自然年累计"),
+    )
 
 
 PeriodMethod.__labels__ = labels(
@@ -88,14 +98,16 @@ Rounding.__labels__ = labels(FEN=("Fen", "分"), JIAO=("Jiao", "角"), YUAN=("Yu
 class FeeItem(InCommunity, Base):
     """A fee item (费用项): what is charged, by what measure, and how late payment is treated.
 
-    account_code: the income account that its bills are posted to. vacancy_factor: the share that a
-    vacant room pays. late_fee_rate: share per day, None when the contract has no such clause.
+    account_code: the income account that its bills are posted to. formula: yuan per month, or for
+    the period's usage when a commodity is named; checked when it is saved. vacancy_factor: the
+    share that a vacant room pays. late_fee_rate: share per day, None without such a clause.
     """
 
     __tablename__ = "fee_item"
     __table_args__ = (
         UniqueConstraint("community_id", "code"),
         CheckConstraint("method <> 'usage' or commodity is not null", name="commodity_of_usage"),
+        CheckConstraint("method <> 'formula' or formula is not null", name="formula"),
         CheckConstraint("late_fee_rate >= 0 and late_fee_rate < 0.01", name="late_fee_rate"),
         CheckConstraint("late_fee_cap >= 0 and grace_days >= 0", name="late_fee_cap"),
         CheckConstraint("vacancy_factor between 0 and 1", name="vacancy_factor"),
@@ -104,6 +116,9 @@ class FeeItem(InCommunity, Base):
     code: Mapped[str] = mapped_column(String(20), info=label("Code", "编码"))
     name: Mapped[str] = mapped_column(String(60), info=label("Fee item", "费用项"))
     method: Mapped[ChargeMethod] = state(ChargeMethod, info=label("Reckoned by", "计费方式"))
+    formula: Mapped[str | None] = mapped_column(
+        String(500), info={**label("Formula", "计算公式"), "free_text": False}
+    )
     area_kind: Mapped[AreaKind] = state(
         AreaKind, default=AreaKind.BUILT, info=label("Area", "面积口径")
     )
@@ -143,12 +158,21 @@ class FeeItem(InCommunity, Base):
 
 
 class FeePrice(InCommunity, Base):
-    """A dated price of a fee item: yuan per measure and month (per unit of usage)."""
+    """A dated price of a fee item: yuan per measure and month (per unit of usage).
+
+    Tiers grow for large households: from head_count_from people on by head_count_extra units, for
+    each of them when it is per person, else once. For yearly tiers a year's units.
+    """
 
     __tablename__ = "fee_price"
     __table_args__ = (
         CheckConstraint("to_on is null or to_on > from_on", name="period"),
         CheckConstraint("unit_price >= 0 and addition >= 0", name="unit_price"),
+        CheckConstraint(
+            "head_count_from > 0 and head_count_extra >= 0"
+            " and (head_count_from is null) = (head_count_extra is null)",
+            name="head_count",
+        ),
         ExcludeConstraint(
             ("community_id", "="),
             ("fee_item_id", "="),
@@ -164,6 +188,18 @@ class FeePrice(InCommunity, Base):
     unit_price: Mapped[Decimal] = mapped_column(Numeric(14, 6), info=label("Price", "单价"))
     addition: Mapped[Decimal] = money(
         default=Decimal(0), info=label("Addition per month", "每月附加额")
+    )
+    head_count_from: Mapped[int | None] = mapped_column(
+        Integer, info=label("Tiers grow from people", "阶梯增量起始人数")
+    )
+    head_count_extra: Mapped[Decimal | None] = mapped_column(
+        Numeric(18, 6), info=label("Tiers grow by", "阶梯增量")
+    )
+    is_extra_per_person: Mapped[bool] = mapped_column(
+        Boolean,
+        default=True,
+        server_default=true(),
+        info=label("For each person", "按每增一人计"),
     )
     source: Mapped[str | None] = mapped_column(String(200), info=label("Source", "定价依据"))
 

@@ -194,4 +194,4 @@ def _income_of(scope: Scope, bill: Bill) -> list[tuple[str, Decimal]]:
 
 def overdue(on: date) -> list:
     """Return the conditions of bills that are owed and were due before ``on``."""
-    return [Bill.state.in_(OWED), Bill.due_on < on]
+    return [Bill.state.in_(OWED), Bill.due_on < on, Bill.balance > 0]

@@ -10,9 +10,10 @@ from babel.dates import format_date
 from sqlalchemy import select
 
 from dougong.db import Scope, member_label
-from dougong.i18n import current_locale, gettext
+from dougong.i18n import N_, current_locale, gettext
 from dougong.services import service
 from dougong.texts import number
+from dougong_fees.domain.formula import parse, reckon
 from dougong_fees.models import Bill, BillKind, BillLine, ChargeMethod, Commodity, FeePrice
 
 UOM = {
@@ -20,6 +21,17 @@ UOM = {
     Commodity.ELECTRICITY: "kWh",
     Commodity.GAS: "m³",
     Commodity.HEAT: "GJ",
+}
+
+
+FACTS = {
+    "area": N_("Built area"),
+    "inner_area": N_("Inner area"),
+    "floor": N_("Floor"),
+    "persons": N_("People"),
+    "kind": N_("Kind"),
+    "usage": N_("Usage"),
+    "price": N_("Price"),
 }
 
 
@@ -56,9 +68,7 @@ def explain_bill(scope: Scope, bill: Bill) -> list[LineExplanation]:
 def _line(line: BillLine, price: FeePrice | None) -> LineExplanation:
     item = line.fee_item
     months = Fraction(line.months_numerator, line.months_denominator)
-    parts = [f"{number(line.quantity)} {_uom(line)} × {number(line.unit_price)}".strip()]
-    if item.method is ChargeMethod.FIXED and line.quantity == 1:
-        parts = [number(line.unit_price)]
+    parts = [_core(line)]
     if line.addition:
         parts = [f"({parts[0]} + {number(line.addition)})"]
     if item.method is not ChargeMethod.USAGE and months != 1:
@@ -75,6 +85,49 @@ def _line(line: BillLine, price: FeePrice | None) -> LineExplanation:
     )
 
 
+def _core(line: BillLine) -> str:
+    """Return what is reckoned before months and share: quantity × price, or the formula."""
+    item, evidence = line.fee_item, line.evidence or {}
+    if item.method is ChargeMethod.FORMULA:
+        worth = reckon(parse(evidence["formula"]), _facts(evidence))
+        return number(Decimal(worth.numerator) / Decimal(worth.denominator)) if worth else "0"
+    if item.method is ChargeMethod.FIXED and line.quantity == 1:
+        return number(line.unit_price)
+    return f"{number(line.quantity)} {_uom(line)} × {number(line.unit_price)}".strip()
+
+
+def _facts(evidence: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts of a formula's line; numbers in JSON are read as decimals."""
+    return {
+        name: value if isinstance(value, str) else Decimal(str(value))
+        for name, value in evidence.get("facts", {}).items()
+    }
+
+
+def _formula_notes(evidence: dict[str, Any]) -> list[str]:
+    formula = parse(evidence["formula"])
+    named = {name: value for name, value in _facts(evidence).items() if name in formula.names()}
+    facts = "，".join(
+        f"{gettext(FACTS[name])} {value if isinstance(value, str) else number(value)}"
+        for name, value in named.items()
+    )
+    return [
+        gettext("Formula: %(formula)s", formula=evidence["formula"]),
+        *([facts] if facts else []),
+    ]
+
+
+def _tier_note(evidence: dict[str, Any]) -> str:
+    span = f"> {number(Decimal(str(evidence['above'])))}"
+    if "up_to" in evidence:
+        span += f" – {number(Decimal(str(evidence['up_to'])))}"
+    note = gettext("Tier %(tier)s: %(span)s", tier=evidence["tier"], span=span)
+    if "extra" in evidence:
+        extra, persons = number(Decimal(str(evidence["extra"]))), evidence["persons"]
+        note += " " + gettext("(%(extra)s more for %(persons)s people)", extra=extra, persons=persons)
+    return note
+
+
 def _uom(line: BillLine) -> str:
     item = line.fee_item
     if item.method is ChargeMethod.AREA:
@@ -85,7 +138,9 @@ def _uom(line: BillLine) -> str:
 def _notes(line: BillLine, price: FeePrice | None) -> list[str]:
     notes = []
     evidence: dict[str, Any] = line.evidence or {}
-    if evidence:
+    if "formula" in evidence:
+        notes += _formula_notes(evidence)
+    if "serial" in evidence:
         notes.append(
             gettext(
                 "Meter %(serial)s: %(opening)s (%(opening_on)s) → %(closing)s (%(closing_on)s),"
@@ -98,8 +153,12 @@ def _notes(line: BillLine, price: FeePrice | None) -> list[str]:
                 multiplier=number(Decimal(evidence.get("multiplier", 1))),
             )
         )
+    if "tier" in evidence:
+        notes.append(_tier_note(evidence))
     if line.used_before:
-        notes.append(gettext("Used before in this year: %(used)s", used=number(line.used_before)))
+        notes.append(
+            gettext("Used before in the same span: %(used)s", used=number(line.used_before))
+        )
     if price is not None:
         since = format_date(price.from_on, "long", locale=current_locale())
         source = f"；{price.source}" if price.source else ""

@@ -20,6 +20,9 @@ PROBLEMS = {
     "no_meter": N_("The room has no meter."),
     "no_reading": N_("A reading is missing."),
     "no_area": N_("The area of the room is unknown."),
+    "no_value": N_("The formula has no value: something it needs is not known."),
+    "tier_gap": N_("The tiers of the price leave a gap; the last one has no upper end."),
+    "negative": N_("The formula comes to less than zero."),
     "no_payer": N_("Nobody owns the room or agreed to pay."),
     "touched": N_("Kept: something was paid or waived."),
 }
@@ -144,7 +147,7 @@ ARREARS = text(
         select b.room_id, b.payer_id, b.community_id, b.balance, b.due_on,
             :today - b.due_on as days
         from fees.bill b
-        where b.state in ('open', 'partly_paid') and b.due_on < :today
+        where b.state in ('open', 'partly_paid') and b.due_on < :today and b.balance > 0
     ), grouped as (
         select room_id, payer_id, community_id, count(*) as bills, min(due_on) as since_on,
             sum(balance) as owed,

@@ -6,11 +6,17 @@ a segment has is reckoned by ``dougong_fees.domain.periods`` for the few distinc
 are, and joined in: the law of periods stands in one place.
 """
 
-from sqlalchemy import text
+from collections.abc import Mapping
+from uuid import UUID
+
+from sqlalchemy import TextClause, text
+
+from dougong_fees.domain.formula import Formula, to_sql
 
 ANCHOR = """case when i.period_method in ('anchor_month', 'whole_months')
     then coalesce(c.anchor_day, extract(day from c.from_on)::int) else 1 end"""
 IN_PERIOD = "c.from_on < :to_on and (c.to_on is null or c.to_on > :from_on)"
+METERED = "(i.method = 'usage' or i.method = 'formula' and i.commodity is not null)"
 CHOSEN = """i.community_id = :community and i.is_active
     and (cast(:item as uuid) is null or i.id = :item)"""
 
@@ -19,7 +25,7 @@ METHODS = text(
     select distinct i.period_method as method, {ANCHOR} as anchor_day
     from fees.charge c
     join fees.fee_item i on i.community_id = c.community_id and i.id = c.fee_item_id
-    where c.community_id = :community and {IN_PERIOD} and {CHOSEN} and i.method <> 'usage'
+    where c.community_id = :community and {IN_PERIOD} and {CHOSEN} and not {METERED}
     """
 )
 CUT_DAYS = text(
@@ -41,7 +47,7 @@ METERED_ROOMS = text(
     from fees.charge c
     join fees.fee_item i on i.community_id = c.community_id and i.id = c.fee_item_id
     join dougong.room r on r.community_id = c.community_id and r.id = c.room_id
-    where c.community_id = :community and {IN_PERIOD} and {CHOSEN} and i.method = 'usage'
+    where c.community_id = :community and {IN_PERIOD} and {CHOSEN} and {METERED}
       and (cast(:building as uuid) is null or r.building_id = :building)
     group by i.commodity
     """
@@ -50,13 +56,15 @@ METERED_ROOMS = text(
 PRICED = f"""
 with wanted as materialized (
     select c.id as charge_id, c.room_id, c.fee_item_id, c.payer_id as agreed_payer_id,
-        i.method, i.commodity, i.period_method, i.tier_span,
+        i.method, i.commodity, i.period_method, i.tier_span, {METERED} as is_metered,
         case i.rounding when 'fen' then 2 when 'jiao' then 1 else 0 end as places,
         {ANCHOR} as anchor_day,
         c.factor * case when r.state = 'vacant' then i.vacancy_factor else 1 end as factor,
         case i.method when 'fixed' then coalesce(c.quantity, 1)
             when 'area' then coalesce(c.quantity, case i.area_kind
-                when 'inner' then r.inner_area else r.built_area end) end as quantity,
+                when 'inner' then r.inner_area else r.built_area end)
+            when 'formula' then 1 end as quantity,
+        r.built_area, r.inner_area, r.floor, r.room_kind,
         greatest(c.from_on, :from_on) as from_on,
         least(coalesce(c.to_on, :to_on), :to_on) as to_on
     from fees.charge c
@@ -87,7 +95,7 @@ with wanted as materialized (
       and p.from_on > w.from_on and p.from_on < w.to_on
     union
     select w.charge_id, n.day from changed n join wanted w on w.room_id = n.room_id
-    where w.method <> 'usage' and w.agreed_payer_id is null
+    where not w.is_metered and w.agreed_payer_id is null
       and n.day > w.from_on and n.day < w.to_on
 ), piece as (
     select w.*, w.from_on as start_on, w.to_on as end_on from wanted w
@@ -100,7 +108,7 @@ with wanted as materialized (
         select w.charge_id, w.from_on from wanted w join cut on cut.charge_id = w.charge_id
     ) k on k.charge_id = w.charge_id
 ), segment as materialized (
-    select p.*, case when p.method = 'usage' then p.end_on - 1 else p.start_on end as pays_on
+    select p.*, case when p.is_metered then p.end_on - 1 else p.start_on end as pays_on
     from piece p
 ), payer as materialized (
     select distinct on (a.room_id, a.pays_on) a.room_id, a.pays_on, o.person_id
@@ -131,40 +139,87 @@ with wanted as materialized (
       and l.from_on >= :year_on and l.to_on <= :from_on
       and l.fee_item_id in (
         select id from fees.fee_item
-        where community_id = :community and method = 'usage' and tier_span = 'year')
+        where community_id = :community and method = 'usage'
+          and (tier_span = 'year' or tier_span = 'month' and l.from_on >= :month_on))
     group by l.charge_id
+), people as (
+    select room_id, count(distinct person_id) as persons
+    from dougong.occupancy
+    where community_id = :community and :counts_people
+      and from_on < :to_on and (to_on is null or to_on >= :to_on)
+    group by room_id
 ), priced as (
-    select s.charge_id, s.room_id, s.fee_item_id, s.method, s.factor, s.places,
-        s.start_on, s.end_on, p.id as price_id, p.unit_price, p.addition,
+    select s.charge_id, s.room_id, s.fee_item_id, s.method, s.is_metered, s.tier_span, s.factor,
+        s.places, s.start_on, s.end_on, p.id as price_id, p.unit_price, p.addition,
         coalesce(s.agreed_payer_id, who.person_id) as payer_id,
-        case when s.method = 'usage' then 1 else m.numerator end as numerator,
-        case when s.method = 'usage' then 1 else m.denominator end as denominator,
-        case when s.method <> 'usage' then s.quantity
+        case when s.is_metered then 1 else m.numerator end as numerator,
+        case when s.is_metered then 1 else m.denominator end as denominator,
+        case when not s.is_metered then s.quantity
             else round(u.quantity * (s.end_on - s.from_on) / (s.to_on - s.from_on), 6)
                - round(u.quantity * (s.start_on - s.from_on) / (s.to_on - s.from_on), 6)
             end as quantity,
-        coalesce(u.meter, 0) as meter, u.evidence,
+        coalesce(u.meter, 0) as meter, cast(u.evidence as jsonb) as evidence,
+        s.built_area, s.inner_area, s.floor, s.room_kind,
         case when p.id is null then 'no_price'
-            when s.method = 'usage' and u.room_id is null then 'no_meter'
-            when s.method = 'usage' and u.quantity is null then u.problem
+            when s.is_metered and u.room_id is null then 'no_meter'
+            when s.is_metered and u.quantity is null then u.problem
             when s.method = 'area' and s.quantity is null then 'no_area' end as problem,
-        case when s.tier_span = 'year' then coalesce(before.quantity, 0) else 0 end as before
+        case when s.tier_span = 'bill' then 0 else coalesce(before.quantity, 0) end as before,
+        coalesce(h.persons, 0) as persons,
+        case when coalesce(h.persons, 0) < p.head_count_from then 0
+            when p.is_extra_per_person
+            then p.head_count_extra * (coalesce(h.persons, 0) - p.head_count_from + 1)
+            else p.head_count_extra end as extra
     from segment s
     left join payer who on who.room_id = s.room_id and who.pays_on = s.pays_on
     left join fees.fee_price p on p.community_id = :community and p.fee_item_id = s.fee_item_id
         and p.from_on <= s.start_on and (p.to_on is null or p.to_on > s.start_on)
     left join period m on m.period_method = s.period_method and m.anchor_day = s.anchor_day
         and m.start_on = s.start_on and m.end_on = s.end_on
-    left join metered u on s.method = 'usage' and u.room_id = s.room_id
+    left join metered u on s.is_metered and u.room_id = s.room_id
         and u.commodity = s.commodity
     left join prior before on before.charge_id = s.charge_id
+    left join people h on h.room_id = s.room_id
 )"""
 
-BILL = text(
-    f"""{PRICED}, good as materialized (
-    select * from priced where problem is null and payer_id is not null
+# What formulas call the facts of a segment.
+FACTS = {
+    "area": "p.built_area",
+    "inner_area": "p.inner_area",
+    "floor": "cast(p.floor as numeric)",
+    "persons": "cast(p.persons as numeric)",
+    "kind": "p.room_kind",
+    "usage": "p.quantity",
+    "price": "p.unit_price",
+}
+FORMULA_PROOF = """case when p.method <> 'formula' then p.evidence
+    else coalesce(p.evidence, '{{}}') || {} || jsonb_build_object('facts', jsonb_strip_nulls(
+        jsonb_build_object('area', p.built_area, 'inner_area', p.inner_area, 'floor', p.floor,
+            'persons', p.persons, 'kind', p.room_kind,
+            'usage', case when p.is_metered then p.quantity end, 'price', p.unit_price))) end"""
+CHECKED = """, gap as (
+    select price_id from (
+        select price_id, up_to, above, lag(up_to, 1, 0) over (
+            partition by price_id order by above) as before, count(*) filter (where up_to is null)
+            over (partition by price_id) as open_ended
+        from fees.price_tier where community_id = :community) t
+    where above <> before or open_ended = 0
+), valued as (
+    select p.*, {worth} as worth, {proof} as proven from priced p
+), checked as materialized (
+    select charge_id, room_id, fee_item_id, method, is_metered, tier_span, factor, places,
+        start_on, end_on, price_id, unit_price, addition, payer_id, numerator, denominator,
+        quantity, meter, before, persons, extra, worth, proven as evidence,
+        case when problem is not null then problem
+            when price_id in (select price_id from gap) then 'tier_gap'
+            when method <> 'formula' then null
+            when worth is null then 'no_value' when worth < 0 then 'negative' end as problem
+    from valued"""
+WRITE = """
+), good as materialized (
+    select * from checked where problem is null and payer_id is not null
 ), flat as (
-    select g.*, 0 as part, g.quantity as share, g.unit_price as price,
+    select g.*, 32 * g.meter as part, g.quantity as share, g.unit_price as price,
         cast(null as numeric) as used_before
     from good g where g.method <> 'usage'
 ), used as (
@@ -176,22 +231,35 @@ BILL = text(
     select price_id, above, up_to, unit_price,
         row_number() over (partition by price_id order by above) - 1 as step
     from fees.price_tier where community_id = :community
-), stepped as (
-    select u.*, coalesce(t.step, 0) + 32 * u.meter as part,
-        case when t.price_id is null then u.quantity
-            else least(u.used_before + u.quantity, t.up_to) - greatest(u.used_before, t.above)
-            end as share,
-        coalesce(t.unit_price, u.unit_price) as price
+), fitted as (
+    select u.*, t.step, t.unit_price as tier_price, case when u.tier_span = 'month' then :spans
+            else 1 end as spans, t.price_id as tier_of,
+        t.above + case when t.above > 0 then coalesce(u.extra, 0) else 0 end as above,
+        t.up_to + coalesce(u.extra, 0) as up_to
     from used u left join tier t on t.price_id = u.price_id
+), stepped as (
+    select f.*, coalesce(f.step, 0) + 32 * f.meter as part,
+        case when f.tier_of is null then f.quantity
+            else least(f.used_before + f.quantity, f.up_to * f.spans)
+                - greatest(f.used_before, f.above * f.spans) end as share,
+        coalesce(f.tier_price, f.unit_price) as price,
+        case when f.tier_of is null then f.evidence else coalesce(f.evidence, '{}')
+            || jsonb_strip_nulls(jsonb_build_object('tier', f.step + 1, 'above', f.above * f.spans,
+                'up_to', f.up_to * f.spans, 'persons', case when f.extra > 0 then f.persons end,
+                'extra', nullif(f.extra, 0))) end as proof
+    from fitted f
 ), line as materialized (
     select room_id, payer_id, charge_id, fee_item_id, price_id, start_on, end_on, part, share,
         price, addition, factor, numerator, denominator, used_before, evidence,
-        cast(round((share * price + addition / 100.0) * numerator * factor / denominator, places)
+        cast(round(case when method = 'formula'
+            then (worth + addition * 0.01) * numerator * factor / denominator
+            when numerator = denominator then (share * price + addition * 0.01) * factor
+            else (share * price + addition * 0.01) * numerator * factor / denominator end, places)
             * 100 as bigint) as amount
     from flat
     union all
     select room_id, payer_id, charge_id, fee_item_id, price_id, start_on, end_on, part, share,
-        price, 0, factor, 1, 1, used_before, evidence,
+        price, 0, factor, 1, 1, used_before, proof,
         cast(round(share * price * factor, places) * 100 as bigint)
     from stepped where share > 0
 ), new_bill as (
@@ -209,7 +277,7 @@ BILL = text(
          evidence)
     select :community, b.id, l.charge_id, l.fee_item_id, l.price_id, l.start_on, l.end_on, l.part,
         l.share, l.price, l.addition, l.factor, l.numerator, l.denominator, l.used_before,
-        l.amount, cast(l.evidence as jsonb)
+        l.amount, l.evidence
     from line l join new_bill b on b.room_id = l.room_id and b.payer_id = l.payer_id
 )
 select (select count(*) from new_bill) as bills, (select count(*) from line) as lines,
@@ -217,13 +285,32 @@ select (select count(*) from new_bill) as bills, (select count(*) from line) as 
     (select coalesce(jsonb_agg(jsonb_build_object('room', code, 'item', name, 'problem', problem)),
         '[]')
      from (select r.code, i.name, coalesce(p.problem, 'no_payer') as problem
-           from priced p
+           from checked p
            join dougong.room r on r.community_id = :community and r.id = p.room_id
            join fees.fee_item i on i.community_id = :community and i.id = p.fee_item_id
            where p.problem is not null or p.payer_id is null
            order by r.sort_key, i.code limit 500) found) as problems
 """
-)
+
+
+def bill_statement(formulas: Mapping[UUID, Formula]) -> TextClause:
+    """Return the statement that writes a run's bills. formulas: of the fee items that have one.
+
+    A formula sees the room as it is, and the usage and price of the segment. It has no value when
+    something is missing; such a line, and one below zero, is a problem and not billed.
+    """
+    worth = "".join(
+        f" when cast('{item}' as uuid) then {to_sql(formula, FACTS)}"
+        for item, formula in formulas.items()
+    )
+    worth = f"case p.fee_item_id{worth} end" if worth else "cast(null as numeric)"
+    texts = "".join(
+        f" when cast('{item}' as uuid) then jsonb_build_object('formula', cast(:f{n} as text))"
+        for n, item in enumerate(formulas)
+    )
+    proof = FORMULA_PROOF.format(f"case p.fee_item_id{texts} end") if texts else "p.evidence"
+    return text(f"{PRICED}{CHECKED.format(worth=worth, proof=proof)}{WRITE}")
+
 
 PUBLISH = text(
     """

@@ -15,16 +15,25 @@ from dougong.db import Scope
 from dougong.errors import Invalid
 from dougong.i18n import N_, gettext
 from dougong.services import service
-from dougong_fees.domain.periods import PeriodMethod, months
+from dougong_fees.domain.periods import PeriodMethod, calendar_months, months
 from dougong_fees.domain.states import RUN_STEPS, RunState
 from dougong_fees.errors import OwnRequest, RunClosed
 from dougong_fees.models import BillRun
 from dougong_fees.services import run_sql
+from dougong_fees.services.formulas import counts_people, formulas_of
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import RECEIVABLE, AccountKind, Posting, yuan
 from dougong_ledger.models import JournalEntry
 from dougong_ledger.services.journal import community_of
 
+WHOLE_TABLES = text(
+    "select set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true),"
+    " set_config('jit', 'off', true)"
+)
+AS_USUAL = text(
+    "select set_config(name, reset_val || coalesce(unit, ''), true) from pg_settings"
+    " where name in ('enable_nestloop', 'work_mem', 'jit')"
+)
 LONGEST = timedelta(days=366)
 PUBLISHED, ROLLED_BACK = "fees.bill_run.published", "fees.bill_run.rolled_back"
 
@@ -76,8 +85,10 @@ def prepare_run(scope: Scope, run: BillRun) -> BillRun:
     for statement in run_sql.DROP_DRAFT:
         scope.session.execute(statement, {"community": community_of(scope), "run": run.id})
     arguments = _arguments(scope, run)
+    formulas = formulas_of(scope)
+    arguments |= {f"f{n}": formula.text for n, formula in enumerate(formulas.values())}
     with whole_table_plans(scope):
-        result = scope.session.execute(run_sql.BILL, arguments).one()
+        result = scope.session.execute(run_sql.bill_statement(formulas), arguments).one()
     run.bills, run.lines, run.amount = result.bills, result.lines, yuan(result.amount)
     run.problems = result.problems
     run.previous_amount = _previous_amount(scope, run)
@@ -99,13 +110,13 @@ def whole_table_plans(scope: Scope) -> Iterator[None]:
     """Plan the statements inside for whole tables.
 
     Right after an import or a first run the tables have no statistics; the planner then takes them
-    for empty and nests loops over thousands of rows.
+    for empty and nests loops over thousands of rows. Rows of a whole chunk fit into the memory that
+    is given here, so that nothing is sorted or hashed on disk.
     """
-    setting = text("select set_config('enable_nestloop', :value, true)")
-    scope.session.execute(setting, {"value": "off"})
-    # Not in a finally: an error ends the transaction, and the setting with it.
+    scope.session.execute(WHOLE_TABLES)
+    # Not in a finally: an error ends the transaction, and the settings with it.
     yield
-    scope.session.execute(setting, {"value": "on"})
+    scope.session.execute(AS_USUAL)
 
 
 def _arguments(scope: Scope, run: BillRun) -> dict[str, Any]:
@@ -122,6 +133,9 @@ def _arguments(scope: Scope, run: BillRun) -> dict[str, Any]:
         "title": run.name,
         "due_on": run.due_on,
         "year_on": date(run.from_on.year, 1, 1),
+        "month_on": run.from_on.replace(day=1),
+        "spans": calendar_months(run.from_on, run.to_on),
+        "counts_people": counts_people(scope),
         **_period_arrays(scope, run, base),
         **_usage_arrays(scope, run, base),
     }

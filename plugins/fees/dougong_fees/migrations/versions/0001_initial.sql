@@ -4,6 +4,7 @@ CREATE TABLE fees.fee_item (
 	code VARCHAR(20) NOT NULL, 
 	name VARCHAR(60) NOT NULL, 
 	method VARCHAR(40) NOT NULL, 
+	formula VARCHAR(500), 
 	area_kind VARCHAR(40) NOT NULL, 
 	commodity VARCHAR(40), 
 	period_method VARCHAR(40) NOT NULL, 
@@ -18,16 +19,17 @@ CREATE TABLE fees.fee_item (
 	CONSTRAINT pk_fee_item PRIMARY KEY (community_id, id), 
 	CONSTRAINT uq_fee_item_community_id_code UNIQUE (community_id, code), 
 	CONSTRAINT ck_fee_item_commodity_of_usage CHECK (method <> 'usage' or commodity is not null), 
+	CONSTRAINT ck_fee_item_formula CHECK (method <> 'formula' or formula is not null), 
 	CONSTRAINT ck_fee_item_late_fee_rate CHECK (late_fee_rate >= 0 and late_fee_rate < 0.01), 
 	CONSTRAINT ck_fee_item_late_fee_cap CHECK (late_fee_cap >= 0 and grace_days >= 0), 
 	CONSTRAINT ck_fee_item_vacancy_factor CHECK (vacancy_factor between 0 and 1), 
 	CONSTRAINT fk_fee_item_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
-	CONSTRAINT ck_fee_item_charge_method CHECK (method IN ('fixed', 'area', 'usage')), 
+	CONSTRAINT ck_fee_item_charge_method CHECK (method IN ('fixed', 'area', 'usage', 'formula')), 
 	CONSTRAINT ck_fee_item_area_kind CHECK (area_kind IN ('built', 'inner')), 
 	CONSTRAINT ck_fee_item_commodity CHECK (commodity IN ('water', 'electricity', 'gas', 'heat')), 
 	CONSTRAINT ck_fee_item_period_method CHECK (period_method IN ('anchor_month', 'calendar_month', 'days_30', 'days_365', 'whole_months')), 
 	CONSTRAINT ck_fee_item_rounding CHECK (rounding IN ('fen', 'jiao', 'yuan')), 
-	CONSTRAINT ck_fee_item_tier_span CHECK (tier_span IN ('bill', 'year'))
+	CONSTRAINT ck_fee_item_tier_span CHECK (tier_span IN ('bill', 'month', 'year'))
 );
 
 CREATE TABLE fees.bill_run (
@@ -70,10 +72,14 @@ CREATE TABLE fees.fee_price (
 	to_on DATE, 
 	unit_price NUMERIC(14, 6) NOT NULL, 
 	addition BIGINT NOT NULL, 
+	head_count_from INTEGER, 
+	head_count_extra NUMERIC(18, 6), 
+	is_extra_per_person BOOLEAN DEFAULT true NOT NULL, 
 	source VARCHAR(200), 
 	CONSTRAINT pk_fee_price PRIMARY KEY (community_id, id), 
 	CONSTRAINT ck_fee_price_period CHECK (to_on is null or to_on > from_on), 
 	CONSTRAINT ck_fee_price_unit_price CHECK (unit_price >= 0 and addition >= 0), 
+	CONSTRAINT ck_fee_price_head_count CHECK (head_count_from > 0 and head_count_extra >= 0 and (head_count_from is null) = (head_count_extra is null)), 
 	CONSTRAINT ex_fee_price_period EXCLUDE USING gist (community_id WITH =, fee_item_id WITH =, daterange(from_on, to_on) WITH &&), 
 	CONSTRAINT fk_fee_price_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
 	CONSTRAINT fk_fee_price_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
@@ -127,9 +133,12 @@ CREATE TABLE fees.bill (
 	CONSTRAINT fk_bill_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
 	CONSTRAINT ck_bill_bill_kind CHECK (kind IN ('fees', 'late_fee')), 
 	CONSTRAINT ck_bill_bill_state CHECK (state IN ('draft', 'open', 'partly_paid', 'paid', 'withdrawn'))
-);
+)
+ WITH (fillfactor = 50);
 
-CREATE INDEX ix_bill_owed ON fees.bill (community_id, due_on) WHERE state in ('open', 'partly_paid');
+CREATE INDEX ix_bill_owed ON fees.bill (community_id, due_on) WHERE balance > 0;
+
+CREATE INDEX ix_bill_parent_id ON fees.bill (community_id, parent_id) WHERE parent_id is not null;
 
 CREATE INDEX ix_bill_payer_id ON fees.bill (community_id, payer_id);
 
