@@ -124,7 +124,9 @@ def _tier_note(evidence: dict[str, Any]) -> str:
     note = gettext("Tier %(tier)s: %(span)s", tier=evidence["tier"], span=span)
     if "extra" in evidence:
         extra, persons = number(Decimal(str(evidence["extra"]))), evidence["persons"]
-        note += " " + gettext("(%(extra)s more for %(persons)s people)", extra=extra, persons=persons)
+        note += " " + gettext(
+            "(%(extra)s more for %(persons)s people)", extra=extra, persons=persons
+        )
     return note
 
 

@@ -26,9 +26,7 @@ REASONS = {
     "unknown_fact": N_("Nothing is known by the name “%(word)s”."),
     "unit_of_fact": N_("%(word)s has a unit already; only numbers and the price are given one."),
     "units_differ": N_("%(left)s and %(right)s cannot be put together."),
-    "not_yuan": N_(
-        "The result is in %(found)s, not in yuan. Give the price its unit: 2.5[yuan/m2]"
-    ),
+    "not_yuan": N_("The result is in %(found)s, not in yuan. Give prices a unit: 2.5[yuan/m2]"),
     "not_a_number": N_("A number is needed here."),
     "not_a_condition": N_("A condition is needed here, such as floor > 6."),
     "places": N_("The places to round to are a number from 0 to 6."),
