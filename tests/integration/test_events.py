@@ -3,6 +3,7 @@
 import signal
 
 import pytest
+from sqlalchemy import text
 
 from dougong.db.scope import Actor
 from dougong.errors import Invalid
@@ -61,8 +62,6 @@ def deliveries(probe, here):
 
 def make_due(probe, here):
     with probe.platform() as session:
-        from sqlalchemy import text
-
         session.execute(
             text("update dougong.event_delivery set due_at = now() where community_id = :c"),
             {"c": here.community_id},
@@ -114,6 +113,21 @@ def test_a_subscriber_that_fails_is_asked_again_and_nothing_of_it_stays(probe, h
     assert deliver(probe, here.community_id) == 1
     assert deliveries(probe, here) == [("delivered", 2)]
     assert heard(probe, here) == [0]
+
+
+def test_a_fact_that_waits_holds_up_no_other(probe, here, stop, tmp_path):
+    state_walk(probe, here)
+    with probe.platform() as session:
+        session.execute(
+            text("update dougong.event_delivery set attempts = 8 where community_id = :c"),
+            {"c": here.community_id},
+        )
+    stop.touch()
+    with worker(probe, tmp_path / "log"):
+        wait_for(lambda: deliveries(probe, here) == [("waiting", 9)], 60)
+        stop.unlink()
+        state_walk(probe, here)
+        wait_for(lambda: deliveries(probe, here) == [("waiting", 9), ("delivered", 1)], 60)
 
 
 def test_a_plugin_that_was_switched_off_misses_nothing_it_wants(probe, here):

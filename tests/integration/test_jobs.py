@@ -2,7 +2,7 @@
 
 import json
 import signal
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,6 +25,7 @@ from dougong.testing.probe import plant_probe, wait_for, worker
 pytestmark = pytest.mark.xdist_group("jobs")
 
 SYSTEM = Actor.system("test")
+LONG_S = 90
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,13 @@ def enqueue(probe, here, service="probe.round.walk", actor=SYSTEM, **arguments):
 def job_of(probe, here, job_id):
     with probe.scope(SYSTEM, community=here.community_id) as scope:
         return scope.get(Job, job_id)
+
+
+def as_owner(probe, *statements):
+    with probe.databases.engine("migrator").begin() as connection:
+        connection.execute(text("set local role dougong_owner"))
+        for statement in statements:
+            connection.execute(text(statement))
 
 
 def states(probe, here):
@@ -154,6 +162,40 @@ def test_jobs_with_the_same_lock_run_one_at_a_time_in_a_community(probe, tmp_pat
         assert all(a[1] <= b[0] for a, b in zip(times, times[1:], strict=False))
     first, second = (rows(probe, spans, c=p.community_id) for p in places)
     assert first[0][0] < second[-1][1] and second[0][0] < first[-1][1], "communities side by side"
+
+
+def test_a_job_that_is_to_start_later_holds_up_nobody(probe, here, tmp_path):
+    later = datetime.now(UTC) + timedelta(hours=1)
+    arguments = {"number": 1, "path": str(tmp_path / "f"), "pause": 0.0}
+    with probe.scope(SYSTEM, community=here.community_id) as scope:
+        submit(scope, "probe.round.walk", arguments, at=later)
+    now = enqueue(probe, here, number=2, path=str(tmp_path / "f"))
+    with worker(probe, tmp_path / "log"):
+        wait_for(lambda: job_of(probe, here, now).state is JobState.DONE, LONG_S)
+    assert traces(probe, here) == ["2"]
+
+
+def test_a_job_whose_end_the_queue_did_not_learn_holds_up_nobody(probe, here, tmp_path):
+    """As when the connection breaks at that moment: the worker lives on, the job is not marked."""
+    forget = (
+        "create function public.forget() returns trigger language plpgsql as"
+        " $$begin raise exception 'the line broke'; end$$",
+        "create trigger forget before delete on dougong.procrastinate_jobs"
+        " for each row when (old.status = 'doing') execute function public.forget()",
+    )
+    as_owner(probe, *forget)
+    first = enqueue(probe, here, number=1, path=str(tmp_path / "f"))
+    second = enqueue(probe, here, number=2, path=str(tmp_path / "f"))
+    log = tmp_path / "log"
+    with worker(probe, log) as process:
+        try:
+            wait_for(lambda: "the line broke" in log.read_text(), LONG_S)
+        finally:
+            as_owner(probe, "drop function public.forget() cascade")
+        wait_for(lambda: job_of(probe, here, second).state is JobState.DONE, LONG_S)
+        assert process.poll() is None
+    assert job_of(probe, here, first).state is JobState.DONE
+    assert traces(probe, here) == ["1", "2"]
 
 
 def test_a_job_that_stumbles_is_tried_again_with_growing_pauses(probe, here, tmp_path):

@@ -1,8 +1,8 @@
 """The worker process: jobs, deliveries, schedules and the audit sealer.
 
 A worker that dies leaves its jobs behind as running; another one (or itself, started again) takes
-them over once its heartbeat is old. The database going away ends the process; the supervisor
-starts it again.
+them over once its heartbeat is old; see `custody`. The database going away ends the process; the
+supervisor starts it again.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from procrastinate import BaseRetryStrategy, JobContext, PsycopgConnector, Retry
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.jobs import Job as QueuedJob
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from dougong.events import DELIVER
 from dougong.events.delivery import deliver
 from dougong.events.queue import MAC, ROUNDS, is_genuine
 from dougong.jobs import RUN
+from dougong.jobs.custody import Custody
 from dougong.jobs.running import Refused, is_final, run_job
 from dougong.jobs.schedules import forget_ended, run_schedules
 from dougong.settings import Settings
@@ -41,18 +41,6 @@ POLL_S, HEARTBEAT_S, STALLED_S = 0.5, 2.0, 8.0
 LOOK_S, SWEEP_S = 5.0, 3600.0
 GRACE_S = 12.0
 LONGEST_PAUSE_S = 900
-
-STALLED = text(
-    """
-    select j.id from dougong.procrastinate_jobs j
-    left join dougong.procrastinate_workers w on w.id = j.worker_id
-    where j.status = 'doing'
-      and (w.id is null or w.last_heartbeat < now() - make_interval(secs => :seconds))
-    for update of j skip locked
-    """
-)
-TAKE_BACK = text("select dougong.procrastinate_retry_job_v2(:id, now(), null, null, null)")
-PRUNE = text("select dougong.procrastinate_prune_stalled_workers_v1(:seconds)")
 
 
 def main(settings: Settings, ready: Callable[[], None] = lambda: None) -> int:
@@ -73,8 +61,9 @@ async def run(installation: "Installation", ready: Callable[[], None] = lambda: 
     stop = threading.Event()
     queue = queue_app(installation)
     async with queue.open_async():
+        custody = Custody(installation, STALLED_S)
         helpers = [
-            threading.Thread(target=_guarded, args=(work, installation, stop), daemon=True)
+            threading.Thread(target=_guarded, args=(work, custody, stop), daemon=True)
             for work in (seal, look_after, watch_plugins)
         ]
         for helper in helpers:
@@ -88,6 +77,7 @@ async def run(installation: "Installation", ready: Callable[[], None] = lambda: 
                 shutdown_graceful_timeout=GRACE_S,
                 delete_jobs=DeleteJobCondition.ALWAYS,
                 install_signal_handlers=True,
+                worker_middleware=[custody.hold],
             )
         )
         ready()
@@ -99,55 +89,43 @@ async def run(installation: "Installation", ready: Callable[[], None] = lambda: 
 
 
 def _guarded(
-    work: Callable[..., None], installation: "Installation", stop: threading.Event
+    work: Callable[[Custody, threading.Event], None], custody: Custody, stop: threading.Event
 ) -> None:
     """Run a helper; should it fail, end the whole process for the supervisor to start it again."""
     try:
-        work(installation, stop)
+        work(custody, stop)
     except BaseException:
         log.exception("the worker gives up")
         os.kill(os.getpid(), signal.SIGTERM)
         raise
 
 
-def seal(installation: "Installation", stop: threading.Event) -> None:
+def seal(custody: Custody, stop: threading.Event) -> None:
     """Seal the audit log."""
     from dougong.audit import sealing
 
-    sealing.run(installation, stop)
+    sealing.run(custody.installation, stop)
 
 
-def watch_plugins(installation: "Installation", stop: threading.Event) -> None:
+def watch_plugins(custody: Custody, stop: threading.Event) -> None:
     """Report code of plugins that does not come back, and write down what it took."""
-    installation.plugins.watch(stop)
+    custody.installation.plugins.watch(stop)
 
 
-def look_after(installation: "Installation", stop: threading.Event) -> None:
+def look_after(custody: Custody, stop: threading.Event) -> None:
     """Take over jobs of dead workers, run schedules, and sweep each hour."""
     swept_at = 0.0
     while not stop.is_set():
         try:
-            take_over(installation)
-            run_schedules(installation)
+            custody.take_over()
+            run_schedules(custody.installation)
             if time.monotonic() - swept_at > SWEEP_S:
-                forget_ended(installation)
+                forget_ended(custody.installation)
                 swept_at = time.monotonic()
-        except OperationalError as error:
+        except (OperationalError, InterfaceError) as error:
+            custody.lost_touch()
             log.warning("schedules wait for the database", error=str(error.orig))
         stop.wait(LOOK_S)
-
-
-def take_over(installation: "Installation", stalled_s: float | None = None) -> int:
-    """Put the jobs of workers without a heartbeat back into the queue; return how many."""
-    stalled_s = STALLED_S if stalled_s is None else stalled_s
-    with installation.platform() as session:
-        found = session.scalars(STALLED, {"seconds": stalled_s}).all()
-        for job_id in found:
-            session.execute(TAKE_BACK, {"id": job_id})
-        session.execute(PRUNE, {"seconds": stalled_s})
-    if found:
-        log.warning("jobs of a dead worker run again", count=len(found))
-    return len(found)
 
 
 # --- procrastinate ------------------------------------------------------------------------------

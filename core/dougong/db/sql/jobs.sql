@@ -612,3 +612,36 @@ create trigger procrastinate_tell_of_fallen_lock_v1
     after delete on procrastinate_jobs
     for each row when (old.lock is not null and old.status = 'doing')
     execute function procrastinate_tell_of_fallen_lock();
+
+-- Theirs keeps the order of a lock: a job that may start tomorrow, or that is tried again in an
+-- hour, holds up every later one of its lock until then. Ours only keeps jobs of a lock apart.
+create or replace function procrastinate_fetch_job_v2(
+    target_queue_names character varying[],
+    p_worker_id bigint
+) returns procrastinate_jobs language plpgsql as $$
+declare
+    found_jobs procrastinate_jobs;
+begin
+    with candidate as (
+        select jobs.* from procrastinate_jobs as jobs
+        where not exists (
+                select from procrastinate_jobs as others
+                where others.lock = jobs.lock
+                    and (others.status = 'doing'
+                         or (others.status = 'todo'
+                             and (others.scheduled_at is null or others.scheduled_at <= now())
+                             and (others.priority > jobs.priority
+                                  or (others.priority = jobs.priority and others.id < jobs.id)))))
+            and jobs.status = 'todo'
+            and (target_queue_names is null or jobs.queue_name = any(target_queue_names))
+            and (jobs.scheduled_at is null or jobs.scheduled_at <= now())
+        order by jobs.priority desc, jobs.id limit 1
+        for update of jobs skip locked
+    )
+    update procrastinate_jobs set status = 'doing', worker_id = p_worker_id
+    from candidate where procrastinate_jobs.id = candidate.id
+    returning procrastinate_jobs.* into found_jobs;
+    return found_jobs;
+exception when unique_violation then
+    return null;  -- another worker was quicker with a job of the same lock
+end $$;
