@@ -9,13 +9,14 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from dougong import limits
 from dougong.access.operations import create_user, grant_role
 from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
 from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
 from dougong.events.queue import is_genuine, sign
 from dougong.jobs import RUN, Job, JobState, cancel, recent, retry, submit
-from dougong.jobs.running import Ended, Refused, run_job
+from dougong.jobs.running import MOST_STARTS, Ended, Refused, run_job
 from dougong.jobs.schedules import last_due, run_schedules
 from dougong.plugins.operations import disable, install
 from dougong.testing.factories import make_place
@@ -217,6 +218,45 @@ def test_a_job_whose_answer_is_no_is_not_tried_again_until_somebody_says_so(prob
             retry(scope, job_id)
         wait_for(lambda: job_of(probe, here, job_id).state is JobState.FAILED)
     assert job_of(probe, here, job_id).error == "It is closed."
+
+
+@pytest.mark.parametrize("where", ["in the database", "in Python", "outside of Python"])
+def test_a_job_that_overruns_is_ended_and_given_up_after_a_second_try(probe, here, tmp_path, where):
+    job_id = enqueue(probe, here, "probe.round.hang", where=where)
+    ends = []
+    while job_of(probe, here, job_id).state is not JobState.FAILED and len(ends) < 3:
+        with worker(probe, tmp_path / "log") as process:
+            wait_for(
+                lambda: (
+                    job_of(probe, here, job_id).state is JobState.FAILED
+                    or process.poll() is not None
+                )
+            )
+            ends.append(process.poll())
+    job = job_of(probe, here, job_id)
+    assert (job.state, job.attempts) == (JobState.FAILED, 2)
+    assert job.error == "It ran longer than 1 s and was ended."
+    assert traces(probe, here, "probe.told") == [], "nothing of it stays"
+    assert (limits.EXIT_CODE in ends) == (where == "outside of Python")
+    with worker(probe, tmp_path / "log"):
+        wait_for(lambda: queued(probe, here) == 0)
+    with probe.access() as session:
+        session.execute(text("delete from dougong.plugin_failure where plugin = 'probe'"))
+
+
+def test_a_job_that_kills_its_workers_is_not_tried_for_ever(probe, here, tmp_path):
+    job_id = enqueue(probe, here, number=1, path=str(tmp_path / "f"))
+    with probe.platform() as session:
+        session.execute(
+            text("update dougong.job set attempts = :most where id = :i"),
+            {"most": MOST_STARTS, "i": job_id},
+        )
+    with pytest.raises(Refused):
+        run_here(probe, here, job_id)
+    job = job_of(probe, here, job_id)
+    assert job.state is JobState.FAILED
+    assert "has died" in job.error
+    assert not (tmp_path / "f").exists()
 
 
 def test_a_second_run_of_a_job_changes_nothing(probe, here, tmp_path):

@@ -22,8 +22,6 @@ from dougong.testing.probe import wait_for
 
 pytestmark = pytest.mark.xdist_group("supervisor")
 
-WARM_S = 10.0
-
 
 @pytest.fixture(scope="module")
 def home():
@@ -40,12 +38,13 @@ def environment(home):
         **{k: v for k, v in os.environ.items() if not k.startswith("DOUGONG_")},
         "DOUGONG_HOME": str(home),
         "DOUGONG_PORT": "18700",
+        "DOUGONG_HANG_S": "15",
     }
 
 
 def dougong(environment, *arguments):
     command = [sys.executable, "-m", "dougong.cli", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
 
 class Up:
@@ -54,7 +53,6 @@ class Up:
     def __init__(self, environment, home):
         self.home = home
         self.out = home / f"up-{time.monotonic_ns()}.txt"
-        self.began = time.monotonic()
         with self.out.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "dougong.cli", "up", "--no-demo"],
@@ -66,9 +64,7 @@ class Up:
             assert self.process.poll() is None, self.out.read_text()
             return re.search(r"^ +(http://\S+)$", self.out.read_text(), re.M)
 
-        found = wait_for(link, 90)[1]
-        self.seconds = time.monotonic() - self.began
-        return found
+        return wait_for(link, 240)[1]
 
     def facts(self):
         path = self.home / "run" / state.FILE
@@ -137,6 +133,62 @@ def test_a_killed_database_is_started_again(up, home):
     wait_for(works, 120)
 
 
+@pytest.mark.parametrize("name", ["web", "worker"])
+def test_a_process_that_hangs_is_ended_and_started_again(up, name):
+    url, before = up.ready(), up.pid(name)
+    os.kill(before, signal.SIGSTOP)
+    wait_for(lambda: up.pid(name) != before and up.is_all_ready(), 180)
+    assert state.born_at(before) is None
+    assert answers(url)
+    assert f"{name} has ended (no sign of life for" in up.out.read_text()
+
+
+def test_a_database_that_hangs_is_ended_and_started_again(up, home):
+    url = up.ready()
+    server = EmbeddedPostgres(home, home / "keys")
+    before = int((server.data / "postmaster.pid").read_text().split()[0])
+    os.kill(before, signal.SIGSTOP)
+    wait_for(lambda: not server.is_running(), 30)
+    wait_for(lambda: server.is_running() and answers(url) and up.is_all_ready(), 180)
+    assert state.born_at(before) is None
+
+
+def test_a_blocked_loop_is_noticed_and_its_place_is_told(tmp_path):
+    """The process itself is well; only its event loop does not come round."""
+    code = (
+        "import asyncio, time\n"
+        "from dougong import pulse\n"
+        "from dougong.supervisor import child\n"
+        "child.show_where_it_hangs()\n"
+        "async def work():\n"
+        "    asyncio.create_task(pulse.keep_beating())\n"
+        "    await asyncio.sleep(0.5)\n"
+        "    child.say_ready()\n"
+        "    time.sleep(600)\n"
+        "asyncio.run(work())\n"
+    )
+    made = Child(
+        "blocked",
+        dict(os.environ),
+        tmp_path / "log",
+        program=(sys.executable, "-c", code),
+        hang_s=5,
+    )
+    made.start()
+    phases = []
+
+    def ended():
+        if made.look():
+            phases.append(made.phase)
+        return made.phase is Phase.WAITING
+
+    wait_for(ended)
+    assert phases == [Phase.READY, Phase.WAITING]
+    assert made.reason.startswith("no sign of life for")
+    assert made.process.poll() is not None
+    assert "line 9 in work" in made.log.read_text()
+
+
 def test_a_new_generation_loses_no_request(up, home):
     """As after installing a plugin: the new process answers before the old one goes."""
     url, before = up.ready(), up.pid("web")
@@ -153,7 +205,7 @@ def test_a_new_generation_loses_no_request(up, home):
     assert failed == 0
 
 
-def test_a_killed_supervisor_leaves_no_process_and_the_next_one_starts_warm(up, environment, home):
+def test_a_killed_supervisor_leaves_no_process_and_the_next_one_starts(up, environment, home):
     left = up.facts()["processes"]
     os.kill(up.process.pid, signal.SIGKILL)
     up.process.wait()
@@ -161,7 +213,6 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_one_starts_warm(up, 
     again = Up(environment, home)
     try:
         assert answers(again.ready())
-        assert again.seconds < WARM_S
         processes = [*again.facts()["processes"], again.facts()]
     finally:
         said = dougong(environment, "down")

@@ -12,9 +12,11 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata, util
@@ -190,6 +192,27 @@ class EmbeddedPostgres:
             return False
         return True
 
+    def is_alive(self) -> bool:
+        """Tell whether the server's process is there, whether or not it answers."""
+        return self._pid() is not None
+
+    def answers(self) -> bool:
+        """Tell whether the server says anything, be it that it recovers or is full."""
+        try:
+            psycopg.connect(self.dsn(database="postgres"), connect_timeout=3).close()
+        except psycopg.OperationalError as error:
+            return "FATAL" in str(error)
+        return True
+
+    def kill(self) -> None:
+        """End a server that does not answer; it recovers at its next start."""
+        pid = self._pid()
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            while self._pid() == pid:
+                time.sleep(0.05)
+
     def destroy(self) -> None:
         """Stop the server and delete its data for ever."""
         self.stop("immediate")
@@ -209,7 +232,8 @@ class EmbeddedPostgres:
         """Return the postmaster's process, None when it is gone (whatever its file says)."""
         try:
             pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-            return pid if "postgres" in Path(f"/proc/{pid}/comm").read_text() else None
+            name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+            return pid if "postgres" in name and rest.split()[0] != "Z" else None
         except (FileNotFoundError, ProcessLookupError, ValueError):
             return None
 

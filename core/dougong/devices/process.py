@@ -17,6 +17,7 @@ from dougong.devices.mqtt import listen
 from dougong.devices.receiving import Receiver
 from dougong.devices.spool import Spool, SpoolTaken
 from dougong.devices.store import AWAY, DatabaseStore
+from dougong.pulse import keep_beating
 from dougong.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ def main(settings: Settings | None = None) -> int:
 async def run(installation: "Installation", stop: asyncio.Event | None = None) -> None:
     """Run the devices until ``stop`` is set (or the process is told to end)."""
     stop = stop or _stop_at_signals()
+    beating = asyncio.create_task(keep_beating())
+    try:
+        await _run_until(stop, installation)
+    finally:
+        beating.cancel()
+
+
+async def _run_until(stop: asyncio.Event, installation: "Installation") -> None:
     host = await _take_over(installation, stop)
     if host is None:
         return

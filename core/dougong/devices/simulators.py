@@ -24,6 +24,7 @@ from dougong.devices.models import Device, Gateway
 from dougong.devices.registry import Drivers
 from dougong.devices.simulated import Faults, SimulatedGateway
 from dougong.devices.store import AWAY
+from dougong.pulse import keep_beating
 from dougong.services import entered
 from dougong.settings import Settings
 
@@ -248,6 +249,7 @@ async def run(installation: "Installation", stop: asyncio.Event | None = None) -
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
     players = Players(installation, drivers_of(installation)[0])
+    beating = asyncio.create_task(keep_beating())
     try:
         while not stop.is_set():
             try:
@@ -260,4 +262,5 @@ async def run(installation: "Installation", stop: asyncio.Event | None = None) -
             except TimeoutError:
                 continue
     finally:
+        beating.cancel()
         await players.stop()

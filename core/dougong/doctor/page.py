@@ -1,6 +1,6 @@
 """The page "Health": what `dougong doctor` says."""
 
-from flask import Flask, render_template, url_for
+from flask import Flask, Response, render_template, url_for
 
 from dougong.doctor.examining import examine
 from dougong.i18n import N_, gettext
@@ -17,6 +17,12 @@ def install(app: Flask, installation: Installation) -> None:
         "health", ("Health", "系统体检"), VIEW, section=ADMINISTRATION, icon="activity", order=90
     )
     app.add_url_rule("/<scope:scope>/health", "health", health, methods=["GET"])
+    app.add_url_rule("/healthz", "healthz", healthz, methods=["GET"])
+
+
+def healthz() -> Response:
+    """Answer that this process answers, and nothing of what it knows; for load balancers."""
+    return Response("ok\n", content_type="text/plain; charset=utf-8")
 
 
 def health() -> str:

@@ -1,5 +1,6 @@
 """Delivers what waits in the outbox; run by the worker."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -12,6 +13,7 @@ from dougong.events import DELIVER
 from dougong.events.models import EventDelivery, EventState, OutboxEvent
 from dougong.events.queue import defer
 from dougong.hookspecs import Event
+from dougong.limits import DELIVERY_S, Overrun, limited
 
 if TYPE_CHECKING:
     from dougong.installation import Installation
@@ -38,14 +40,23 @@ def deliver(installation: "Installation", community_id: UUID) -> int:
             .order_by(EventDelivery.event_id, EventDelivery.id)
         ).all()
     for delivery_id in due:
+
+        def stuck(error: Overrun, delivery_id: UUID = delivery_id) -> None:
+            _postpone(installation, community_id, delivery_id, error)
+
         try:
-            delivered += _deliver_one(installation, community_id, delivery_id)
+            delivered += _deliver_one(installation, community_id, delivery_id, stuck)
         except Exception as error:  # noqa: BLE001 - the plugin boundary; counted by the hook caller
             _postpone(installation, community_id, delivery_id, error)
     return delivered
 
 
-def _deliver_one(installation: "Installation", community_id: UUID, delivery_id: UUID) -> bool:
+def _deliver_one(
+    installation: "Installation",
+    community_id: UUID,
+    delivery_id: UUID,
+    stuck: Callable[[Overrun], None],
+) -> bool:
     """Tell one plugin one fact; the mark and what the plugin writes commit together."""
     with installation.scope(ACTOR, community=community_id) as scope:
         row = scope.session.execute(
@@ -61,7 +72,9 @@ def _deliver_one(installation: "Installation", community_id: UUID, delivery_id: 
             _leave_out(scope, delivery)
             return False
         fact = Event(event.id, event.name, event.ids)
-        installation.plugins.hooks.tell(scope, delivery.plugin, "event_happened", event=fact)
+        with limited(f"{event.name} for {delivery.plugin}", DELIVERY_S, stuck) as limit:
+            limit.of(scope)
+            installation.plugins.hooks.tell(scope, delivery.plugin, "event_happened", event=fact)
         delivery.state, delivery.error = EventState.DELIVERED, None
         delivery.attempts += 1
         return True

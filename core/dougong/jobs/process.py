@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from procrastinate.jobs import Job as QueuedJob
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from dougong import limits, pulse
 from dougong.events import DELIVER
 from dougong.events.delivery import deliver
 from dougong.events.queue import MAC, ROUNDS, is_genuine
@@ -58,16 +59,12 @@ def main(settings: Settings, ready: Callable[[], None] = lambda: None) -> int:
 
 async def run(installation: "Installation", ready: Callable[[], None] = lambda: None) -> int:
     """Run worker and helpers in this process until SIGTERM or SIGINT."""
-    stop = threading.Event()
     queue = queue_app(installation)
     async with queue.open_async():
         custody = Custody(installation, STALLED_S)
-        helpers = [
-            threading.Thread(target=_guarded, args=(work, custody, stop), daemon=True)
-            for work in (seal, look_after, watch_plugins)
-        ]
-        for helper in helpers:
-            helper.start()
+        helping = (seal, look_after, end_overruns, watch_plugins)
+        signals = [_help(work, custody) for work in helping]
+        beating = asyncio.create_task(pulse.keep_beating(_come_round(signals)))
         worker = asyncio.create_task(
             queue.run_worker_async(
                 concurrency=CONCURRENCY,
@@ -84,8 +81,24 @@ async def run(installation: "Installation", ready: Callable[[], None] = lambda: 
         try:
             await worker
         finally:
-            stop.set()
+            beating.cancel()
+            for stop in signals:
+                stop.set()
     return 0
+
+
+def _help(work: Callable[[Custody, threading.Event], None], custody: Custody) -> pulse.Watched:
+    """Start a helper in a thread of its own; return the signal that stops it."""
+    stop = pulse.Watched()
+    threading.Thread(target=_guarded, args=(work, custody, stop), daemon=True).start()
+    return stop
+
+
+def _come_round(signals: Sequence[pulse.Watched]) -> Callable[[], Awaitable[bool]]:
+    async def come_round() -> bool:
+        return pulse.all_come_round(signals)
+
+    return come_round
 
 
 def _guarded(
@@ -105,6 +118,11 @@ def seal(custody: Custody, stop: threading.Event) -> None:
     from dougong.audit import sealing
 
     sealing.run(custody.installation, stop)
+
+
+def end_overruns(custody: Custody, stop: threading.Event) -> None:
+    """End jobs that run longer than they may."""
+    limits.watch(stop)
 
 
 def watch_plugins(custody: Custody, stop: threading.Event) -> None:
@@ -161,7 +179,12 @@ def queue_app(installation: "Installation") -> procrastinate.App:
 def _round(installation: "Installation", work: Callable[[Any, UUID], Any]) -> Callable[..., None]:
     def run_round(context: JobContext, **payload: Any) -> None:
         _check(installation, context, payload)
-        work(installation, UUID(payload["community"]))
+        community_id = UUID(payload["community"])
+        if work is deliver:
+            work(installation, community_id)  # each delivery has a limit of its own
+            return
+        with limits.limited(context.job.task_name, limits.JOB_S, lambda error: None):
+            work(installation, community_id)
 
     return run_round
 

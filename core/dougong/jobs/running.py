@@ -16,6 +16,7 @@ from dougong.errors import DougongError, NotAllowed
 from dougong.events import tell_live
 from dougong.i18n import N_, translate_error, use_locale
 from dougong.jobs import RUN, Job, JobState, is_genuine
+from dougong.limits import JOB_S, Overrun, limited
 from dougong.services import find
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MOST_ATTEMPTS = 6
+MOST_ATTEMPTS, MOST_OVERRUNS = 6, 2
+# More than attempts that failed: those also count whose worker was killed in the middle.
+MOST_STARTS = 12
 TELL_EVERY_S = 0.5
 
 
@@ -63,20 +66,40 @@ def run_job(installation: "Installation", community_id: UUID, job_id: UUID, dige
         job.attempts += 1
         attempt, name, arguments, user_id = job.attempts, job.service, job.arguments, job.user_id
         tell_live(scope, RUN)
+
+    def stuck(error: Overrun) -> None:
+        _record(installation, community_id, job_id, error, is_final(error, attempt))
+
     try:
+        if attempt > MOST_STARTS:
+            raise Refused(N_("Each worker that ran it has died; it is not tried again."))
         actor = acting(installation, community_id, user_id, name)
         with (
             use_locale(actor.locale),
             installation.scope(actor, community=community_id) as scope,
             installation.plugins.boundary(name.partition(".")[0], f"job {name}"),
+            limited(name, seconds_for(installation, name), stuck) as limit,
         ):
+            limit.of(scope)
             scope.progress = Progress(installation, community_id, job_id)
             _finish(scope, job_id, scope.call(name, **arguments))
     except Ended:
         return
     except Exception as error:
+        if isinstance(error, Overrun):
+            installation.plugins.failed(name.partition(".")[0], f"job {name}", error)
         _record(installation, community_id, job_id, error, is_final(error, attempt))
         raise
+
+
+def seconds_for(installation: "Installation", name: str) -> float:
+    """Return how long a service may run as a job: what its manifest says, else an hour."""
+    plugin, _, service = name.partition(".")
+    manifest = installation.plugins.found.get(plugin)
+    for entry in manifest.manifest.jobs if manifest is not None else ():
+        if (entry.service or entry.id).removeprefix(f"{plugin}.") == service and entry.timeout_s:
+            return float(entry.timeout_s)
+    return JOB_S
 
 
 def acting(
@@ -166,6 +189,8 @@ def _plain(result: Any) -> Any:
 
 def is_final(error: BaseException, attempt: int) -> bool:
     """Tell whether trying again is of no use: the answer was no, or it failed often enough."""
+    if isinstance(error, Overrun):
+        return attempt >= MOST_OVERRUNS
     is_answer = isinstance(error, DougongError) and error.status < 500
     return is_answer or attempt >= MOST_ATTEMPTS
 

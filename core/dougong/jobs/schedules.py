@@ -112,6 +112,8 @@ def _entries(installation: "Installation") -> Iterator[Entry]:
         ).all()
     for community_id, zone, plugin in rows:
         for job in plugins.manifest(plugin).jobs:
+            if job.schedule is None:
+                continue
             service = job.service or job.id
             full = service if service.startswith(f"{plugin}.") else f"{plugin}.{service}"
             yield Entry(community_id, zone, plugin, job.id, job.schedule, full, job.queue)

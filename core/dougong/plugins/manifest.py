@@ -127,12 +127,17 @@ class SettingEntry(_Strict):
 
 
 class JobEntry(_Strict):
-    """A service that runs by schedule, once per community that has the plugin enabled."""
+    """A service that runs by schedule, once per community that has the plugin enabled.
+
+    schedule: none for a job that others enqueue. timeout_s: it is ended when it runs longer, and
+    tried once more; an hour when nothing is said.
+    """
 
     id: Name
-    schedule: Annotated[str, AfterValidator(_cron)]
+    schedule: Annotated[str, AfterValidator(_cron)] | None = None
     service: str | None = None
     queue: str = "default"
+    timeout_s: int | None = Field(default=None, ge=1, le=86_400)
 
 
 class DriverEntry(_Strict):

@@ -1,8 +1,10 @@
 """The program of every supervised process: ``python -m dougong.supervisor.child <name>``."""
 
 import ctypes
+import faulthandler
 import inspect
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -22,6 +24,7 @@ PROGRAMS = {
 def main(name: str) -> None:
     """Run one of ``PROGRAMS`` until SIGTERM, or until the supervisor is gone."""
     stay_with_supervisor()
+    show_where_it_hangs()
     log_to_stderr()
     program = import_module(PROGRAMS[name]).main
     settings = Settings.from_environment()
@@ -50,6 +53,12 @@ def stay_with_supervisor() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != int(expected):
         sys.exit(0)
+
+
+def show_where_it_hangs() -> None:
+    """Have SIGABRT write every thread's place in the code to the log, and no memory to a file."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    faulthandler.enable()
 
 
 def log_to_stderr() -> None:

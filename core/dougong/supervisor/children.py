@@ -1,18 +1,25 @@
-"""One supervised process: started, known to be ready, started again when it dies."""
+"""One supervised process: started, known to be ready, started again when it dies or hangs."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from dougong import pulse
 from dougong.supervisor import state
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S = 0.2, 10.0, 30.0
+# A process that is silent for so long hangs; one that starts imports a lot first.
+HANG_S, START_S = 45.0, 240.0
+# Our own loop stood still for so long: asleep with the machine, or stopped. Nobody is to blame.
+ASLEEP_S = 5.0
+ABORT_S, RETIRE_S = 2.0, 900.0
 LARGEST_LOG = 16 * 1024 * 1024
 
 
@@ -29,8 +36,9 @@ class Phase(StrEnum):
 class Child:
     """A program of ours that shall run.
 
-    overlaps: a new generation may start before the old one has gone.
-    listens: it inherits the listening socket.
+    listen_fd: the listening socket, for one that inherits it. overlaps: a new generation may
+    start before the old one has gone. program: the command, without its name at the end.
+    reason: why it last ended.
     """
 
     name: str
@@ -38,27 +46,40 @@ class Child:
     log: Path
     listen_fd: int | None = None
     overlaps: bool = True
+    program: Sequence[str] = (sys.executable, "-m", "dougong.supervisor.child")
+    hang_s: float = HANG_S
+    reason: str = ""
     phase: Phase = Phase.STOPPED
     restarts: int = 0
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     again_at: float = 0.0
     retiring: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    beat_at: float = 0.0
     _pause_s: float = FIRST_PAUSE_S
     _ready: int | None = None
+    _beats: int | None = None
+    _looked_at: float = 0.0
+    _retired_at: float = 0.0
 
     def start(self) -> None:
         """Start a process; it is ready when it has said so through a pipe."""
-        self._close_pipe()
+        self._close_pipes()
         read, write = os.pipe()
-        os.set_blocking(read, False)
-        inherited = [write] if self.listen_fd is None else [write, self.listen_fd]
-        extra = {"DOUGONG_READY_FD": str(write), "DOUGONG_SUPERVISOR": str(os.getpid())}
+        beats, beat = os.pipe()
+        for descriptor in (read, beats, beat):
+            os.set_blocking(descriptor, False)
+        inherited = [write, beat, *([] if self.listen_fd is None else [self.listen_fd])]
+        extra = {
+            "DOUGONG_READY_FD": str(write),
+            "DOUGONG_SUPERVISOR": str(os.getpid()),
+            pulse.VARIABLE: str(beat),
+        }
         if self.listen_fd is not None:
             extra["DOUGONG_LISTEN_FD"] = str(self.listen_fd)
         with self._log_file() as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dougong.supervisor.child", self.name],
+                [*self.program, self.name],
                 env={**self.environment, **extra},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -67,8 +88,9 @@ class Child:
                 start_new_session=True,
             )
         os.close(write)
-        self._ready = read
-        self.started_at = time.monotonic()
+        os.close(beat)
+        self._ready, self._beats = read, beats
+        self.started_at = self.beat_at = self._looked_at = time.monotonic()
         self.phase = Phase.STARTING
 
     def look(self) -> bool:
@@ -77,17 +99,48 @@ class Child:
         Returns whether anything changed.
         """
         before = (self.phase, self.pid)
-        self.retiring = [old for old in self.retiring if old.poll() is None]
+        self._bury()
         if self.phase == Phase.WAITING:
             if time.monotonic() >= self.again_at:
                 self.start()
         elif self.process is not None and self.process.poll() is not None:
             self._died()
+        elif self._is_silent():
+            self._hangs()
         elif self.phase == Phase.STARTING and self._said_ready():
-            self.phase = Phase.READY
+            self.phase, self.beat_at = Phase.READY, time.monotonic()
         return (self.phase, self.pid) != before
 
-    def _died(self) -> None:
+    def _is_silent(self) -> bool:
+        """Tell whether the process has shown no sign of life for too long."""
+        now = time.monotonic()
+        slept, self._looked_at = now - self._looked_at > ASLEEP_S, now
+        if self._read(self._beats, 4096) or slept:
+            self.beat_at = now
+        limit = max(START_S, self.hang_s) if self.phase == Phase.STARTING else self.hang_s
+        return self.process is not None and now - self.beat_at > limit
+
+    def _hangs(self) -> None:
+        """End a process that hangs; its log tells where each thread stood."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGABRT)
+        try:
+            self.process.wait(ABORT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        silent_s = time.monotonic() - self.beat_at
+        self._died(f"no sign of life for {silent_s:.0f} s")
+
+    def _bury(self) -> None:
+        """Forget old generations that have gone; end those that never do."""
+        self.retiring = [old for old in self.retiring if old.poll() is None]
+        if self.retiring and self._retired_at and time.monotonic() - self._retired_at > RETIRE_S:
+            for old in self.retiring:
+                old.kill()
+
+    def _died(self, reason: str = "") -> None:
+        self.reason = reason or _end_of(self.process)
         if time.monotonic() - self.started_at > STEADY_S:
             self._pause_s = FIRST_PAUSE_S
         self.again_at = time.monotonic() + self._pause_s
@@ -96,14 +149,14 @@ class Child:
         self.phase = Phase.WAITING
 
     def _said_ready(self) -> bool:
-        if self._ready is None:
-            return False
+        return self._read(self._ready, 16).startswith(b"ready")
+
+    def _read(self, descriptor: int | None, most: int) -> bytes:
+        """Return what lies in a pipe, nothing when it is empty or closed."""
         try:
-            said = os.read(self._ready, 16)
+            return os.read(descriptor, most) if descriptor is not None else b""
         except BlockingIOError:
-            return False
-        self._close_pipe()
-        return said.startswith(b"ready")
+            return b""
 
     def renew(self) -> None:
         """Start a new generation; the old one is retired when the new one is ready."""
@@ -116,6 +169,7 @@ class Child:
 
     def retire(self) -> None:
         """Let the generations before this one finish what they are doing."""
+        self._retired_at = time.monotonic()
         for old in self.retiring:
             if old.poll() is None:
                 old.terminate()
@@ -134,7 +188,7 @@ class Child:
                 process.kill()
                 process.wait()
         self.phase = Phase.STOPPED
-        self._close_pipe()
+        self._close_pipes()
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         process.terminate()
@@ -160,6 +214,7 @@ class Child:
             "born_at": state.born_at(self.pid) if self.pid else None,
             "phase": self.phase.value,
             "restarts": self.restarts,
+            "reason": self.reason,
             "log": str(self.log),
         }
 
@@ -168,7 +223,16 @@ class Child:
             self.log.replace(self.log.with_suffix(".1.log"))
         return self.log.open("ab")
 
-    def _close_pipe(self) -> None:
-        if self._ready is not None:
-            os.close(self._ready)
-            self._ready = None
+    def _close_pipes(self) -> None:
+        for descriptor in (self._ready, self._beats):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._ready = self._beats = None
+
+
+def _end_of(process: subprocess.Popen[bytes] | None) -> str:
+    """Return how a process ended, in a few words."""
+    code = process.returncode if process is not None else None
+    if code is None:
+        return ""
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -74,13 +74,13 @@ def _welcome(link: str, seconds: float) -> None:
     )
 
 
-def _tell(name: str, what: str) -> None:
+def _tell(name: str, what: str, why: str) -> None:
     words = {
-        "died": N_("%(name)s has died and is started again."),
+        "died": N_("%(name)s has ended (%(why)s) and is started again."),
         "ready": N_("%(name)s works again."),
         "renewed": N_("%(name)s starts anew with other plugins."),
     }
-    console.print(time.strftime("%H:%M:%S"), gettext(words[what], name=name))
+    console.print(time.strftime("%H:%M:%S"), gettext(words[what], name=name, why=why or "?"))
 
 
 def _show_running(settings: Settings) -> None:

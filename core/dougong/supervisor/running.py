@@ -18,10 +18,9 @@ from dougong.installation import open_databases
 from dougong.settings import Settings
 from dougong.supervisor import state
 from dougong.supervisor.child import PROGRAMS
-from dougong.supervisor.children import Child, Phase
+from dougong.supervisor.children import HANG_S, START_S, Child, Phase
 
 LOOK_S, CHECK_S, STOP_S = 0.1, 1.0, 15.0
-READY_WITHIN_S = 60.0
 PORTS_TRIED = 50
 OVERLAPPING = {"web", "worker"}
 GENERATION = (
@@ -95,10 +94,12 @@ class Supervisor:
     server: EmbeddedPostgres | None
     listener: socket.socket
     names: tuple[str, ...] = ("web", "worker", "devices", "simulators")
-    tell: Callable[[str, str], None] = lambda name, what: None
+    tell: Callable[[str, str, str], None] = lambda name, what, why: None
     children: list[Child] = field(default_factory=list)
+    hang_s: float = field(default_factory=lambda: float(os.environ.get("DOUGONG_HANG_S", HANG_S)))
     _generation: Any = None
     _checked_at: float = 0.0
+    _server_silent_since: float | None = None
 
     def start(self) -> None:
         """Start every process and wait until all are ready; raises NotReady."""
@@ -109,7 +110,7 @@ class Supervisor:
         for child in self.children:
             child.start()
         self._write()
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + START_S
         while waiting := [c for c in self.children if c.phase != Phase.READY]:
             self._look()
             failed = [c for c in waiting if c.restarts >= 3]
@@ -132,6 +133,7 @@ class Supervisor:
             self.settings.paths.log / f"{name}.log",
             listen_fd=self.listener.fileno() if name == "web" else None,
             overlaps=name in OVERLAPPING,
+            hang_s=self.hang_s,
         )
 
     def run(self) -> None:
@@ -151,19 +153,31 @@ class Supervisor:
             if child.look():
                 changed = True
                 if child.phase == Phase.WAITING:
-                    self.tell(child.name, "died")
+                    self.tell(child.name, "died", child.reason)
                 elif child.phase == Phase.READY and phase == Phase.STARTING:
                     child.retire()
                     if child.restarts:
-                        self.tell(child.name, "ready")
+                        self.tell(child.name, "ready", "")
         if changed:
             self._write()
 
     def _check_server(self) -> None:
-        if self.server is not None and not self.server.is_running():
-            self.tell("database", "died")
-            self.server.start()
-            self.tell("database", "ready")
+        """Start the embedded server again when it died; kill it first when it hangs."""
+        if self.server is None or self.server.is_running():
+            self._server_silent_since = None
+            return
+        if self.server.is_alive():
+            since = self._server_silent_since or time.monotonic()
+            self._server_silent_since = None if self.server.answers() else since
+            if time.monotonic() - since <= self.hang_s:
+                return
+            self.tell("database", "died", f"no answer for {self.hang_s:.0f} s")
+            self.server.kill()
+        else:
+            self.tell("database", "died", "")
+        self._server_silent_since = None
+        self.server.start()
+        self.tell("database", "ready", "")
 
     def _check_generation(self) -> None:
         generation = self._read_generation()
@@ -171,7 +185,7 @@ class Supervisor:
             self._generation = generation
             for child in self.children:
                 child.renew()
-                self.tell(child.name, "renewed")
+                self.tell(child.name, "renewed", "")
             self._write()
 
     def _read_generation(self) -> Any:

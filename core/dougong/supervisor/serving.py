@@ -11,12 +11,14 @@ import uvicorn
 from a2wsgi import WSGIMiddleware
 
 from dougong.installation import Installation
+from dougong.pulse import keep_beating
 from dougong.settings import Settings
 from dougong.web.app import create_app
 from dougong.web.live import Live
 
 THREADS = 12
 GRACE_S = 10
+HEALTH = "/healthz"
 
 
 def main(settings: Settings, ready: Callable[[], None] = lambda: None) -> None:
@@ -72,15 +74,50 @@ class Application:
             await handler(scope, receive, send)
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
-        listener: asyncio.Task[None] | None = None
+        tasks: list[asyncio.Task[None]] = []
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                listener = asyncio.create_task(self.live.listen())
+                tasks = [
+                    asyncio.create_task(self.live.listen()),
+                    asyncio.create_task(keep_beating(self.is_well)),
+                ]
                 self.ready()
                 await send({"type": "lifespan.startup.complete"})
             else:
-                if listener is not None:
-                    listener.cancel()
+                for task in tasks:
+                    task.cancel()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    async def is_well(self) -> bool:
+        """Tell whether a cheap request comes back through Flask's threads; waits until it does."""
+        answered = 0
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: dict[str, Any]) -> None:
+            nonlocal answered
+            answered = message.get("status", answered)
+
+        await self.pages(_request(HEALTH), receive, send)
+        return answered == 200
+
+
+def _request(path: str) -> dict[str, Any]:
+    """Return the ASGI scope of a request that we ask ourselves."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 0),
+        "server": ("127.0.0.1", 80),
+    }

@@ -16,6 +16,8 @@ SERVICES = '''
 import os
 import time
 
+from sqlalchemy import text
+
 from dougong.db import Scope
 from dougong.errors import Conflict
 from dougong.services import service
@@ -50,6 +52,21 @@ def stumble(scope: Scope, path: str) -> None:
         raise RuntimeError("13800138000 must not show")
 
 
+@service("round.hang")
+def hang(scope: Scope, where: str) -> None:
+    """Come to no end, in one of three places."""
+    scope.emit("told", by=where)
+    if where == "in the database":
+        scope.session.execute(text("select pg_sleep(600)"))
+    if where == "outside of Python":
+        time.sleep(600)
+    while True:
+        try:
+            time.sleep(0.05)
+        except Exception:
+            pass
+
+
 @service("round.tell_time")
 def tell_time(scope: Scope) -> None:
     """Say that it ran."""
@@ -70,7 +87,7 @@ def event_happened(scope, event):
 """
 TABLES = """
 [permissions]
-round = ["walk", "refuse", "stumble", "tell_time"]
+round = ["walk", "refuse", "stumble", "hang", "tell_time"]
 [events]
 emits = ["walked", "heard", "told"]
 subscribes = ["probe.walked"]
@@ -78,13 +95,19 @@ subscribes = ["probe.walked"]
 id = "tell_time"
 schedule = "30 8 * * *"
 service = "round.tell_time"
+[[jobs]]
+id = "hang"
+service = "round.hang"
+timeout_s = 1
 """
 WORKER = """
+from dougong import limits
 from dougong.jobs import process
 from dougong.settings import Settings
 from dougong.supervisor.child import log_to_stderr
 log_to_stderr()
 process.STALLED_S, process.HEARTBEAT_S, process.LOOK_S, process.POLL_S = 1.0, 0.2, 0.3, 0.2
+limits.LETTING_GO_S = 2.0
 process.main(Settings.from_environment())
 """
 

@@ -36,6 +36,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from dougong import i18n
 from dougong.db.scope import Actor, Scope
+from dougong.db.servers import is_away
 from dougong.errors import DougongError, NotAllowed, NotFound
 from dougong.i18n import N_
 from dougong.installation import Installation
@@ -339,11 +340,23 @@ def _refused(error: HTTPException) -> Response:
 
 
 def _failed(error: Exception) -> Response:
+    if is_away(error):
+        return _away()
     log.exception("request_failed", trace_id=g.get("trace_id"), path=request.path)
     message = i18n.gettext(
         N_("Something went wrong on our side. Nothing was changed. Try again in a moment.")
     )
     return _problem(500, "internal", message) if wants_json() else _page(500, message)
+
+
+def _away() -> Response:
+    """Return that the database is away, and when to ask again."""
+    g.pop("scope", None)  # its page would ask the database again
+    log.warning("the database is away", trace_id=g.get("trace_id"), path=request.path)
+    message = i18n.gettext(N_("The database does not answer just now. Try again in a moment."))
+    answer = _problem(503, "away", message) if wants_json() else _page(503, message)
+    answer.headers["Retry-After"] = "5"
+    return answer
 
 
 def _problem(status: int, code: str, detail: str, fields: dict[str, str] | None = None) -> Response:
