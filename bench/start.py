@@ -1,7 +1,7 @@
 """How long `dougong up` takes until its link answers: from nothing, and again.
 
-Usage: python bench/start.py [--rounds 3]. Prints one JSON line per figure. Each is held against what
-no product of this kind can do without, in the same run: making and starting PostgreSQL, and one
+Usage: python bench/start.py [--rounds 3]. Prints one JSON line per figure, held against what no
+product of this kind can do without, in the same run: making and starting PostgreSQL, and one
 Python that imports Flask, SQLAlchemy and Flask-Admin. Packages are installed already.
 """
 
