@@ -29,7 +29,7 @@ from dougong.tenancy.operations import (
     setting,
 )
 
-Enablement = Mapping[str, frozenset[UUID] | None]
+Places = Mapping[UUID, Mapping[str, frozenset[UUID] | None]]
 
 
 class Installation:
@@ -40,7 +40,7 @@ class Installation:
         self.databases = databases
         self.plugins = plugins
         self.migrator = Migrator(databases)
-        self._enablements: dict[UUID, tuple[tuple[int, int], Enablement]] = {}
+        self._enablements: dict[UUID, tuple[tuple[int, int], Places]] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -99,7 +99,7 @@ class Installation:
                 group_id=group_id,
                 community_id=community,
                 readable=readable,
-                enabled=self._enabled(place),
+                places=self._enabled(place),
                 zone=place.zone if isinstance(place, CommunityFacts) else "Asia/Shanghai",
                 place=place,
             )
@@ -174,8 +174,8 @@ class Installation:
             raise NotFound(N_("There is no such property group."))
         return whole, readable
 
-    def _enabled(self, place: CommunityFacts | GroupFacts) -> Enablement:
-        """Return the plugins enabled in a place; cached until the place's version moves."""
+    def _enabled(self, place: CommunityFacts | GroupFacts) -> Places:
+        """Return the plugins enabled in each community; cached until the place's version moves."""
         known = self._enablements.get(place.id)
         version = (place.version, self.plugins.generation)
         if known is None or known[0] != version:

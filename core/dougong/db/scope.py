@@ -7,7 +7,7 @@ signed, and row-level security reads nothing else; the ORM criteria below are th
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -20,10 +20,10 @@ from psycopg.pq import ConnStatus, ExecStatus
 from sqlalchemy import event, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
+from sqlalchemy.orm import Session, UOWTransaction
 
 from dougong.db.base import InCommunity, InGroup, Row
-from dougong.db.rules import RULES
+from dougong.db.narrowing import narrow
 from dougong.errors import NotAllowed, NotFound
 from dougong.i18n import N_
 
@@ -180,6 +180,20 @@ def bind_scope_to_transactions(engine: Any, key: ScopeKey) -> None:
             connection.invalidate()
 
 
+def enablement_of(
+    places: Mapping[UUID, Mapping[str, frozenset[UUID] | None]],
+) -> Mapping[str, frozenset[UUID] | None]:
+    """Return the plugins that are on in any of the places: id → their buildings, None for all."""
+    if len(places) == 1:
+        return next(iter(places.values()))
+    found: dict[str, frozenset[UUID] | None] = {}
+    for switched in places.values():
+        for plugin, buildings in switched.items():
+            before = found.get(plugin, frozenset())
+            found[plugin] = None if None in (buildings, before) else buildings | before  # type: ignore[operator]
+    return found
+
+
 class Scope:
     """A place, an actor and one transaction; made by ``Installation.scope``."""
 
@@ -192,7 +206,7 @@ class Scope:
         group_id: UUID,
         community_id: UUID | None,
         readable: tuple[UUID, ...],
-        enabled: Mapping[str, frozenset[UUID] | None],
+        places: Mapping[UUID, Mapping[str, frozenset[UUID] | None]],
         zone: str = "Asia/Shanghai",
         place: Any = None,
     ) -> None:
@@ -202,11 +216,13 @@ class Scope:
         self.group_id = group_id
         self.community_id = community_id
         self.readable = readable
-        self.enablement = enabled
+        self.places = places
+        self.enablement = enablement_of(places)
         self.zone = ZoneInfo(zone)
         self.place = place
         self.progress: Callable[..., None] = lambda done, total, message="": None
         self.reason: str | None = None
+        self.narrowed: dict[Any, Any] = {}
         self._restrictions: dict[Any, Mapping[str, str]] = {}
         session.info["scope"] = self
 
@@ -218,8 +234,12 @@ class Scope:
         return frozenset(self.enablement) | {"dougong"}
 
     def may(self, permission: str) -> bool:
-        """Tell whether the actor may do ``permission`` here."""
+        """Tell whether the actor may do ``permission`` here; on group pages, anywhere in it."""
         return self.actor.may(permission, self.group_id, self.community_id)
+
+    def where_may(self, permission: str) -> list[UUID]:
+        """Return the communities of this scope in which the actor may do ``permission``."""
+        return [c for c in self.readable if self.actor.may(permission, self.group_id, c)]
 
     def require(self, permission: str) -> None:
         """Raise NotAllowed unless the actor may do ``permission`` here."""
@@ -348,57 +368,9 @@ class Scope:
 
 def install_criteria(session_class: type[Session]) -> None:
     """Add the second layer: ORM criteria by scope, and keys filled in and checked at flush."""
-    event.listen(session_class, "do_orm_execute", _narrow)
+    event.listen(session_class, "do_orm_execute", narrow)
     event.listen(session_class, "before_attach", _claim_row)
     event.listen(session_class, "before_flush", _seal_changed)
-
-
-def _narrow(state: ORMExecuteState) -> None:
-    scope: Scope | None = state.session.info.get("scope")
-    if scope is None or state.is_column_load or state.is_relationship_load:
-        return
-    if not (state.is_select or state.is_update or state.is_delete):
-        return
-    community, group = scope.community_id, scope.group_id
-    readable = scope.readable
-    if community is not None:
-        criteria = with_loader_criteria(
-            InCommunity, lambda cls: cls.community_id == community, include_aliases=True
-        )
-    else:
-        criteria = with_loader_criteria(
-            InCommunity, lambda cls: cls.community_id.in_(readable), include_aliases=True
-        )
-    by_group = with_loader_criteria(
-        InGroup, lambda cls: cls.group_id == group, include_aliases=True
-    )
-    state.statement = state.statement.options(
-        criteria, by_group, *_by_building(scope, state), *_by_rule(scope, state)
-    )
-
-
-def _by_building(scope: Scope, state: ORMExecuteState) -> Iterable[Any]:
-    """Narrow models with a path to a building, where roles or plugins hold only for some."""
-    from dougong.db.buildings import building_condition
-
-    mappers = {m for m in state.all_mappers if issubclass(m.class_, InCommunity)}
-    for mapper in mappers:
-        only = scope.buildings_of(mapper.class_.__schema__)
-        if only is not None:
-            condition = building_condition(mapper.class_, only)
-            if condition is not None:
-                yield with_loader_criteria(mapper.class_, condition, include_aliases=True)
-
-
-def _by_rule(scope: Scope, state: ORMExecuteState) -> Iterable[Any]:
-    """Narrow models by their record rules; `why` pages look past them to name the rule."""
-    if state.execution_options.get("without_rules"):
-        return
-    for mapper in state.all_mappers:
-        for rule in RULES.get(mapper.class_, ()):
-            condition = rule.condition(scope)
-            if condition is not None:
-                yield with_loader_criteria(mapper.class_, condition, include_aliases=True)
 
 
 def _claim_row(session: Session, record: Any) -> None:

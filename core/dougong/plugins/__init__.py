@@ -264,24 +264,20 @@ class Plugins:
 
     # --- where plugins are on ---------------------------------------------------------------
 
-    def enablement(self, session: Session, place: Any) -> Enablement:
-        """Return what is switched on in a community, or anywhere in a group: id → buildings.
+    def enablement(self, session: Session, place: Any) -> Mapping[UUID, Enablement]:
+        """Return what is switched on in each community of a place: id → buildings, None for all.
 
-        None stands for all buildings. A plugin counts only where what it needs is on, too. Called
-        whenever something changed, so this is where a process learns what others have recorded.
+        A plugin counts only where what it needs is on, too. Called whenever something changed, so
+        this is where a process learns what others have recorded.
         """
         self._learn(session)
         communities = [c.id for c in getattr(place, "communities", ())] or [place.id]
-        found: dict[str, frozenset[UUID] | None] = {}
-        for _community, plugin, buildings in records.enabled_rows(session, communities):
-            if plugin not in self.loaded:
-                continue
-            before = found.get(plugin, frozenset())
-            if buildings is None or before is None:
-                found[plugin] = None
-            else:
-                found[plugin] = before | frozenset(buildings)
-        return self._with_dependencies(found)
+        found: dict[UUID, dict[str, frozenset[UUID] | None]] = {c: {} for c in communities}
+        for community, plugin, buildings in records.enabled_rows(session, communities):
+            if plugin in self.loaded:
+                only = None if buildings is None else frozenset(buildings)
+                found[community][plugin] = only
+        return {c: self._with_dependencies(enabled) for c, enabled in found.items()}
 
     def _learn(self, session: Session) -> None:
         self.standings = records.standings(session)

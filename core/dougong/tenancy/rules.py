@@ -19,8 +19,11 @@ PROTECTED = "dougong.person.view_protected"
     ),
 )
 def protected_people_are_for_their_carers(scope: Scope) -> Any:
-    if scope.may(PROTECTED) or not scope.actor.grants:
+    caring = scope.where_may(PROTECTED)
+    if len(caring) == len(scope.readable) or not scope.actor.grants:
         return None
-    own = scope.actor.persons.get(scope.community_id) if scope.community_id else None
     visible = Person.is_protected == false()
+    if caring:
+        visible |= Person.community_id.in_(caring)
+    own = scope.actor.persons.get(scope.community_id) if scope.community_id else None
     return visible if own is None else visible | (Person.id == own)
