@@ -1,7 +1,11 @@
-"""`dougong …`: every command, imported only when it is called."""
+"""`dougong …`: every command, imported only when it is called.
+
+A plugin brings a command of its own name: the click object in its ``cli.py`` (`dougong repairs …`).
+"""
 
 import os
 from importlib import import_module
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
 
@@ -29,13 +33,19 @@ class LazyGroup(click.Group):
     """A group that knows its commands by name and imports one when it is wanted."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name in COMMANDS if self.get_command(ctx, name) is not None]
+        names = [*COMMANDS, *sorted(_plugin_modules())]
+        return [name for name in names if self.get_command(ctx, name) is not None]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = COMMANDS.get(cmd_name)
+        module = COMMANDS.get(cmd_name) or _plugin_modules().get(cmd_name)
         if module is None or not _is_there(module):
             return None
         return _named(import_module(module), cmd_name)
+
+
+def _plugin_modules() -> dict[str, str]:
+    """Return where the command of each installed plugin would stand; the kernel's names win."""
+    return {p.name: f"{p.value}.cli" for p in entry_points(group="dougong.plugins")}
 
 
 def _is_there(module: str) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from dougong.access.operations import create_user, grant_role, link_person, start_session
 from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
+from dougong.events import tell_person
 from dougong.supervisor.running import listening_socket
 from dougong.supervisor.serving import Application
 from dougong.web import live
@@ -109,7 +110,29 @@ def test_what_is_rolled_back_is_not_told(installation, address, place, token):
         assert told(answer, 1, lines)[0]["name"] == "dougong.done"
 
 
-def test_strangers_neighbours_and_residents_hear_nothing(installation, address, place, token):
+def test_a_resident_hears_what_he_is_told_himself_and_nothing_else(
+    installation, address, place, token
+):
+    me, neighbour = place.person_ids[:2]
+    resident = sign_in(
+        installation, lambda session, user: link_person(session, user.id, place.community_id, me)
+    )
+    with (
+        stream(address, f"/c/{place.community_id}/live", resident) as mine,
+        stream(address, f"/c/{place.community_id}/live", token) as staffs,
+    ):
+        lines, heard = mine.iter_lines(), staffs.iter_lines()
+        next(lines)
+        next(heard)
+        with installation.scope(SYSTEM, community=place.community_id) as scope:
+            scope.emit("dougong.everywhere")
+            tell_person(scope, neighbour, "dougong.next_door")
+            tell_person(scope, me, "dougong.mine")
+        assert told(mine, 1, lines)[0]["name"] == "dougong.mine"
+        assert told(staffs, 1, heard)[0]["name"] == "dougong.everywhere"
+
+
+def test_strangers_and_neighbours_hear_nothing(installation, address, place, token):
     def live_in(session, user):
         link_person(session, user.id, place.community_id, place.person_ids[0])
 
@@ -120,7 +143,7 @@ def test_strangers_neighbours_and_residents_hear_nothing(installation, address, 
         (f"/c/{place.other_community_id}/live", token, 404),
         ("/live", token, 404),
         ("/live?scope=c/none", token, 404),
-        (f"/c/{place.community_id}/live", resident, 204),
+        (f"/c/{place.other_community_id}/live", resident, 204),
     ):
         with stream(address, path, who) as answer:
             assert answer.status_code == status, path

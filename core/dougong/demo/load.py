@@ -27,7 +27,7 @@ from dougong.tenancy.operations import set_setting
 SEED = 20261124
 GROUP = "江南物业集团"
 ENABLED = {
-    "estate": ("ledger", "meters", "fees", "participation"),
+    "estate": ("ledger", "meters", "fees", "participation", "repairs"),
     "old_community": ("ledger", "fees", "participation"),
     "campus": ("ledger", "meters", "fees"),
 }

@@ -18,6 +18,7 @@ STAFF = (
     ("manager", "陈经理", "community_manager", "estate"),
     ("desk", "前台小李", "front_desk", "estate"),
     ("cashier", "收费员小周", "cashier", "estate"),
+    ("dispatcher", "调度员老吴", "dispatcher", "estate"),
     ("technician", "维修刘师傅", "technician", "estate"),
 )
 OWNERS = text(

@@ -92,6 +92,17 @@ def tell_live(scope: Scope, name: str) -> None:
         )
 
 
+def tell_person(scope: Scope, person_id: UUID, name: str) -> None:
+    """Tell the open pages of one person in this community, and of nobody else, when it commits.
+
+    What `emit` and `tell_live` say is for staff: residents hear only what concerns themselves.
+    """
+    scope.session.execute(
+        text("select pg_notify(:channel, :what)"),
+        {"channel": LIVE, "what": f"{scope.community_id} {name} {person_id}"},
+    )
+
+
 def _next_id(scope: Scope) -> UUID:
     """Return an id above the transaction's last one, so that facts are delivered in their order."""
     last = scope.session.info.get("last_event_id", UUID(int=0))
@@ -114,4 +125,13 @@ def _calling_plugin() -> str:
     return plugin_of_module(frame.f_globals.get("__name__", ""))
 
 
-__all__ = ["EventDelivery", "EventState", "OutboxEvent", "emit", "emit_many", "subscribers"]
+__all__ = [
+    "EventDelivery",
+    "EventState",
+    "OutboxEvent",
+    "emit",
+    "emit_many",
+    "subscribers",
+    "tell_live",
+    "tell_person",
+]

@@ -2,9 +2,10 @@
 
 ``GET /c/<community>/live`` (or ``/live?scope=c/<community>``) streams lines such as
 ``data: {"community_id": "…", "name": "fees.bill_paid"}``: which kind of thing happened where, no
-ids and no contents. They come from PostgreSQL's NOTIFY, so a page hears of it once the transaction
-has committed, whichever process wrote it. ``{"name": "again"}`` means that something may have been
-missed. Streams are native ASGI and hold no thread.
+ids and no contents. Residents hear only what `dougong.events.tell_person` tells them. It comes from
+PostgreSQL's NOTIFY, so a page hears of it once the transaction has committed, whichever process
+wrote it. ``{"name": "again"}`` means that something may have been missed. Streams are native ASGI
+and hold no thread.
 """
 
 import asyncio
@@ -46,10 +47,14 @@ STILL_SIGNED_IN = text(
 
 
 class Stream:
-    """One open page: what it has not been told yet, each thing once."""
+    """One open page: what it has not been told yet, each thing once.
 
-    def __init__(self, communities: tuple[UUID, ...]) -> None:
+    person_id: of a resident's page; None for staff.
+    """
+
+    def __init__(self, communities: tuple[UUID, ...], person_id: UUID | None = None) -> None:
         self.communities = communities
+        self.person_id = str(person_id) if person_id else ""
         self.waiting: dict[tuple[str, str], None] = {}
         self.woken = asyncio.Event()
 
@@ -98,13 +103,15 @@ class Live:
             await asyncio.sleep(AGAIN_S)
 
     def _heard(self, payload: str) -> None:
-        community, _, name = payload.partition(" ")
+        community, _, told = payload.partition(" ")
+        name, _, person = told.partition(" ")
         try:
             streams = self.streams.get(UUID(community), ())
         except ValueError:
             return
         for stream in streams:
-            stream.tell(community, name)
+            if stream.person_id == person:
+                stream.tell(community, name)
 
     def _tell_all(self) -> None:
         for stream in {s for streams in self.streams.values() for s in streams}:
@@ -118,16 +125,15 @@ class Live:
         return path == "/live" or PATH.match(path) is not None
 
     async def serve(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request: a stream, or 401, 404, 405, 503 (204 for those without news)."""
+        """Answer one request: a stream, or 401, 404, 405, 503 (204 for residents of elsewhere)."""
         if scope["method"] != "GET":
             return await _answer(send, 405)
         if self.count >= MOST_STREAMS:
             return await _answer(send, 503)
         token = _cookie(scope)
-        status, communities = await asyncio.to_thread(self._admit, token, _place(scope))
-        if status != 200:
+        status, stream = await asyncio.to_thread(self._admit, token, _place(scope))
+        if stream is None:
             return await _answer(send, status)
-        stream = Stream(communities)
         self._open(stream)
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
@@ -171,22 +177,23 @@ class Live:
 
     # --- who may ----------------------------------------------------------------------------------
 
-    def _admit(self, token: str, place: tuple[str, UUID] | None) -> tuple[int, tuple[UUID, ...]]:
-        """Return the status of the answer and the communities that the stream may tell of."""
+    def _admit(self, token: str, place: tuple[str, UUID] | None) -> tuple[int, Stream | None]:
+        """Return the status of the answer, and the stream of what the actor may hear."""
         actor = actor_for_session(self.installation, token) if token else None
         if actor is None:
-            return 401, ()
+            return 401, None
         if place is None:
-            return 404, ()
-        if not _is_staff(actor):
-            return 204, ()
+            return 404, None
         kind, place_id = place
+        person_id = None if _is_staff(actor) else actor.persons.get(place_id)
+        if person_id is None and not _is_staff(actor):
+            return 204, None
         where: dict[str, UUID] = {"community" if kind == "c" else "group": place_id}
         try:
             with self.installation.scope(actor, **where) as scope:  # type: ignore[arg-type]
-                return 200, scope.readable
+                return 200, Stream(scope.readable, person_id)
         except DougongError as error:
-            return error.status, ()
+            return error.status, None
 
     def _is_signed_in(self, token: str) -> bool:
         """Tell whether the session still holds; unlike a request, it does not prolong it."""

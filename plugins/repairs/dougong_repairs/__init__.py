@@ -1,0 +1,1 @@
+"""Repair requests and work orders: reported, judged, dispatched, done, rated."""

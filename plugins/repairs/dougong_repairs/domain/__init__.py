@@ -1,0 +1,1 @@
+"""The rules of repairs; nothing here knows a database or a browser."""

@@ -1,0 +1,32 @@
+"""Work orders with their steps and parts; technicians; places; what people corrected."""
+
+from dougong_repairs.models.ground import (
+    BuildingPosition,
+    CalendarDay,
+    DutyContact,
+    ReportPoint,
+)
+from dougong_repairs.models.orders import (
+    CleanUp,
+    SyncedOperation,
+    TriageCorrection,
+    WorkOrder,
+    WorkOrderPart,
+    WorkOrderStep,
+)
+from dougong_repairs.models.technicians import Technician, TechnicianSkill
+
+__all__ = [
+    "BuildingPosition",
+    "CalendarDay",
+    "CleanUp",
+    "DutyContact",
+    "ReportPoint",
+    "SyncedOperation",
+    "Technician",
+    "TechnicianSkill",
+    "TriageCorrection",
+    "WorkOrder",
+    "WorkOrderPart",
+    "WorkOrderStep",
+]

@@ -1,0 +1,165 @@
+"""How orders find a technician by themselves: in turn, or by an assignment that gives reasons."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from dougong.db import Scope
+from dougong.i18n import gettext
+from dougong.services import service
+from dougong.tenancy.models import Building
+from dougong_repairs.domain import assignment
+from dougong_repairs.domain.assignment import Choice, Job, Term, Worker
+from dougong_repairs.domain.kinds import DispatchMode, OrderState, Urgency
+from dougong_repairs.domain.states import WAITING, WITH_TECHNICIAN
+from dougong_repairs.models import BuildingPosition, Technician, TechnicianSkill, WorkOrder
+from dougong_repairs.services.people import DISPATCH
+from dougong_repairs.services.working import dispatch_order
+
+MOST_AT_ONCE = 60
+SPACING_M = 60
+RANK = {Urgency.EMERGENCY: 0, Urgency.URGENT: 1, Urgency.NORMAL: 2, Urgency.LOW: 3}
+
+
+def mode_of(scope: Scope) -> DispatchMode:
+    """Return how orders find a technician here."""
+    return DispatchMode(scope.setting("repairs.dispatch_mode", "hybrid"))
+
+
+@service(
+    "work_order.dispatch_waiting", title=("Dispatch what waits", "自动派单"), permission=DISPATCH
+)
+def dispatch_waiting(scope: Scope, is_forced: bool = False) -> int:
+    """Dispatch the orders that wait, as the community's mode says; return how many.
+
+    is_forced: the dispatcher asks for it, whatever the mode. Runs every minute by schedule.
+    """
+    mode = mode_of(scope)
+    if mode in (DispatchMode.GRAB, DispatchMode.ASSIGN) and not is_forced:
+        return 0
+    waiting = waiting_orders(scope)
+    if mode is DispatchMode.HYBRID and not is_forced:
+        until = scope.now - timedelta(minutes=int(scope.setting("repairs.grab_minutes", 10)))
+        waiting = [o for o in waiting if o.reported_at <= until or o.urgency is Urgency.EMERGENCY]
+    if mode is DispatchMode.ROTATE and not is_forced:
+        return sum(_in_turn(scope, order) for order in waiting)
+    return _assigned(scope, waiting)
+
+
+def waiting_orders(scope: Scope) -> list[WorkOrder]:
+    """Return the orders that nobody has, locked: the most urgent and oldest first."""
+    query = (
+        select(WorkOrder)
+        .where(WorkOrder.state.in_(WAITING))
+        .order_by(WorkOrder.reported_at)
+        .limit(MOST_AT_ONCE)
+        .with_for_update(of=WorkOrder, skip_locked=True)
+    )
+    return sorted(scope.session.scalars(query), key=lambda o: (RANK[o.urgency], o.reported_at))
+
+
+def _in_turn(scope: Scope, order: WorkOrder) -> int:
+    """Give an order to whoever is on shift, has the skill, and has waited longest for his turn."""
+    able = select(TechnicianSkill.technician_id).where(TechnicianSkill.category == order.category)
+    query = (
+        select(Technician)
+        .where(Technician.is_on_shift, Technician.id.in_(able))
+        .order_by(Technician.had_turn_at.nulls_first(), Technician.id)
+        .limit(1)
+    )
+    technician = scope.session.scalars(query).first()
+    if technician is None:
+        return 0
+    technician.had_turn_at = scope.now
+    dispatch_order(scope, order, technician.id, gettext("It was his turn."))
+    return 1
+
+
+def _assigned(scope: Scope, orders: Sequence[WorkOrder]) -> int:
+    choices = propose(scope, orders)
+    by_id = {str(order.id): order for order in orders}
+    for choice in choices:
+        dispatch_order(scope, by_id[choice.job], UUID(choice.worker), explain(choice))
+    return len(choices)
+
+
+def propose(scope: Scope, orders: Sequence[WorkOrder]) -> list[Choice]:
+    """Return who should get which of some orders, and why; changes nothing. Five statements."""
+    places = positions(scope)
+    jobs = [Job(str(o.id), o.category, o.urgency, places.get(o.building_id)) for o in orders]
+    return assignment.assign(workers(scope, places), jobs)
+
+
+def workers(scope: Scope, places: Mapping[UUID | None, tuple[int, int]]) -> list[Worker]:
+    """Return the technicians as the rule sees them."""
+    skills: dict[UUID, dict] = {}
+    for row in scope.session.execute(
+        select(TechnicianSkill.technician_id, TechnicianSkill.category, TechnicianSkill.level)
+    ):
+        skills.setdefault(row[0], {})[row[1]] = row[2]
+    loads = _counts(scope, WorkOrder.state.in_(WITH_TECHNICIAN))
+    begin = datetime.combine(scope.today, time(), scope.zone)
+    today = _counts(scope, WorkOrder.dispatched_at >= begin)
+    return [
+        Worker(
+            str(t.id),
+            t.name,
+            skills.get(t.id, {}),
+            loads.get(t.id, 0),
+            t.capacity,
+            today.get(t.id, 0),
+            t.is_on_shift,
+            places.get(t.last_building_id),
+        )
+        for t in scope.session.scalars(select(Technician).order_by(Technician.id))
+    ]
+
+
+def _counts(scope: Scope, condition: object) -> dict[UUID, int]:
+    query = select(WorkOrder.technician_id, func.count()).where(
+        WorkOrder.technician_id.is_not(None),
+        condition,  # type: ignore[arg-type]
+    )
+    return dict(scope.session.execute(query.group_by(WorkOrder.technician_id)).all())
+
+
+def positions(scope: Scope) -> dict[UUID | None, tuple[int, int]]:
+    """Return where buildings stand in metres; without a position, by their order in a row."""
+    placed = {
+        row[0]: (row[1], row[2])
+        for row in scope.session.execute(
+            select(BuildingPosition.building_id, BuildingPosition.east_m, BuildingPosition.south_m)
+        )
+    }
+    ids = scope.session.scalars(select(Building.id).order_by(Building.sort_key, Building.id))
+    return {id: placed.get(id, (n * SPACING_M, 0)) for n, id in enumerate(ids)}
+
+
+def explain(choice: Choice) -> str:
+    """Return why a technician gets an order, for people, the best reason first."""
+    return "；".join(text for term in choice.terms if (text := _words(term)))
+
+
+def _words(term: Term) -> str:
+    if term.kind == "skill":
+        return gettext("skill %(level)s of 3", level=term.figure)
+    if term.kind == "load":
+        return gettext("%(count)s open orders", count=term.figure)
+    if term.kind == "distance":
+        return gettext("%(metres)s m away", metres=term.figure) if term.figure >= 0 else ""
+    return gettext("%(count)s orders today", count=term.figure)
+
+
+def pool(scope: Scope, technician: Technician) -> list[WorkOrder]:
+    """Return the orders that a technician may take himself: they wait, and he has the skill."""
+    if mode_of(scope) not in (DispatchMode.GRAB, DispatchMode.HYBRID):
+        return []
+    able = select(TechnicianSkill.category).where(TechnicianSkill.technician_id == technician.id)
+    query = select(WorkOrder).where(
+        WorkOrder.state.in_((OrderState.REPORTED, OrderState.RETURNED)),
+        WorkOrder.category.in_(able),
+    )
+    found = scope.session.scalars(query.order_by(WorkOrder.reported_at).limit(30))
+    return sorted(found, key=lambda o: (RANK[o.urgency], o.reported_at))

@@ -1,0 +1,133 @@
+"""What a technician did on his phone, possibly without network: done here exactly once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+
+from dougong.db import Scope
+from dougong.errors import DougongError, Invalid
+from dougong.i18n import N_, translate_error
+from dougong.messages import notify
+from dougong.services import entered
+from dougong_repairs.errors import NotYours
+from dougong_repairs.models import DutyContact, SyncedOperation, Technician, WorkOrder
+from dougong_repairs.services.people import WORK, technician_of
+from dougong_repairs.services.photos import add_photo
+
+# What a phone may ask for: the verb, and which of its values are handed on.
+VERBS: dict[str, tuple[str, ...]] = {
+    "grab": (),
+    "accept": (),
+    "start": (),
+    "pause": ("pause_reason", "note"),
+    "resume": (),
+    "finish": ("solution",),
+    "give_back": ("reason",),
+    "add_part": ("name", "quantity"),
+}
+PHOTOS = {"photo_before": "before-", "photo_after": "after-", "signature": "signature-"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One thing done on the phone: its id there, the verb, the order, and what was said."""
+
+    client_id: UUID
+    verb: str
+    work_order_id: UUID
+    values: Mapping[str, Any]
+
+
+def perform(scope: Scope, operation: Operation, photo: IO[bytes] | None = None) -> SyncedOperation:
+    """Do what a phone sent, once: the same id again returns what came of it the first time.
+
+    What cannot be done any more is kept as a conflict that the technician sees; it is not an error
+    of the request. Raises Invalid for a verb that phones may not ask for.
+    """
+    technician = technician_of(scope)
+    if operation.verb not in VERBS and operation.verb not in PHOTOS and operation.verb != "help":
+        raise Invalid(N_("A phone may not ask for this (%(verb)s)."), verb=operation.verb)
+    scope.session.execute(
+        text("select pg_advisory_xact_lock(hashtextextended(:id, 0))"),
+        {"id": f"repairs.sync {scope.community_id} {operation.client_id}"},
+    )
+    query = select(SyncedOperation).where(SyncedOperation.client_id == operation.client_id)
+    known = scope.session.scalars(query).first()
+    if known is not None:
+        return known
+    problem = _try(scope, technician, operation, photo)
+    made = SyncedOperation(
+        client_id=operation.client_id,
+        technician_id=technician.id,
+        verb=operation.verb,
+        synced_at=scope.now,
+        is_done=problem is None,
+        problem=problem,
+    )
+    with entered(scope, "repairs.work_order.sync", WORK):
+        scope.session.add(made)
+        scope.session.flush()
+    return made
+
+
+def _try(
+    scope: Scope, technician: Technician, operation: Operation, photo: IO[bytes] | None
+) -> str | None:
+    """Return what speaks against an operation, None when it is done."""
+    try:
+        with scope.session.begin_nested():
+            _do(scope, technician, operation, photo)
+    except DougongError as error:
+        fields = getattr(error, "fields", {}) or {}
+        return " ".join([translate_error(error), *fields.values()])[:300]
+    return None
+
+
+def _do(
+    scope: Scope, technician: Technician, operation: Operation, photo: IO[bytes] | None
+) -> None:
+    order = scope.get(WorkOrder, operation.work_order_id, lock=True)
+    if operation.verb != "grab" and order.technician_id != technician.id:
+        raise NotYours(N_("This order is not yours any more."))
+    if operation.verb in PHOTOS:
+        if photo is None:
+            raise Invalid(N_("The file is empty."))
+        name = f"{PHOTOS[operation.verb]}{operation.client_id.hex[:8]}.jpg"
+        add_photo(scope, order, name, photo)
+    elif operation.verb == "help":
+        call_for_help(scope, order, technician)
+    else:
+        names = VERBS[operation.verb]
+        given = {n: operation.values[n] for n in names if operation.values.get(n) not in (None, "")}
+        scope.call(f"repairs.work_order.{operation.verb}", work_order=order, **given)
+
+
+def call_for_help(scope: Scope, order: WorkOrder, technician: Technician) -> None:
+    """Tell everybody on duty, at once, that a technician needs help, where, and with what."""
+    with entered(scope, "repairs.work_order.help", WORK):
+        for contact in scope.session.scalars(select(DutyContact)):
+            notify(
+                scope,
+                contact.user_id,
+                "repairs:technician_needs_help",
+                {
+                    "technician": technician.name,
+                    "number": order.number,
+                    "text": order.text[:60],
+                    "place": place_of(order),
+                },
+                is_urgent=True,
+                link=f"admin/repairs/work_order/{order.id}/",
+            )
+        scope.emit("work_order_help_wanted", work_order_id=order.id)
+
+
+def place_of(order: WorkOrder) -> str:
+    """Return where an order is, as a technician would say it."""
+    if order.room is not None:
+        return f"{order.room.code} {order.place or ''}".strip()
+    names = (order.building.name if order.building is not None else "", order.place or "")
+    return " ".join(name for name in names if name)

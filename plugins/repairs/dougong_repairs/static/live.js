@@ -1,0 +1,65 @@
+// An open page that moves by itself: told by the live stream, else by asking now and then.
+(function () {
+  var box = document.querySelector("[data-live]");
+  if (!box) return;
+  var prefix = box.getAttribute("data-prefix");
+  var asking = false;
+  var again = false;
+  var state = current();
+
+  function current() {
+    var found = box.querySelector("[data-state]");
+    return found ? found.getAttribute("data-state") : "";
+  }
+
+  function isBusy() {
+    var at = document.activeElement;
+    return box.hasAttribute("data-dragging") || (at && box.contains(at) && /SELECT|INPUT|TEXTAREA/.test(at.tagName));
+  }
+
+  // Forms beside the story follow its state; what somebody is writing is never taken away.
+  function isWriting() {
+    var fields = document.querySelectorAll("main textarea, main input:not([type=hidden])");
+    for (var i = 0; i < fields.length; i++) {
+      if (fields[i].type === "radio" ? fields[i].checked : fields[i].value) return true;
+    }
+    return false;
+  }
+
+  function read() {
+    if (asking) { again = true; return; }
+    if (isBusy()) { setTimeout(read, 1000); return; }
+    asking = true;
+    var request = new XMLHttpRequest();
+    request.open("GET", box.getAttribute("data-fragment"));
+    request.onloadend = function () {
+      asking = false;
+      if (request.status === 200 && request.responseURL.indexOf("sign-in") < 0) {
+        if (!isBusy()) {
+          box.innerHTML = request.responseText;
+          box.dispatchEvent(new CustomEvent("renewed"));
+        }
+        if (current() !== state && !isWriting() && !document.getElementById("board")) location.reload();
+        state = current();
+      }
+      if (again) { again = false; read(); }
+    };
+    request.send();
+  }
+
+  var every = null;
+  function poll(seconds) {
+    clearInterval(every);
+    every = setInterval(read, seconds * 1000);
+  }
+
+  if (!window.EventSource) { poll(5); return; }
+  var source = new EventSource(box.getAttribute("data-live"));
+  source.onopen = function () { poll(60); };
+  source.onerror = function () { poll(5); };
+  source.onmessage = function (event) {
+    var told = JSON.parse(event.data);
+    if (told.name === "again" || told.name.indexOf(prefix) === 0) read();
+  };
+  poll(5);
+})();

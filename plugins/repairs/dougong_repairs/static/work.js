@@ -1,0 +1,359 @@
+// The technician's orders. Everything he does is written to the phone first and sent in order,
+// each under an id of its own, so that the server does it once however often it is sent.
+(function () {
+  "use strict";
+  const root = document.getElementById("work");
+  if (!root) return;
+  const words = JSON.parse(root.dataset.words);
+  const reasons = root.dataset.reasons.split(";").map((pair) => pair.split("="));
+  const MOST = 200 * 1024;
+  let shown = { orders: [], csrf: "" };
+  let pending = [];
+  let conflicts = [];
+  let opened = null;
+  let isSending = false;
+  let isSignedOut = false;
+
+  // --- the phone's store ---------------------------------------------------------------------
+
+  const store = new Promise((resolve, reject) => {
+    const asked = indexedDB.open("repairs " + root.dataset.orders, 1);
+    asked.onupgradeneeded = () => {
+      asked.result.createObjectStore("outbox", { keyPath: "serial", autoIncrement: true });
+      asked.result.createObjectStore("conflicts", { keyPath: "client_id" });
+      asked.result.createObjectStore("kept");
+    };
+    asked.onsuccess = () => resolve(asked.result);
+    asked.onerror = () => reject(asked.error);
+  });
+
+  async function within(name, mode, work) {
+    const database = await store;
+    return new Promise((resolve, reject) => {
+      const transaction = database.transaction(name, mode);
+      const request = work(transaction.objectStore(name));
+      transaction.oncomplete = () => resolve(request && request.result);
+      transaction.onabort = transaction.onerror = () => reject(transaction.error);
+    });
+  }
+
+  async function load() {
+    pending = await within("outbox", "readonly", (s) => s.getAll());
+    conflicts = await within("conflicts", "readonly", (s) => s.getAll());
+    shown = (await within("kept", "readonly", (s) => s.get("orders"))) || shown;
+  }
+
+  function identity() {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    bytes[6] = (bytes[6] & 15) | 64;
+    bytes[8] = (bytes[8] & 63) | 128;
+    const hex = Array.from(bytes, (b) => (b + 256).toString(16).slice(1)).join("");
+    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  }
+
+  async function keep(order, verb, values, photo) {
+    const operation = {
+      client_id: identity(), verb: verb, order: order.id, number: order.number,
+      values: values || {}, photo: photo || null,
+    };
+    try {
+      await within("outbox", "readwrite", (s) => s.add(operation));
+    } catch (error) {
+      say(words.full);
+      return;
+    }
+    await load();
+    draw();
+    send();
+  }
+
+  // --- sending -------------------------------------------------------------------------------
+
+  async function refresh() {
+    const answer = await fetch(root.dataset.orders, { headers: { Accept: "application/json" } });
+    isSignedOut = answer.redirected || answer.status === 401 || answer.status === 403;
+    if (isSignedOut || !answer.ok) return false;
+    const fresh = await answer.json();
+    await within("kept", "readwrite", (s) => s.put(fresh, "orders"));
+    shown = fresh;
+    return true;
+  }
+
+  async function deliver(operation) {
+    const data = new FormData();
+    data.set("client_id", operation.client_id);
+    data.set("verb", operation.verb);
+    data.set("order", operation.order);
+    data.set("values", JSON.stringify(operation.values));
+    if (operation.photo) data.set("photo", operation.photo, "photo.jpg");
+    const answer = await fetch(root.dataset.operation, {
+      method: "POST", body: data, headers: { "X-CSRF-Token": shown.csrf, Accept: "application/json" },
+    });
+    if (answer.redirected || answer.status === 401 || answer.status === 403) return null;
+    if (answer.status >= 500 || answer.status === 429) return null;
+    if (answer.ok) return answer.json();
+    return { is_done: false, problem: words.conflict + " (" + answer.status + ")" };
+  }
+
+  // One tab sends at a time, where the browser can say so; the server would bear two.
+  function send() {
+    if (navigator.locks) return navigator.locks.request("repairs-outbox", { ifAvailable: true }, (lock) => lock && flush());
+    return flush();
+  }
+
+  async function flush() {
+    if (isSending) return;
+    isSending = true;
+    try {
+      if (!(await refresh())) { draw(); return; }
+      await load();
+      while (pending.length) {
+        const operation = pending[0];
+        const outcome = await deliver(operation);
+        if (outcome === null) break;
+        if (!outcome.is_done) {
+          const told = { client_id: operation.client_id, verb: operation.verb, number: operation.number, problem: outcome.problem };
+          await within("conflicts", "readwrite", (s) => s.put(told));
+        }
+        await within("outbox", "readwrite", (s) => s.delete(operation.serial));
+        await load();
+        draw();
+      }
+      await refresh();
+      await load();
+    } catch (error) {
+      // No network: everything stays where it is, and is sent when there is one.
+    } finally {
+      isSending = false;
+      draw();
+    }
+  }
+
+  // --- photos --------------------------------------------------------------------------------
+
+  function shrink(file) {
+    return new Promise((resolve) => {
+      const image = new Image();
+      image.onerror = () => resolve(file);
+      image.onload = () => {
+        const longest = Math.max(image.width, image.height);
+        const attempt = (side, quality) => {
+          const factor = Math.min(1, side / longest);
+          const canvas = document.createElement("canvas");
+          canvas.width = Math.max(1, Math.round(image.width * factor));
+          canvas.height = Math.max(1, Math.round(image.height * factor));
+          canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+          canvas.toBlob((blob) => {
+            if (blob && blob.size > MOST && side > 400) {
+              if (quality > 0.5) attempt(side, quality - 0.12); else attempt(side * 0.75, 0.72);
+            } else {
+              URL.revokeObjectURL(image.src);
+              resolve(blob || file);
+            }
+          }, "image/jpeg", quality);
+        };
+        attempt(1280, 0.72);
+      };
+      image.src = URL.createObjectURL(file);
+    });
+  }
+
+  // --- the page ------------------------------------------------------------------------------
+
+  const AFTER = { grab: "accepted", accept: "accepted", start: "in_progress", pause: "paused", resume: "in_progress", finish: "done", give_back: "returned" };
+  const VERBS = { accepted: ["start", "finish", "pause", "give_back"], in_progress: ["finish", "pause", "give_back"], paused: ["resume", "give_back"], done: [], returned: [] };
+
+  // What the phone knows: the server's answer, and on top of it what still waits to be sent.
+  function expected(order) {
+    const seen = Object.assign({}, order, { waiting: 0 });
+    for (const operation of pending) {
+      if (operation.order !== order.id) continue;
+      seen.waiting += 1;
+      const state = AFTER[operation.verb];
+      if (state) { seen.state = state; seen.verbs = VERBS[state]; seen.rank %= 10; }
+      if (operation.verb === "add_part") seen.parts = seen.parts.concat(operation.values.name + " × " + operation.values.quantity);
+    }
+    return seen;
+  }
+
+  function make(tag, properties, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(properties || {})) {
+      if (name in made && name !== "list") made[name] = value; else made.setAttribute(name, value);
+    }
+    made.append(...children.filter((child) => child !== null && child !== ""));
+    return made;
+  }
+
+  function button(text, action, kind) {
+    const made = make("button", { type: "button", className: "button" + (kind ? " " + kind : "") }, text);
+    made.addEventListener("click", action);
+    return made;
+  }
+
+  function say(text) { root.querySelector("[data-status]").textContent = text; }
+
+  function status() {
+    if (isSignedOut) return words.sign_in;
+    if (!navigator.onLine) return words.offline + (pending.length ? " " + pending.length + " " + words.waiting : "");
+    return pending.length ? pending.length + " " + words.waiting : words.online;
+  }
+
+  let written = {};
+
+  function draw() {
+    say(status());
+    if (root.contains(document.activeElement) && /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName) && document.activeElement.type !== "file") {
+      return;
+    }
+    const box = root.querySelector("[data-conflicts]");
+    box.replaceChildren(...conflicts.map((conflict) => make("div", { className: "note danger", role: "alert" },
+      make("p", null, words.conflict + " · " + conflict.number + " · " + (words[conflict.verb] || conflict.verb) + ": " + conflict.problem),
+      button(words.dismiss, async () => { await within("conflicts", "readwrite", (s) => s.delete(conflict.client_id)); await load(); draw(); }))));
+    const orders = shown.orders.map(expected);
+    const list = root.querySelector("[data-list]");
+    const focused = document.activeElement && document.activeElement.id;
+    list.replaceChildren(...orders.map(card));
+    if (!orders.length) list.append(make("p", { className: "muted" }, words.none));
+    if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
+  }
+
+  function card(order) {
+    const isOpen = opened === order.id;
+    const head = make("button", { type: "button", className: "open", id: "o" + order.number, "aria-expanded": String(isOpen) },
+      make("h2", null, order.number + " · " + order.place),
+      make("span", { className: "pill " + (order.urgency === "emergency" ? "danger" : order.urgency === "urgent" ? "warning" : "") }, order.urgency_words), " ",
+      make("span", { className: "pill" }, order.rank >= 10 ? words.to_take : stateWords(order)), " ",
+      make("span", { className: "small " + order.clock.tone }, order.clock.words),
+      order.waiting ? make("span", { className: "pill warning" }, order.waiting + " " + words.waiting) : "",
+      make("p", null, order.text));
+    head.addEventListener("click", () => { opened = isOpen ? null : order.id; draw(); });
+    return make("article", { className: "card job " + order.urgency }, head, isOpen ? details(order) : "");
+  }
+
+  function stateWords(order) {
+    const original = shown.orders.find((other) => other.id === order.id);
+    if (order.state === original.state) return original.state_words;
+    return { accepted: words.accept, in_progress: words.start, paused: words.pause, done: words.finish, returned: words.give_back }[order.state] || order.state;
+  }
+
+  function details(order) {
+    const box = make("div", null,
+      make("p", { className: "muted small" }, [order.category, order.visit_wanted, order.way].filter(Boolean).join(" · ")));
+    if (order.photos.length) {
+      box.append(make("div", { className: "previews" }, ...order.photos.map((address, at) =>
+        make("a", { href: address }, make("img", { src: address, alt: words.photos + " " + (at + 1), loading: "lazy" })))));
+    }
+    if (order.parts.length) box.append(make("ul", null, ...order.parts.map((part) => make("li", null, part))));
+    if (order.rank >= 10) {
+      box.append(button(words.grab, () => keep(order, "grab"), "button-primary"));
+      return box;
+    }
+    if (order.state !== "done" && order.state !== "returned") {
+      box.append(make("div", { className: "pair" }, picture(order, "photo_before", words.before), picture(order, "photo_after", words.after)));
+    }
+    for (const verb of ["accept", "start", "resume"]) {
+      if (order.verbs.includes(verb)) box.append(button(words[verb], () => keep(order, verb), "button-primary"));
+    }
+    if (order.verbs.includes("finish")) box.append(finish(order));
+    if (order.verbs.includes("pause")) box.append(pause(order));
+    if (order.state !== "done" && order.state !== "returned") box.append(part(order));
+    if (order.verbs.includes("give_back")) box.append(giveBack(order));
+    box.append(voice(order), help(order));
+    return box;
+  }
+
+  function picture(order, verb, text) {
+    const id = verb + order.number;
+    const input = make("input", { id: id, type: "file", accept: "image/*", className: "photo-input" });
+    input.setAttribute("capture", "environment");
+    input.addEventListener("change", async () => {
+      if (!input.files[0]) return;
+      say("…");
+      await keep(order, verb, {}, await shrink(input.files[0]));
+    });
+    return make("div", null, make("label", { className: "photo-button", htmlFor: id }, text), input);
+  }
+
+  function field(order, name, text) {
+    const key = order.id + name;
+    const made = make("input", { id: name + order.number, value: written[key] || "", maxLength: 500 });
+    made.addEventListener("input", () => { written[key] = made.value; });
+    return [make("label", { htmlFor: made.id }, text), made];
+  }
+
+  function taken(order, name) {
+    const key = order.id + name;
+    const value = (written[key] || "").trim();
+    delete written[key];
+    return value;
+  }
+
+  function finish(order) {
+    return make("div", null, button(words.finish, () => keep(order, "finish", { solution: taken(order, "solution") }), "button-primary"),
+      make("details", null, make("summary", null, words.solution), ...field(order, "solution", words.solution)));
+  }
+
+  function pause(order) {
+    return make("details", null, make("summary", null, words.pause),
+      ...reasons.map(([value, text]) => button(text, () => keep(order, "pause", { pause_reason: value }))));
+  }
+
+  function part(order) {
+    return make("details", null, make("summary", null, words.add_part), ...field(order, "part", words.part), ...field(order, "quantity", words.quantity),
+      button(words.add_part, () => {
+        const name = taken(order, "part");
+        if (name) keep(order, "add_part", { name: name, quantity: taken(order, "quantity") || "1" });
+      }));
+  }
+
+  function giveBack(order) {
+    return make("details", null, make("summary", null, words.give_back), ...field(order, "reason", words.reason),
+      button(words.give_back, () => {
+        const reason = taken(order, "reason");
+        if (reason) keep(order, "give_back", { reason: reason });
+      }));
+  }
+
+  function voice(order) {
+    if (!window.speechSynthesis || !window.SpeechSynthesisUtterance) return "";
+    return button(words.read, () => {
+      const said = new SpeechSynthesisUtterance([order.urgency_words, order.place, order.text, order.way].filter(Boolean).join("。"));
+      said.lang = document.documentElement.lang;
+      speechSynthesis.cancel();
+      speechSynthesis.speak(said);
+    });
+  }
+
+  function help(order) {
+    const made = shown.desk_phone
+      ? make("a", { className: "button button-danger", href: "tel:" + shown.desk_phone.replace(/[^0-9+]/g, "") }, words.help)
+      : make("button", { type: "button", className: "button button-danger" }, words.help);
+    made.addEventListener("click", () => { keep(order, "help").then(() => say(words.help_sent)); });
+    return made;
+  }
+
+  // --- beginning -----------------------------------------------------------------------------
+
+  async function begin() {
+    if (navigator.serviceWorker) navigator.serviceWorker.register(root.dataset.worker).catch(() => {});
+    if (navigator.storage && navigator.storage.persist) navigator.storage.persist();
+    await load();
+    draw();
+    await send();
+    if (window.EventSource) {
+      const source = new EventSource(root.dataset.live);
+      source.onmessage = (event) => {
+        const told = JSON.parse(event.data);
+        if (told.name === "again" || told.name.startsWith("repairs.")) send();
+      };
+    }
+  }
+
+  window.addEventListener("online", send);
+  window.addEventListener("offline", draw);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) send(); });
+  document.addEventListener("focusout", () => setTimeout(draw, 0));
+  setInterval(send, 30000);
+  begin();
+})();

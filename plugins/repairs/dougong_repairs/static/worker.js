@@ -1,0 +1,37 @@
+// Serves the technician's page without network: the page itself and what it is made of.
+// Orders and what was done are kept by the page in its own store, never here.
+"use strict";
+const CACHE = "repairs-work-1";
+
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+
+async function fresh(request, name) {
+  const cache = await caches.open(CACHE);
+  try {
+    const answer = await fetch(request);
+    // A redirect leads to the sign-in page: never keep that as the page.
+    if (answer.ok && !answer.redirected) await cache.put(name, answer.clone());
+    return answer;
+  } catch (error) {
+    const kept = await cache.match(name);
+    if (kept) return kept;
+    throw error;
+  }
+}
+
+async function kept(request) {
+  const cache = await caches.open(CACHE);
+  const found = await cache.match(request);
+  if (found) return found;
+  const answer = await fetch(request);
+  if (answer.ok) await cache.put(request, answer.clone());
+  return answer;
+}
+
+self.addEventListener("fetch", (event) => {
+  const url = new URL(event.request.url);
+  if (event.request.method !== "GET" || url.origin !== location.origin) return;
+  if (event.request.mode === "navigate") event.respondWith(fresh(event.request, "page"));
+  else if (/^\/(static|repairs\/static)\//.test(url.pathname)) event.respondWith(kept(event.request));
+});

@@ -1,0 +1,217 @@
+"""The technician's page on the phone: today's orders, which he works on also without network."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from flask import Response as FlaskResponse
+from flask import json as flask_json
+from flask import redirect, request, send_file, url_for
+from sqlalchemy import and_, or_, select
+
+from dougong import files
+from dougong.db import Scope, member_label
+from dougong.errors import Invalid, NotFound
+from dougong.i18n import N_, gettext
+from dougong.services import entered
+from dougong.web.app import csrf_token, require_scope
+from dougong_repairs import services
+from dougong_repairs.domain.assignment import distance_m
+from dougong_repairs.domain.kinds import OrderState, PauseReason
+from dougong_repairs.domain.states import WITH_TECHNICIAN, Part, possible
+from dougong_repairs.models import Technician, WorkOrder
+from dougong_repairs.services.dispatching import RANK
+from dougong_repairs.services.people import DISPATCH, WORK
+from dougong_repairs.services.syncing import VERBS, Operation, perform, place_of
+from dougong_repairs.web.pages import STATIC, Answer, asset, blueprint, clock, page, photo
+from dougong_repairs.words import verb_words
+
+DONE_SHOWN = timedelta(hours=16)
+
+
+def _worker() -> tuple[Scope, Technician]:
+    scope = require_scope()
+    if scope.community_id is None:
+        raise NotFound(N_("There is no such page."))
+    scope.require(WORK)
+    with entered(scope, "repairs.technician.change_shift", WORK):
+        technician = services.technician_of(scope)
+    return scope, technician
+
+
+@blueprint.get("/work/")
+def work() -> Answer:
+    scope = require_scope()
+    if scope.may(DISPATCH) and services.known_technician(scope) is None:
+        return redirect(url_for(".board"), 303)
+    _worker()
+    return page("work", words=_words(), reasons=PauseReason)
+
+
+@blueprint.get("/work/worker.js")
+def worker_script() -> FlaskResponse:
+    """Send the service worker from below the page that it serves without network."""
+    made = send_file(Path(STATIC) / "worker.js", mimetype="text/javascript")
+    made.headers["Cache-Control"] = "no-cache"
+    return made
+
+
+@blueprint.get("/work/manifest.webmanifest")
+def web_manifest() -> FlaskResponse:
+    """Describe the page as an app that can be put on the home screen."""
+    here = url_for(".work")
+    body = {
+        "name": gettext("Work orders"),
+        "short_name": gettext("Work orders"),
+        "start_url": here,
+        "scope": here,
+        "display": "standalone",
+        "background_color": "#f1f4f7",
+        "theme_color": "#0b5cad",
+        "icons": [{"src": asset("repairs.svg"), "sizes": "any", "type": "image/svg+xml"}],
+    }
+    return FlaskResponse(flask_json.dumps(body), content_type="application/manifest+json")
+
+
+@blueprint.get("/work/orders.json")
+def work_orders() -> FlaskResponse:
+    """Send what the page shows: the technician, his orders, and those he may take."""
+    scope, technician = _worker()
+    since = scope.now - DONE_SHOWN
+    mine = WorkOrder.technician_id == technician.id
+    done = and_(mine, WorkOrder.state == OrderState.DONE, WorkOrder.done_at >= since)
+    query = select(WorkOrder).where(or_(and_(mine, WorkOrder.state.in_(WITH_TECHNICIAN)), done))
+    places = services.positions(scope)
+    here = places.get(technician.last_building_id)
+    orders = [*scope.session.scalars(query), *services.pool(scope, technician)]
+    shown = [_order(scope, order, places, here) for order in orders]
+    body = {
+        "csrf": csrf_token(),
+        "technician": technician.name,
+        "is_on_shift": technician.is_on_shift,
+        "desk_phone": scope.setting("repairs.desk_phone", ""),
+        "orders": sorted(shown, key=lambda o: (o["rank"], o["distance_m"] or 0, o["number"])),
+    }
+    return FlaskResponse(flask_json.dumps(body), content_type="application/json")
+
+
+def _order(
+    scope: Scope,
+    order: WorkOrder,
+    places: dict[UUID | None, tuple[int, int]],
+    here: tuple[int, int] | None,
+) -> dict[str, Any]:
+    there = places.get(order.building_id)
+    pictures = [a for a in files.attachments_of(scope, order) if a.is_inline]
+    is_waiting = order.technician_id is None
+    return {
+        "id": str(order.id),
+        "number": order.number,
+        "text": order.text,
+        "category": member_label(order.category),
+        "urgency": order.urgency.value,
+        "urgency_words": member_label(order.urgency),
+        "rank": RANK[order.urgency] + (10 if is_waiting else 0),
+        "state": order.state.value,
+        "state_words": member_label(order.state),
+        "place": place_of(order),
+        "visit_wanted": order.visit_wanted or "",
+        "distance_m": distance_m(here, there),
+        "way": _way(here, there),
+        "clock": clock(scope, order),
+        "verbs": [v for v in possible(order.state, {Part.TECHNICIAN}) if v in VERBS],
+        "parts": [str(part) for part in services.parts_of_order(scope, order)],
+        "photos": [url_for(".work_photo", order=order.id, attachment=a.id) for a in pictures],
+        "steps": [verb_words(s.verb) for s in services.steps_of(scope, order)][-4:],
+    }
+
+
+def _way(here: tuple[int, int] | None, there: tuple[int, int] | None) -> str:
+    """Return the way from one building to another in words; empty when either is not known."""
+    if here is None or there is None:
+        return ""
+    east, south = there[0] - here[0], there[1] - here[1]
+    legs = []
+    if east > 0:
+        legs.append(gettext("%(metres)s m east", metres=east))
+    if east < 0:
+        legs.append(gettext("%(metres)s m west", metres=-east))
+    if south > 0:
+        legs.append(gettext("%(metres)s m south", metres=south))
+    if south < 0:
+        legs.append(gettext("%(metres)s m north", metres=-south))
+    return "，".join(legs) or gettext("in the same building")
+
+
+@blueprint.get("/work/orders/<uuid:order>/photos/<uuid:attachment>")
+def work_photo(order: UUID, attachment: UUID) -> Answer:
+    scope, technician = _worker()
+    found = scope.get(WorkOrder, order)
+    if found.technician_id not in (None, technician.id):
+        raise NotFound(N_("There is no such record here (%(kind)s)."), kind="attachment")
+    return photo(scope, found, attachment)
+
+
+@blueprint.post("/work/operation")
+def take_operation() -> FlaskResponse:
+    """Do one thing that was done on the phone, exactly once; answer with what came of it."""
+    scope, _technician = _worker()
+    try:
+        operation = Operation(
+            UUID(request.form.get("client_id", "")),
+            request.form.get("verb", ""),
+            UUID(request.form.get("order", "")),
+            json.loads(request.form.get("values") or "{}"),
+        )
+    except ValueError:
+        raise Invalid(N_("The request was not understood.")) from None
+    if not isinstance(operation.values, dict):
+        raise Invalid(N_("The request was not understood."))
+    upload = request.files.get("photo")
+    made = perform(scope, operation, upload.stream if upload else None)
+    body = {"is_done": made.is_done, "problem": made.problem or ""}
+    return FlaskResponse(flask_json.dumps(body), content_type="application/json")
+
+
+@blueprint.post("/work/shift")
+def change_shift() -> Answer:
+    scope, technician = _worker()
+    scope.call("repairs.technician.change_shift", is_on_shift=not technician.is_on_shift)
+    return redirect(url_for(".work"), 303)
+
+
+def _words() -> dict[str, str]:
+    """Return the words that the page's script says."""
+    return {
+        "offline": gettext("No network. What you do is kept and sent later."),
+        "online": gettext("Everything is sent."),
+        "waiting": gettext("waiting to be sent"),
+        "conflict": gettext("Could not be done"),
+        "dismiss": gettext("I have read it"),
+        "sign_in": gettext("Sign in again to send what waits."),
+        "none": gettext("No orders. Well done."),
+        "open": gettext("Open"),
+        "to_take": gettext("to be taken"),
+        "grab": gettext("Take it"),
+        "accept": gettext("Accept"),
+        "start": gettext("Start"),
+        "pause": gettext("Pause"),
+        "resume": gettext("Go on"),
+        "finish": gettext("Done"),
+        "give_back": gettext("Give back"),
+        "add_part": gettext("Add a part"),
+        "before": gettext("Photo before"),
+        "after": gettext("Photo after"),
+        "reason": gettext("Why?"),
+        "solution": gettext("What was done? (if you like)"),
+        "part": gettext("Part"),
+        "quantity": gettext("Quantity"),
+        "read": gettext("Read aloud"),
+        "help": gettext("Call for help"),
+        "help_sent": gettext("The desk is told where you are."),
+        "kept": gettext("Kept"),
+        "photos": gettext("Photos"),
+        "full": gettext("The phone has no room left. Send what waits before you take more photos."),
+    }
