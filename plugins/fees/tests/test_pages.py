@@ -2,11 +2,11 @@
 
 import io
 import re
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from dougong.access.operations import create_user, grant_role, link_person, start_session
 from dougong.access.roles import ship_roles
@@ -17,6 +17,7 @@ from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_fees import services
 from dougong_fees.domain.states import BillState
 from dougong_fees.models import Bill
+from dougong_fees.services import reports
 from dougong_ledger import services as ledger
 from dougong_ledger.models import Payment
 
@@ -171,6 +172,25 @@ def test_staff_see_explanation_report_and_arrears(place, browser, bill, locale):
         answer = staff.get(base + address)
         assert answer.status_code == 200, address
     assert "2.8" in staff.get(f"{base}/explain/{bill.id}").get_data(as_text=True)
+
+
+def test_arrears_are_summed_by_age_and_narrowed_to_the_buildings_of_a_role(
+    installation, place, bill
+):
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        late = scope.today - timedelta(days=40)
+        scope.session.execute(update(Bill).values(due_on=late))
+        found = reports.arrears(scope)
+        bills = scope.session.scalars(select(Bill)).all()
+        assert found.count == len(bills) == len(place.room_ids)
+        assert found.owed == sum(b.balance for b in bills)
+        assert found.ages == [Decimal(0), found.owed, Decimal(0), Decimal(0)]
+        assert sum(row.owed for row in found.rows) == found.owed
+    building = place.building_ids[0]
+    actor = place.actor("*", buildings=frozenset({building}))
+    with installation.scope(actor, community=place.community_id) as scope:
+        rooms = {r.room_id for r in reports.arrears(scope).rows}
+        assert rooms == {r for n, r in enumerate(place.room_ids) if n % 2 == 0}
 
 
 def test_staff_see_bills_and_their_reckoning_in_the_admin(place, browser, bill):

@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import and_, func, select, text
 
 from dougong.db import Scope
 from dougong.i18n import N_, gettext
-from dougong_fees.models import BillRun
+from dougong.tenancy.models import Person, Room
+from dougong_fees.models import Bill, BillRun
+from dougong_fees.services.bills import overdue
 from dougong_fees.services.runs import previous_run
 from dougong_ledger.domain import yuan
 
@@ -28,6 +30,7 @@ PROBLEMS = {
 }
 # Days overdue, from which and below which.
 AGES = ((1, 31), (31, 91), (91, 366), (366, None))
+FOREVER = 1_000_000
 LIMIT = 100
 
 
@@ -141,36 +144,38 @@ class Arrears:
     count: int
 
 
-ARREARS = text(
-    """
-    with late as (
-        select b.room_id, b.payer_id, b.community_id, b.balance, b.due_on,
-            :today - b.due_on as days
-        from fees.bill b
-        where b.state in ('open', 'partly_paid') and b.due_on < :today and b.balance > 0
-    ), grouped as (
-        select room_id, payer_id, community_id, count(*) as bills, min(due_on) as since_on,
-            sum(balance) as owed,
-            coalesce(sum(balance) filter (where days < 31), 0) as age0,
-            coalesce(sum(balance) filter (where days between 31 and 90), 0) as age1,
-            coalesce(sum(balance) filter (where days between 91 and 365), 0) as age2,
-            coalesce(sum(balance) filter (where days > 365), 0) as age3
-        from late group by room_id, payer_id, community_id
+def _owing(today: date) -> Any:
+    """Return the query of who owes what, by room and payer; the ORM narrows it to what one sees."""
+    days = today - Bill.due_on
+    ages = [
+        func.coalesce(func.sum(Bill.balance).filter(days >= first, days < (last or FOREVER)), 0)
+        for first, last in AGES
+    ]
+    owed = func.sum(Bill.balance)
+    return (
+        select(
+            Room.id.label("room_id"),
+            Room.code.label("room"),
+            Person.name.label("payer"),
+            func.count().label("bills"),
+            func.min(Bill.due_on).label("since_on"),
+            owed.label("owed"),
+            *(age.label(f"age{n}") for n, age in enumerate(ages)),
+            func.count().over().label("total_count"),
+            func.sum(owed).over().label("total"),
+            *(func.sum(age).over().label(f"sum{n}") for n, age in enumerate(ages)),
+        )
+        .join(Room, and_(Room.community_id == Bill.community_id, Room.id == Bill.room_id))
+        .join(Person, and_(Person.community_id == Bill.community_id, Person.id == Bill.payer_id))
+        .where(*overdue(today))
+        .group_by(Room.community_id, Room.id, Room.code, Room.sort_key, Person.id, Person.name)
+        .order_by(owed.desc(), Room.sort_key)
     )
-    select r.id as room_id, r.code as room, p.name as payer, g.*, count(*) over () as total_count,
-        sum(g.owed) over () as total, sum(age0) over () as sum0, sum(age1) over () as sum1,
-        sum(age2) over () as sum2, sum(age3) over () as sum3
-    from grouped g
-    join dougong.room r on r.community_id = g.community_id and r.id = g.room_id
-    join dougong.person p on p.community_id = g.community_id and p.id = g.payer_id
-    order by g.owed desc, r.sort_key limit :limit
-    """
-)
 
 
 def arrears(scope: Scope, limit: int = LIMIT) -> Arrears:
     """Return who owes what that was due before today, the largest first. One statement."""
-    found = scope.session.execute(ARREARS, {"today": scope.today, "limit": limit}).all()
+    found = scope.session.execute(_owing(scope.today).limit(limit)).all()
     rows = [
         Arrear(
             r.room_id,
@@ -178,13 +183,13 @@ def arrears(scope: Scope, limit: int = LIMIT) -> Arrears:
             r.payer,
             r.bills,
             r.since_on,
-            [yuan(r.age0), yuan(r.age1), yuan(r.age2), yuan(r.age3)],
-            yuan(r.owed),
+            [r.age0, r.age1, r.age2, r.age3],
+            r.owed,
         )
         for r in found
     ]
     if not found:
         return Arrears([], [Decimal(0)] * 4, Decimal(0), 0)
     first = found[0]
-    ages = [yuan(first.sum0), yuan(first.sum1), yuan(first.sum2), yuan(first.sum3)]
-    return Arrears(rows, ages, yuan(first.total), first.total_count)
+    ages = [first.sum0, first.sum1, first.sum2, first.sum3]
+    return Arrears(rows, ages, first.total, first.total_count)
