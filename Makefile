@@ -4,10 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(sort $(notdir $(patsubst %/setup.cfg,%,$(wildcard plugins/*/setup.cfg))))
+SIGNING_KEY ?= var/keys/plugin-signing.pem
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset setup setup-test test test-fast lint types catalogues bench docs \
+.PHONY: help up down reset setup setup-test test test-fast lint types catalogues bench plugin-repo docs \
 	gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gates initial clean
 
 help: ## list the targets
@@ -60,6 +61,13 @@ catalogues: setup ## list translations that are missing
 initial: setup ## rewrite the initial revisions from the models (until 0.1)
 	$(BIN)/python tools/initial_revision.py dougong
 	@for p in $(PLUGINS); do $(BIN)/python tools/initial_revision.py $$p; done
+
+plugin-repo: setup ## build and sign the packages of plugin_repo/ and their index; trust the key here
+	@test -f $(SIGNING_KEY) || $(BIN)/dougong plugin key $(SIGNING_KEY) --owner "Dougong" --role index
+	@$(BIN)/dougong plugin trust $(SIGNING_KEY).pub
+	@for p in $(wildcard plugin_repo/*/setup.cfg); do \
+	  $(BIN)/dougong plugin build $$(dirname $$p) --out plugin_repo/dist --key $(SIGNING_KEY) || exit 1; done
+	@$(BIN)/dougong plugin index build plugin_repo/dist --key $(SIGNING_KEY)
 
 bench: setup-test ## one JSON line per figure, ratios in the same run
 	@for f in bench/[a-z]*.py; do $(BIN)/python $$f; done

@@ -20,6 +20,7 @@ class Settings:
     role_passwords: password of each login role; None reads ``keys/database.json``.
     url: how people reach this installation, for links and cookies. mqtt_url: the broker of devices
     that push (``mqtt://user:password@host:port``).
+    plugin_index: where packages of plugins come from, a folder or an https address.
     webhook_networks: private networks that webhooks may lead to (``10.1.0.0/16``); else none.
     """
 
@@ -35,6 +36,7 @@ class Settings:
     plugin_paths: tuple[Path, ...] = ()
     disabled_plugins: frozenset[str] = field(default_factory=frozenset)
     webhook_networks: tuple[str, ...] = ()
+    plugin_index: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -64,6 +66,7 @@ class Settings:
             disabled_plugins=frozenset(
                 p for p in env.get("DOUGONG_DISABLED_PLUGINS", "").split(",") if p
             ),
+            plugin_index=env.get("DOUGONG_PLUGIN_INDEX") or None,
             webhook_networks=tuple(
                 n.strip() for n in env.get("DOUGONG_WEBHOOK_NETWORKS", "").split(",") if n.strip()
             ),

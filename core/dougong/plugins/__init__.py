@@ -20,14 +20,17 @@ from dougong.db.linter import allow_references
 from dougong.db.migrator import KERNEL, Distribution
 from dougong.db.servers import is_away
 from dougong.errors import DougongError, NotFound
-from dougong.i18n import N_
+from dougong.i18n import N_, gettext
 from dougong.plugins import records
+from dougong.plugins.capabilities import watch_capabilities
 from dougong.plugins.discovery import Discovered, Found, discover
 from dougong.plugins.hooks import Hooks
 from dougong.plugins.loader import LoadError, describe, forget, import_part, load
 from dougong.plugins.manifest import Manifest
 from dougong.plugins.models import PluginState
-from dougong.plugins.records import Standing
+from dougong.plugins.packages.index import accepted
+from dougong.plugins.packages.placing import Origin, origin_of
+from dougong.plugins.records import REPAIR_REVOKED, Standing
 from dougong.plugins.solver import solve
 from dougong.plugins.usage import Call, Spent, TookTooLong, Usage
 from dougong.settings import Settings
@@ -40,7 +43,10 @@ TRIED = {
     PluginState.INSTALLED,
     PluginState.NEEDS_UPGRADE,
     PluginState.ERROR,
+    PluginState.REVOKED,
 }
+LOAD_POINTS = ("import", "mapper", "hooks", "migration", "revocation")
+OUT_OF_USE = {PluginState.QUARANTINED, PluginState.REVOKED}
 REPAIR_LOAD = N_("Install a version of the plugin that works, or uninstall it.")
 REPAIR_UPGRADE = N_("Run “dougong plugin upgrade” and look at what it says.")
 REPAIR_SLOW = N_("Ask its maker for a faster version; see the page “Time of plugins”.")
@@ -76,8 +82,13 @@ class Plugins:
     @classmethod
     def discover(cls, settings: Settings) -> "Plugins":
         """Return the plugins that are there, in versions that fit together; nothing is imported."""
-        folders = (*settings.plugin_paths, settings.paths.plugins)
-        return cls(settings, discover(folders))
+        return cls(settings, _look(settings))
+
+    def look_again(self) -> None:
+        """Find what has come into the plugin directory meanwhile; what is loaded stays."""
+        self.discovered = _look(self.settings)
+        self.errors = dict(self.discovered.errors)
+        self._choose(tuple(self.standings))
 
     def _choose(self, preferred: tuple[str, ...]) -> None:
         """Pick one version of each plugin; note why the others are refused."""
@@ -130,6 +141,13 @@ class Plugins:
                 return plugin
         return KERNEL.id
 
+    def capabilities_of(self, package: str) -> tuple[str, ...]:
+        """Return what the plugin with this package declares that it does; net hosts apart."""
+        return next(
+            (f.manifest.capabilities for f in self.found.values() if f.manifest.package == package),
+            (),
+        )
+
     def distribution(self, plugin: str) -> Distribution:
         """Return what the migrator needs to know of a plugin."""
         found = self.entry(plugin)
@@ -143,6 +161,7 @@ class Plugins:
         Safe to call again: only what is not loaded yet is tried.
         """
         self._installation = installation
+        watch_capabilities(self.capabilities_of)
         recorded = records.read_standings(installation)
         if recorded is None:
             return
@@ -157,6 +176,9 @@ class Plugins:
         return [p for p in self.order if p in plugins] + [p for p in plugins if p not in self.order]
 
     def _load_one(self, plugin: str) -> None:
+        if reason := self.revocation(plugin):
+            self._stand(plugin, PluginState.REVOKED, reason, "revocation", REPAIR_REVOKED)
+            return
         try:
             self.import_code(plugin)
         except LoadError as error:
@@ -181,6 +203,7 @@ class Plugins:
             raise LoadError("import", self.errors.get(plugin, "its package is not there"))
         if plugin in self.errors:
             raise LoadError("import", self.errors[plugin])
+        self._check_origin(plugin)
         missing = [n for n in self.found[plugin].manifest.depends if n not in self.loaded]
         if missing:
             raise LoadError("import", f"it needs {', '.join(missing)}, which is not loaded")
@@ -191,6 +214,27 @@ class Plugins:
         self.loaded.append(plugin)
         self.hashes[plugin] = self.found[plugin].content_hash()
         self.generation += 1
+
+    def origin(self, plugin: str) -> Origin:
+        """Return where a plugin's code comes from, and whether it is as its maker signed it."""
+        return origin_of(self.settings.paths, self.entry(plugin).folder)
+
+    def _check_origin(self, plugin: str) -> None:
+        """Raise LoadError for a package that was altered, and in production for an unsigned one."""
+        kind = self.origin(plugin).kind
+        if kind == "altered":
+            raise LoadError("import", gettext(N_("its package is not what its maker signed")))
+        if kind == "unsigned" and self.settings.production:
+            raise LoadError("import", gettext(N_("its package is not signed")))
+        if reason := self.revocation(plugin):
+            raise LoadError("import", reason)
+
+    def revocation(self, plugin: str) -> str | None:
+        """Return why the version that was found must not run, None when it may."""
+        index = accepted(self.settings.paths)
+        if index is None or plugin not in self.found:
+            return None
+        return index.reason_against(plugin, self.found[plugin].manifest.version)
 
     def unload(self, plugin: str) -> None:
         """Forget a plugin's code in this process; others learn it by a new generation."""
@@ -223,7 +267,7 @@ class Plugins:
             if advice:
                 records.open_repair(session, plugin, point, reason, advice)
             else:
-                records.resolve_repairs(session, plugin, ("import", "mapper", "hooks", "migration"))
+                records.resolve_repairs(session, plugin, LOAD_POINTS)
 
     def modules(self, part: str) -> Iterator[tuple[str, ModuleType]]:
         """Yield (plugin, module) for every loaded plugin that has a module ``part``.
@@ -282,9 +326,7 @@ class Plugins:
     def _learn(self, session: Session) -> None:
         self.standings = records.standings(session)
         self.hooks.silenced = {
-            plugin
-            for plugin, standing in self.standings.items()
-            if standing.state == PluginState.QUARANTINED
+            plugin for plugin, standing in self.standings.items() if standing.state in OUT_OF_USE
         }
 
     def _with_dependencies(self, enabled: dict[str, frozenset[UUID] | None]) -> Enablement:
@@ -389,6 +431,10 @@ class Plugins:
         from dougong.plugins.upgrades import upgrade_everything
 
         upgrade_everything(self, installation, report)
+
+
+def _look(settings: Settings) -> Discovered:
+    return discover((*settings.plugin_paths, settings.paths.plugins))
 
 
 __all__ = ["Enablement", "Found", "Manifest", "PluginState", "Plugins", "Standing"]

@@ -19,11 +19,14 @@ from dougong.i18n import N_, gettext, translate_error
 from dougong.installation import Installation
 from dougong.plugins import archive, operations
 from dougong.plugins.loader import LoadError
+from dougong.plugins.packages.commands import bring, build, index_commands, make_key, trust
 from dougong.plugins.scaffold import scaffold
 from dougong.plugins.upgrades import Plan
 
 ACTOR = Actor.system("command line")
 plugin_commands = click.Group("plugin", help="List, install, switch on and look after plugins.")
+for _command in (build, make_key, trust, index_commands):
+    plugin_commands.add_command(_command)
 
 
 def _running(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,9 +96,18 @@ def show(installation: Installation, plugin: str) -> None:
 
 @plugin_commands.command("install")
 @click.argument("plugin")
+@click.option("--from", "source", help="Fetch it from this index: a folder or an https address.")
+@click.option("--unsigned", is_flag=True, help="Let a wheel in that nobody signed (developers).")
 @_running
-def install(installation: Installation, plugin: str) -> None:
-    """Install an available plugin and what it needs."""
+def install(installation: Installation, plugin: str, source: str | None, unsigned: bool) -> None:
+    """Install a plugin and what it needs: by id, from the index, or from a wheel."""
+    plugin = bring(installation, plugin, unsigned=unsigned, source=source)
+    newest = installation.plugins.manifest(plugin).version
+    known = installation.plugins.standing(plugin)
+    if known.is_working and known.version != newest:
+        note = N_("%(plugin)s %(version)s is there now; run “dougong plugin upgrade %(plugin)s”.")
+        click.echo(gettext(note, plugin=plugin, version=newest))
+        return
     for each in operations.install(installation, ACTOR, plugin):
         click.echo(gettext(N_("%(plugin)s is installed."), plugin=each))
 

@@ -7,6 +7,7 @@ every answer when one implementation raises.
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from time import perf_counter
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from dougong import hookspecs
 from dougong.errors import Conflict, DougongError
 from dougong.i18n import N_
 from dougong.plugins.savepoint import LazySavepoint
-from dougong.plugins.usage import DEADLINE_S, Call, Spent, Usage
+from dougong.plugins.usage import DEADLINE_S, LONG_S, Call, Spent, Usage
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +166,13 @@ class Hooks:
                     )
                     if savepoint.is_open or not session._is_clean():
                         savepoint.keep()
-                    savepoint.end()
+                    now = perf_counter()
+                    if (taken_s := now - savepoint.since) < LONG_S:
+                        savepoint.since = now
+                        spent.calls += 1
+                        spent.seconds += taken_s
+                    else:
+                        savepoint.end()
                 except Exception as error:  # noqa: BLE001 - the plugin boundary
                     self._lost(savepoint, spent, name, error)
                     continue

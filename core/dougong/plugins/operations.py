@@ -18,7 +18,8 @@ from dougong.i18n import N_
 from dougong.plugins import records
 from dougong.plugins.loader import LoadError, describe
 from dougong.plugins.models import PluginEnablement, PluginState, RepairIssue
-from dougong.plugins.records import Standing
+from dougong.plugins.packages.index import accept
+from dougong.plugins.records import REPAIR_REVOKED, Standing
 from dougong.plugins.solver import dependants
 from dougong.plugins.upgrades import Plan, Report, plan, upgrade_one
 from dougong.tenancy.operations import PLATFORM, bump_version, community_facts
@@ -294,6 +295,25 @@ def release(installation: "Installation", actor: Actor, plugin: str) -> None:
     plugins.hooks.silenced.discard(plugin)
 
 
+def revoke(installation: "Installation", actor: Actor, source: str) -> list[str]:
+    """Accept the index of a source; return the installed plugins that it puts out of use.
+
+    They are off in every process at its next request, and are not loaded at the next start.
+    """
+    require(actor, "install")
+    plugins = installation.plugins
+    accept(installation.settings.paths, source)
+    gone = []
+    for plugin, standing in list(plugins.standings.items()):
+        reason = plugins.revocation(plugin)
+        if reason is None or standing.state in (PluginState.ARCHIVED, PluginState.REVOKED):
+            continue
+        _set_state(installation, actor, plugin, PluginState.REVOKED, "revoke", reason)
+        plugins.hooks.silenced.add(plugin)
+        gone.append(plugin)
+    return gone
+
+
 def _set_state(
     installation: "Installation",
     actor: Actor,
@@ -310,6 +330,8 @@ def _set_state(
     with installation.access(actor) as session:
         records.name_verb(session, verb, reason)
         records.write_standing(session, plugin, standing)
+        if state == PluginState.REVOKED:
+            records.open_repair(session, plugin, "revocation", reason, REPAIR_REVOKED)
         if state == PluginState.INSTALLED:
             records.resolve_repairs(session, plugin)
             session.execute(

@@ -10,9 +10,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
+from dougong.i18n import N_
 from dougong.plugins.models import Plugin, PluginState, RepairIssue
 
 WINDOW_S = 60
+REPAIR_REVOKED = N_("Its maker revoked this version. Install a newer one.")
 NO_SCHEMA_YET = ("42P01", "3F000", "42501", "3D000")
 
 

@@ -71,7 +71,10 @@ def upgrade_one(
 
     actor, verb: who does it and what it is called, for the audit log. Raises LoadError, Conflict
     (its tables stay in use) or the database's error; the standing then says why.
+    A revoked version is refused.
     """
+    if reason := plugins.revocation(plugin):
+        raise LoadError("revocation", reason)
     try:
         plugins.import_code(plugin)
         statements = installation.migrator.upgrade(
@@ -140,4 +143,6 @@ def _stand(
         if reason:
             records.open_repair(session, plugin, "migration", reason, REPAIR)
         else:
-            records.resolve_repairs(session, plugin, ("import", "mapper", "hooks", "migration"))
+            records.resolve_repairs(
+                session, plugin, ("import", "mapper", "hooks", "migration", "revocation")
+            )

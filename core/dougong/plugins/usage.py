@@ -79,21 +79,16 @@ class Call:
             self.outer.inner_s += perf_counter() - self.began
 
     def end(self) -> None:
-        """Count what ran since ``since`` for ``spent``, and start the clock for the next."""
+        """Count what ran since ``since`` for ``spent``, and start the clock for the next.
+
+        `Hooks.ask` does the same without a call for what took less than ``LONG_S``.
+        """
         now, spent = perf_counter(), self.spent
         if spent is None:
             return
-        taken_s = now - self.since
+        taken_s = max(0.0, now - self.since - self.inner_s)
         self.since = now
         spent.calls += 1
-        if taken_s > LONG_S:
-            self._end_long(spent, taken_s)
-        else:
-            spent.seconds += taken_s
-
-    def _end_long(self, spent: Spent, taken_s: float) -> None:
-        """Count a call that took long enough to have asked others, or to be told of."""
-        taken_s = max(0.0, taken_s - self.inner_s)
         spent.seconds += taken_s
         self.inner_s, self.is_reported, self.spent = 0.0, False, None
         if taken_s > spent.budget_s:

@@ -156,6 +156,7 @@ def _details(plugin: str, problem: str = "") -> str:
         communities=getattr(scope.place, "communities", ()),
         issues=[i for i in operations.repairs(installation) if i.plugin == plugin],
         problem=problem,
+        origin=_origin(installation, plugin),
         where=_where(scope),
     )
 
@@ -299,6 +300,21 @@ def _where(scope: Scope) -> Callable[[Line], str]:
         return ngettext("on in %(num)d building", "on in %(num)d buildings", len(buildings))
 
     return words
+
+
+def _origin(installation: Installation, plugin: str) -> tuple[str, str]:
+    """Return in words where a plugin's code comes from, and the tone to say it in."""
+    if plugin not in installation.plugins.found:
+        return "–", "plain"
+    origin = installation.plugins.origin(plugin)
+    words = {
+        "signed": gettext(N_("signed by %(maker)s"), maker=origin.maker),
+        "unsigned": gettext(N_("not signed")),
+        "altered": gettext(N_("altered after signing")),
+        "local": gettext(N_("installed on this machine by its operator")),
+    }
+    tones = {"signed": "good", "local": "plain"}
+    return words[origin.kind], tones.get(origin.kind, "danger")
 
 
 def _advice(issue: RepairIssue) -> str:

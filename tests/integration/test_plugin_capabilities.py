@@ -1,0 +1,114 @@
+"""What a plugin has not declared, its code does not do by mistake."""
+
+import http.server
+import threading
+
+import pytest
+
+from dougong.db.scope import Actor
+from dougong.errors import Invalid, NotAllowed
+from dougong.plugins import operations
+from dougong.plugins.outbound import MOST_BYTES, Outbound, OutsideUnreachable
+from dougong.testing.factories import make_place
+from dougong.testing.planting import plant_small, workshop
+
+SYSTEM = Actor.system("test")
+CODE = """
+import os, socket, subprocess, urllib.request
+
+def connect(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=10):
+        return "connected"
+
+def fetch(port):
+    return urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).status
+
+def run():
+    return subprocess.run(["true"]).returncode
+
+def shell():
+    return os.system("true")
+"""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/away":
+            self.send_response(302)
+            self.send_header("Location", "http://127.0.0.1:1/")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"x" * (MOST_BYTES + 10 if self.path == "/large" else 5))
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server():
+    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=made.serve_forever, daemon=True)
+    thread.start()
+    yield made.server_port
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture
+def scope(test_server, kernel_database, tmp_path):
+    for plugin, declared in (("aa", "[]"), ("bb", '["net", "subprocess"]')):
+        package = plant_small(tmp_path, plugin, services=CODE)
+        manifest = package / "manifest.toml"
+        manifest.write_text(manifest.read_text() + f"capabilities = {declared}\n")
+    package = plant_small(tmp_path, "cc", services=CODE)
+    manifest = package / "manifest.toml"
+    hosts = '["net:127.0.0.1", "net:*.example.com"]'
+    manifest.write_text(manifest.read_text() + f"capabilities = {hosts}\n")
+    networks = ("127.0.0.0/8",)
+    with workshop(
+        test_server, tmp_path, template=kernel_database, webhook_networks=networks
+    ) as installation:
+        for plugin in ("aa", "bb", "cc"):
+            operations.install(installation, SYSTEM, plugin)
+        place = make_place(installation)
+        with installation.scope(SYSTEM, community=place.community_id) as made:
+            yield made
+
+
+@pytest.mark.parametrize("name", ["connect", "fetch", "run", "shell"])
+def test_what_is_not_declared_is_refused_and_what_is_declared_works(scope, server, name):
+    import dougong_aa.services
+    import dougong_bb.services
+    import dougong_cc.services
+
+    arguments = (server,) if name in ("connect", "fetch") else ()
+    with pytest.raises(OSError, match="dougong_aa does not declare"):
+        getattr(dougong_aa.services, name)(*arguments)
+    with pytest.raises(OSError, match="dougong_cc does not declare"):
+        getattr(dougong_cc.services, name)(*arguments)
+    assert getattr(dougong_bb.services, name)(*arguments) in ("connected", 200, 0)
+
+
+def test_what_the_kernel_does_for_a_plugin_is_the_kernels(scope):
+    with scope.installation.plugins.boundary("aa", "view page"):
+        import subprocess
+
+        assert subprocess.run(["true"]).returncode == 0
+
+
+def test_declared_hosts_are_reached_with_the_kernels_client(scope, server):
+    answer = Outbound("cc").get(scope, f"http://127.0.0.1:{server}/")
+    assert (answer.status, answer.body) == (200, b"xxxxx")
+    assert Outbound("cc").get(scope, f"http://127.0.0.1:{server}/away").status == 302
+    with pytest.raises(NotAllowed, match="does not declare"):
+        Outbound("aa").get(scope, f"http://127.0.0.1:{server}/")
+    with pytest.raises(NotAllowed, match="does not declare"):
+        Outbound("cc").get(scope, "https://example.com.evil.org/")
+    with pytest.raises(Invalid):
+        Outbound("cc").get(scope, "file:///etc/passwd")
+    with pytest.raises(Invalid, match="too large"):
+        Outbound("cc").get(scope, f"http://127.0.0.1:{server}/large")
+    with pytest.raises(OutsideUnreachable):
+        Outbound("cc").get(scope, "http://127.0.0.1:1/")
