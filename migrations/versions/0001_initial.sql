@@ -926,6 +926,23 @@ CREATE TABLE dougong.device_event (
 	CONSTRAINT fk_device_event_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
 );
 
+CREATE TABLE dougong.device_hour (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	device_id UUID NOT NULL, 
+	point VARCHAR(60) NOT NULL, 
+	hour_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	lowest NUMERIC(24, 6) NOT NULL, 
+	highest NUMERIC(24, 6) NOT NULL, 
+	last NUMERIC(24, 6) NOT NULL, 
+	CONSTRAINT pk_device_hour PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_device_hour_community_id_device_id_point_hour_at UNIQUE (community_id, device_id, point, hour_at), 
+	CONSTRAINT fk_device_hour_device_id FOREIGN KEY(community_id, device_id) REFERENCES dougong.device (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_device_hour_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_device_hour_hour_at ON dougong.device_hour (community_id, hour_at);
+
 CREATE TABLE dougong.device_point (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 

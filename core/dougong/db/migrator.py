@@ -42,6 +42,7 @@ KERNEL_AREAS = (
     "jobs",
     "plugins",
     "devices",
+    "devices.history",
     "documents",
     "messages",
     "files",

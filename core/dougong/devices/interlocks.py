@@ -4,12 +4,19 @@ The kernel's own always hold, whoever sends and whatever a plugin says. A comman
 ones in ``requires``; a name that nobody knows refuses, so that a missing plugin is never a yes.
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 from dougong.devices.commands import Command, CommandSpec, Effect, Ground
 from dougong.devices.contract import DeviceConfig
 from dougong.i18n import N_
 
+# What people write when they mean property fees, and when they mean any debt.
+PROPERTY_FEES = re.compile(
+    r"物业\s*(管理)?\s*服?务?\s*费|property\s+(management\s+)?fees?|management\s+fees?",
+    re.IGNORECASE,
+)
+ARREARS = re.compile(r"欠\s*费|欠\s*缴|催\s*缴|催\s*费|arrears|overdue|unpaid", re.IGNORECASE)
 Interlock = Callable[[Command, CommandSpec, DeviceConfig], str | None]
 
 
@@ -20,8 +27,19 @@ def no_cut_for_property_fees(
 
     Source: Civil Code of the PRC (民法典), article 944 paragraph 3.
     """
-    if spec.effect is Effect.CUT_SUPPLY and command.ground is Ground.PROPERTY_FEES:
+    if spec.effect is not Effect.CUT_SUPPLY:
+        return None
+    written = f"{command.reason} {command.policy or ''}"
+    if command.ground is Ground.PROPERTY_FEES or PROPERTY_FEES.search(written):
         return N_("The law forbids cutting a supply to collect property fees.")
+    return None
+
+
+def arrears_are_of_energy(command: Command, spec: CommandSpec, device: DeviceConfig) -> str | None:
+    """Refuse a cut for arrears that does not say that they are of this very energy."""
+    is_cut = spec.effect is Effect.CUT_SUPPLY
+    if is_cut and ARREARS.search(command.reason) and command.ground is not Ground.ENERGY_ARREARS:
+        return N_("A supply is cut for arrears only when its own energy is not paid.")
     return None
 
 
@@ -57,6 +75,7 @@ def opening_says_why(command: Command, spec: CommandSpec, device: DeviceConfig) 
 
 KERNEL: tuple[Interlock, ...] = (
     no_cut_for_property_fees,
+    arrears_are_of_energy,
     cut_says_why,
     cut_spares_vital_loads,
     cut_needs_two,

@@ -164,6 +164,31 @@ class DeviceValue(InCommunity, KernelBase):
     sequence: Mapped[int] = mapped_column(BigInteger, info={"api": "hidden"})
 
 
+class DeviceHour(InCommunity, KernelBase):
+    """What a number of a device was in one hour: lowest, highest, last. Not audited.
+
+    Kept for ``devices.history_days``; what must be kept for longer is a plugin's to keep.
+    """
+
+    __tablename__ = "device_hour"
+    __audited__ = False
+    __table_args__ = (
+        UniqueConstraint("community_id", "device_id", "point", "hour_at"),
+        Index("ix_device_hour_hour_at", "community_id", "hour_at"),
+    )
+    __building_path__ = "device.building_id"
+
+    device_id: Mapped[UUID] = ref(
+        "dougong.device", ondelete="CASCADE", index=False, info=label("Device", "智能设备")
+    )
+    device: Mapped[Device] = to_one(device_id, Device)
+    point: Mapped[str] = mapped_column(String(60), info=label("Point", "测点"))
+    hour_at: Mapped[datetime] = mapped_column(info=label("Hour", "小时"))
+    lowest: Mapped[Decimal] = mapped_column(Numeric(24, 6), info=label("Lowest", "最低"))
+    highest: Mapped[Decimal] = mapped_column(Numeric(24, 6), info=label("Highest", "最高"))
+    last: Mapped[Decimal] = mapped_column(Numeric(24, 6), info=label("Last", "最后"))
+
+
 class DeviceHealth(InCommunity, KernelBase):
     """How a gateway or a device is doing. Not audited, and gone with the next state."""
 

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -44,6 +46,19 @@ REMEMBER = text(
         server_at = excluded.server_at, sequence = excluded.sequence
     """
 )
+HOURS = text(
+    """
+    insert into dougong.device_hour as h
+        (community_id, id, device_id, point, hour_at, lowest, highest, last)
+    select :community, * from unnest(
+        cast(:ids as uuid[]), cast(:devices as uuid[]), cast(:points as text[]),
+        cast(:hours as timestamptz[]), cast(:lows as numeric[]), cast(:highs as numeric[]),
+        cast(:lasts as numeric[]))
+    on conflict (community_id, device_id, point, hour_at) do update set
+        lowest = least(h.lowest, excluded.lowest),
+        highest = greatest(h.highest, excluded.highest), last = excluded.last
+    """
+)
 HEALTH = text(
     """
     insert into dougong.device_health
@@ -68,6 +83,7 @@ EVENT = text(
     on conflict (community_id, device_id, key) do nothing
     """
 )
+LARGEST = Decimal(10) ** 17
 
 
 def record_readings(scope: Scope, readings: Sequence[Reading]) -> int:
@@ -85,6 +101,7 @@ def record_readings(scope: Scope, readings: Sequence[Reading]) -> int:
     newest = {(r.device_id, r.point): r for r in fresh}
     trusted = {(r.device_id, r.point): r for r in fresh if r.quality.is_usable}
     scope.session.execute(REMEMBER, _columns(community, newest, trusted))
+    _record_hours(scope, fresh)
     scope.ask("readings_received", readings=fresh)
     return len(fresh)
 
@@ -142,6 +159,33 @@ def _columns(
         "server_ats": [r.server_time for r in last],
         "sequences": [r.sequence for r in last],
     }
+
+
+def _record_hours(scope: Scope, readings: Sequence[Reading]) -> None:
+    """Widen the hours in which trusted numbers were measured."""
+    hours: dict[tuple[UUID, str, datetime], list[Decimal]] = {}
+    for reading in readings:
+        value = reading.value
+        if reading.quality.is_usable and isinstance(value, Decimal) and abs(value) < LARGEST:
+            at = (reading.device_time or reading.server_time).replace(
+                minute=0, second=0, microsecond=0
+            )
+            hours.setdefault((reading.device_id, reading.point, at), []).append(value)
+    if not hours:
+        return
+    scope.session.execute(
+        HOURS,
+        {
+            "community": scope.community_id,
+            "ids": [uuid7(at) for _, _, at in hours],
+            "devices": [device for device, _, _ in hours],
+            "points": [point for _, point, _ in hours],
+            "hours": [at for _, _, at in hours],
+            "lows": [min(values) for values in hours.values()],
+            "highs": [max(values) for values in hours.values()],
+            "lasts": [values[-1] for values in hours.values()],
+        },
+    )
 
 
 def _text(reading: Reading | None) -> str | None:

@@ -38,6 +38,9 @@ DUTIES = {
     "dougong.attachment.sweep": "select distinct a.community_id from dougong.attachment a"
     " where not exists (select from dougong.job j where j.community_id = a.community_id"
     " and j.service = 'dougong.attachment.sweep' and j.asked_at > now() - interval '1 day')",
+    "dougong.device.forget_hours": "select distinct h.community_id from dougong.device h"
+    " where not exists (select from dougong.job j where j.community_id = h.community_id"
+    " and j.service = 'dougong.device.forget_hours' and j.asked_at > now() - interval '1 day')",
     "dougong.personal.retain": "select c.id from dougong.community c"
     " where uuid_extract_timestamp(c.id) < now() - interval '1 day'"
     " and not exists (select from dougong.job j where j.community_id = c.id"

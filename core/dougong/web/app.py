@@ -139,6 +139,7 @@ KERNEL_PAGES = (
     "dougong.web.api",
     "dougong.devices.receiving",
     "dougong.web.plugin_pages",
+    "dougong.web.device_pages",
     "dougong.doctor.page",
 )
 

@@ -12,7 +12,15 @@ from dougong.devices.models import Device, DeviceHealth, DevicePoint
 from dougong.hookspecs import Card, Panel, SearchHit
 from dougong.i18n import gettext, ngettext
 from dougong.tenancy.models import Occupancy, Ownership, Room
-from dougong_meters.models import Commodity, Meter, MeterState, Reading, ReadingState
+from dougong_meters.models import (
+    Alarm,
+    AlarmState,
+    Commodity,
+    Meter,
+    MeterState,
+    Reading,
+    ReadingState,
+)
 from dougong_meters.services import RoomUsage, usage_for_period
 
 UOM = {
@@ -39,6 +47,11 @@ def dashboard(scope: Scope) -> list[Card]:
         )
     if scope.may("meters.meter.view"):
         cards.append(_overdue(scope))
+    if scope.may("meters.alarm.view"):
+        raised = select(func.count()).where(Alarm.state == AlarmState.OPEN)
+        number = scope.session.execute(raised).scalar_one()
+        url = "admin/meters/alarm/?state=open"
+        cards.append(_count(gettext("Open meter alarms"), number, url, 43))
     if scope.may("dougong.device.view"):
         cards.append(_mute(scope))
     return cards

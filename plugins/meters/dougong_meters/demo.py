@@ -207,7 +207,8 @@ class Demonstration:
             values = [(at, (value * loss).quantize(Decimal(1))) for at, value in read]
             meter = self._add_meter(
                 serial=f"MAIN-{commodity[:1].upper()}{number + 1:02d}", commodity=commodity,
-                building_id=building, room_id=None, installed_on=self.installed_on,
+                building_id=building, room_id=None, installed_on=self.installed_on, role="main",
+                verification_ends_on=self.scope.today + timedelta(days=40 if number == 0 else 1400),
                 install_value=Decimal(0), last_value=values[-1][1], last_read_at=values[-1][0],
             )  # fmt: skip
             for at, value in values:
@@ -272,6 +273,8 @@ class Demonstration:
         return self.rows.add(
             Meter,
             **{
+                "role": "own",
+                "verification_ends_on": None,
                 "multiplier": Decimal(1),
                 "digits": 6,
                 "state": "installed",

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
+
+FACTOR, SLACK = Decimal(5), Decimal(10)
 
 
 class Verdict(StrEnum):
@@ -55,6 +58,53 @@ def looks_like_rollover(previous: Decimal, value: Decimal, digits: int | None) -
     return previous >= full * Decimal("0.9") and value <= full * Decimal("0.1")
 
 
+def usual_per_day(
+    newest_first: Sequence[tuple[Decimal, datetime]], *, digits: int | None = None
+) -> Decimal | None:
+    """Return the average movement of the counter per day, None with fewer than three readings.
+
+    newest_first: counter and instant; a rollover between two of them is counted as one.
+    """
+    if len(newest_first) < 3:
+        return None
+    days = Decimal((newest_first[0][1] - newest_first[-1][1]).total_seconds()) / 86400
+    return _moved(newest_first, digits) / days if days > 0 else None
+
+
+def _moved(newest_first: Sequence[tuple[Decimal, datetime]], digits: int | None) -> Decimal:
+    moved = newest_first[0][0] - newest_first[-1][0]
+    pairs = zip(newest_first[1:], newest_first, strict=False)
+    rolled = sum(looks_like_rollover(a[0], b[0], digits) for a, b in pairs)
+    return moved + rolled * Decimal(10) ** (digits or 0)
+
+
+def estimate(
+    newest_first: Sequence[tuple[Decimal, datetime]], at: datetime, *, digits: int | None = None
+) -> Decimal | None:
+    """Return what a counter would show at an instant if it went on as before.
+
+    Rounded down to hundredths. None with fewer than two readings, for a counter that fell, and for
+    one that would have started again: a guess must not hide a rollover.
+    """
+    if len(newest_first) < 2:
+        return None
+    last, read_at = newest_first[0]
+    span = Decimal((read_at - newest_first[-1][1]).total_seconds())
+    moved = _moved(newest_first, digits)
+    if span <= 0 or moved < 0:
+        return None
+    ahead = Decimal((at - read_at).total_seconds())
+    value = (last + moved * ahead / span).quantize(Decimal("0.01"), ROUND_DOWN)
+    return None if digits is not None and value >= Decimal(10) ** digits else value
+
+
+def highest_plausible(
+    usual_per_day: Decimal, days: Decimal, *, factor: Decimal = FACTOR, slack: Decimal = SLACK
+) -> Decimal:
+    """Return how far a counter may move in some days before somebody should look again."""
+    return usual_per_day * max(days, Decimal(1)) * factor + slack
+
+
 def judge(
     previous: Decimal,
     value: Decimal,
@@ -62,8 +112,8 @@ def judge(
     usual_per_day: Decimal | None,
     *,
     digits: int | None = None,
-    factor: Decimal = Decimal(5),
-    slack: Decimal = Decimal(10),
+    factor: Decimal = FACTOR,
+    slack: Decimal = SLACK,
 ) -> Verdict:
     """Return what a reading looks like.
 
@@ -77,7 +127,7 @@ def judge(
         return Verdict.BACKWARDS
     if usual_per_day is None:
         return Verdict.PLAUSIBLE
-    if moved > usual_per_day * max(days, Decimal(1)) * factor + slack:
+    if moved > highest_plausible(usual_per_day, days, factor=factor, slack=slack):
         return Verdict.TOO_HIGH
     if moved == 0 and usual_per_day > 0 and days >= 20:
         return Verdict.ZERO

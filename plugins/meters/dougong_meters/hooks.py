@@ -18,6 +18,7 @@ def readings_received(scope, readings):
         and reading.point_kind == "counter"
         and reading.quality == "good"
     ]
+    services.raise_tamper(scope, readings)
     return services.collect(scope, counters)
 
 

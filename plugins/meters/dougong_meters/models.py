@@ -8,7 +8,17 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, Integer, Numeric, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dougong.db import InCommunity, label, labels, plugin_base, ref, restricted, state, to_one
+from dougong.db import (
+    InCommunity,
+    label,
+    labels,
+    member_label,
+    plugin_base,
+    ref,
+    restricted,
+    state,
+    to_one,
+)
 from dougong.tenancy.models import Building, Room
 
 Base = plugin_base("meters")
@@ -27,6 +37,18 @@ class Commodity(StrEnum):
         ELECTRICITY=("Electricity", "电"),
         GAS=("Gas", "燃气"),
         HEAT=("Heat", "热"),
+    )
+
+
+class MeterRole(StrEnum):
+    """What a meter counts beside others: its place says of whom."""
+
+    OWN = "own"
+    MAIN = "main"
+    SHARED = "shared"
+
+    __labels__ = labels(
+        OWN=("Room meter", "户表"), MAIN=("Main meter", "总表"), SHARED=("Common areas", "公区表")
     )
 
 
@@ -89,11 +111,41 @@ class ReadingState(StrEnum):
     )
 
 
+class AlarmKind(StrEnum):
+    """What is the matter with a meter."""
+
+    LEAK = "leak"
+    ZERO_USE = "zero_use"
+    REVERSE = "reverse"
+    OFFLINE = "offline"
+    TAMPER = "tamper"
+    VERIFICATION = "verification"
+
+    __labels__ = labels(
+        LEAK=("Flows all night", "夜间持续用水"),
+        ZERO_USE=("Nothing used", "零用量"),
+        REVERSE=("Runs backwards", "倒走"),
+        OFFLINE=("Does not answer", "离线"),
+        TAMPER=("Tampered with", "拆盖或磁扰"),
+        VERIFICATION=("Verification due", "检定到期"),
+    )
+
+
+class AlarmState(StrEnum):
+    """Whether somebody still has to look."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+    __labels__ = labels(OPEN=("Open", "未处理"), CLOSED=("Closed", "已处理"))
+
+
 class Meter(InCommunity, Base):
     """A meter (水表/电表/气表): one device at one place until it is replaced.
 
     Without a room it counts for the building or the whole community. The replacing meter is a row
-    of its own that points back with ``replaces_id``.
+    of its own that points back with ``replaces_id``. verification_ends_on: the last day of its
+    metrological verification; nobody has to pay by a meter beyond it.
     """
 
     __tablename__ = "meter"
@@ -111,6 +163,9 @@ class Meter(InCommunity, Base):
     building: Mapped[Building | None] = to_one(building_id, Building)
     room_id: Mapped[UUID | None] = ref("dougong.room", info=label("Room", "房屋"))
     room: Mapped[Room | None] = to_one(room_id, Room)
+    role: Mapped[MeterRole] = state(
+        MeterRole, default=MeterRole.OWN, info=label("Counts", "计量对象")
+    )
     multiplier: Mapped[Decimal] = mapped_column(
         Numeric(12, 4),
         default=Decimal(1),
@@ -123,6 +178,9 @@ class Meter(InCommunity, Base):
     installed_on: Mapped[date] = mapped_column(info=label("Installed on", "安装日期"))
     install_value: Mapped[Decimal] = mapped_column(
         Numeric(18, 4), default=Decimal(0), info=label("Install reading", "安装底数")
+    )
+    verification_ends_on: Mapped[date | None] = mapped_column(
+        info=label("Verified until", "检定有效期至")
     )
     removed_on: Mapped[date | None] = mapped_column(
         info={**label("Removed on", "拆除日期"), "api": "read"}
@@ -161,6 +219,13 @@ class Reading(InCommunity, Base):
             "read_at",
             postgresql_where=text("kind = 'rollover'"),
         ),
+        Index(
+            "ix_reading_estimate",
+            "community_id",
+            "meter_id",
+            "read_at",
+            postgresql_where=text("kind = 'estimate'"),
+        ),
     )
 
     meter_id: Mapped[UUID] = ref("meters.meter", index=False, info=label("Meter", "表计"))
@@ -180,3 +245,38 @@ class Reading(InCommunity, Base):
 
     def __str__(self) -> str:
         return f"{self.value:f} {self.read_at:%Y-%m-%d}"
+
+
+class Alarm(InCommunity, Base):
+    """Something about a meter that somebody must look at (表计告警).
+
+    One open alarm per meter and kind. Those that a rule raised close by themselves when it holds no
+    longer; tampering stays until a person has looked.
+    """
+
+    __tablename__ = "alarm"
+    __table_args__ = (
+        Index(
+            "uq_alarm_open",
+            "community_id",
+            "meter_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("state = 'open'"),
+        ),
+    )
+    __building_path__ = "meter.building_id"
+
+    meter_id: Mapped[UUID] = ref("meters.meter", info=label("Meter", "表计"))
+    meter: Mapped[Meter] = to_one(meter_id, Meter)
+    kind: Mapped[AlarmKind] = state(AlarmKind, info=label("Alarm", "告警"))
+    state: Mapped[AlarmState] = state(
+        AlarmState, default=AlarmState.OPEN, info=label("State", "状态")
+    )
+    raised_at: Mapped[datetime] = mapped_column(info=label("Raised at", "发生时间"))
+    detail: Mapped[str] = mapped_column(String(200), default="", info=label("Detail", "说明"))
+    closed_at: Mapped[datetime | None] = mapped_column(info=label("Closed at", "处理时间"))
+    note: Mapped[str | None] = mapped_column(String(200), info=label("What was done", "处理结果"))
+
+    def __str__(self) -> str:
+        return str(member_label(self.kind))

@@ -1,22 +1,39 @@
-"""The owners' page of meters: what their rooms used, month by month, and from which readings."""
+"""Pages of meters: an owner's usage, the round of reading on the phone, the balance of losses."""
 
-from flask import Flask, render_template
+from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
+from uuid import UUID
 
-from dougong.db import member_label
-from dougong.errors import NotAllowed
-from dougong.i18n import N_
+from flask import Flask, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from dougong.db import Scope, member_label
+from dougong.errors import Invalid, NotAllowed, NotFound
+from dougong.i18n import N_, gettext, translate_error
 from dougong.installation import Installation
+from dougong.tenancy.models import Building
+from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
-from dougong_meters import cards
-from dougong_meters.models import Meter
+from dougong_meters import cards, services
+from dougong_meters.models import Commodity, Meter
 
-blueprint = plugin_blueprint("meters", __name__)
+blueprint = plugin_blueprint("meters", __name__, static_folder="static")
 MONTHS = 6
+RECORD, VIEW = "meters.reading.record", "meters.meter.view"
+COMMUNITY = "community"
 
 
 def install(app: Flask, installation: Installation) -> None:
-    """Add the pages to the application."""
+    """Add the pages to the application, and those for staff to the menu."""
     app.register_blueprint(blueprint)
+    menu_page(
+        "meters.route", ("Reading round", "抄表路线"), RECORD, plugin="meters", icon="navigation",
+        order=25, only_in="community",
+    )  # fmt: skip
+    menu_page(
+        "meters.balance", ("Loss balance", "总分表平衡"), VIEW, plugin="meters",
+        icon="bar-chart-2", order=35, only_in="community",
+    )  # fmt: skip
 
 
 @blueprint.get("/my/")
@@ -40,3 +57,145 @@ def mine() -> str:
     return render_template(
         "meters/my.html", months=months, number=cards.plain_number, zone=scope.zone
     )
+
+
+# --- the round of reading -------------------------------------------------------------------------
+
+
+def _reader() -> Scope:
+    scope = require_scope()
+    if scope.community_id is None:
+        raise NotFound(N_("Choose a community first."))
+    scope.require(RECORD)
+    return scope
+
+
+def _place(building: str) -> UUID | None:
+    """Return the building in an address; raises NotFound for what is no id."""
+    if building == COMMUNITY:
+        return None
+    try:
+        return UUID(building)
+    except ValueError as error:
+        raise NotFound(N_("There is no such page.")) from error
+
+
+def _commodity(value: str) -> Commodity:
+    try:
+        return Commodity(value)
+    except ValueError as error:
+        raise NotFound(N_("There is no such page.")) from error
+
+
+@blueprint.get("/route/")
+def route() -> str:
+    """Show where meters are read by hand, and how far this month's round is."""
+    return render_template(
+        "meters/route.html", stretches=services.stretches(_reader()), commodity=Commodity,
+        member=member_label, whole=COMMUNITY,
+    )  # fmt: skip
+
+
+@blueprint.get("/route/<building>/<commodity>")
+def stop(building: str, commodity: str) -> str:
+    """Show the next meter of a stretch, or that all are read."""
+    return _stop(_reader(), building, commodity)
+
+
+@blueprint.post("/route/<building>/<commodity>")
+def read(building: str, commodity: str) -> Response | tuple[str, int]:
+    """Record a reading and go to the next meter; a doubtful one is shown again with the reason."""
+    scope, form = _reader(), request.form
+    meter_id = _meter_id(form.get("meter", ""))
+    photo = request.files.get("photo")
+    try:
+        services.record_at(
+            scope,
+            meter_id,
+            _number(form.get("value", "")),
+            is_confirmed=form.get("is_confirmed") == "true",
+            photo=(photo.filename, photo.stream) if photo and photo.filename else None,
+        )
+    except Invalid as error:
+        problem = next(iter(error.fields.values()), None) or translate_error(error)
+        again = {"problem": problem, "given": form.get("value", ""), "meter_id": meter_id}
+        is_doubtful = error.code == "meters.implausible"
+        return _stop(scope, building, commodity, is_doubtful=is_doubtful, **again), 422
+    return redirect(
+        url_for(".stop", building=building, commodity=commodity, done=1, after=meter_id), 303
+    )
+
+
+def _stop(
+    scope: Scope, building: str, commodity: str, *, meter_id: UUID | None = None, **more: object
+) -> str:
+    place, kind = _place(building), _commodity(commodity)
+    after = request.args.get("after", type=UUID)
+    found = (
+        services.stop_at(scope, meter_id) if meter_id
+        else services.next_stop(scope, place, kind.value, after)
+    )  # fmt: skip
+    of = [s for s in services.stretches(scope) if (s.building_id, s.commodity) == (place, kind)]
+    return render_template(
+        "meters/stop.html",
+        stop=found,
+        stretch=of[0] if of else None,
+        title=scope.get(Building, place).name if place else scope.place.name,
+        building=building,
+        commodity=kind,
+        uom=cards.UOM[kind],
+        member=member_label,
+        number=cards.plain_number,
+        zone=scope.zone,
+        **{"problem": "", "given": "", "is_doubtful": False, **more},
+    )
+
+
+def _meter_id(value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError as error:
+        raise NotFound(N_("There is no such record here (%(kind)s)."), kind="meter") from error
+
+
+def _number(text: str) -> Decimal:
+    """Return the number that somebody typed; raises Invalid."""
+    try:
+        value = Decimal(text.strip().replace(",", ""))
+    except InvalidOperation:
+        value = Decimal(-1)
+    if not value.is_finite() or not 0 <= value < 10**13:
+        problem = gettext("Type the digits that the meter shows.")
+        raise Invalid(N_("Some fields are not right yet."), fields={"value": problem})
+    return value
+
+
+# --- losses ---------------------------------------------------------------------------------------
+
+
+@blueprint.get("/balance")
+def balance() -> str:
+    """Show main meters against the meters behind them, for a month and a commodity."""
+    scope = require_scope()
+    if scope.community_id is None:
+        raise NotFound(N_("Choose a community first."))
+    scope.require(VIEW)
+    kind = _commodity(request.args.get("commodity") or Commodity.WATER.value)
+    start = _month(scope, request.args.get("month", ""))
+    end = (start + timedelta(days=32)).replace(day=1)
+    found = services.balance(scope, kind.value, start, end)
+    names = {b.building_id: scope.get(Building, b.building_id).name for b in found if b.building_id}
+    return render_template(
+        "meters/balance.html", found=found, names=names, commodity=kind, kinds=Commodity,
+        member=member_label, month=start, uom=cards.UOM[kind], number=cards.plain_number,
+        limit=Decimal(scope.setting("meters.loss_percent", 8)) / 100,
+        most=max([b.main or b.behind for b in found], default=Decimal(0)),
+    )  # fmt: skip
+
+
+def _month(scope: Scope, text: str) -> date:
+    """Return the first day of the month in ``text`` (``2026-10``), by default of the last one."""
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError:
+        return cards.last_month(scope.today)[0]

@@ -5,10 +5,12 @@ CREATE TABLE meters.meter (
 	commodity VARCHAR(40) NOT NULL, 
 	building_id UUID, 
 	room_id UUID, 
+	role VARCHAR(40) NOT NULL, 
 	multiplier NUMERIC(12, 4) NOT NULL, 
 	digits INTEGER, 
 	installed_on DATE NOT NULL, 
 	install_value NUMERIC(18, 4) NOT NULL, 
+	verification_ends_on DATE, 
 	removed_on DATE, 
 	removal_value NUMERIC(18, 4), 
 	state VARCHAR(40) NOT NULL, 
@@ -24,6 +26,7 @@ CREATE TABLE meters.meter (
 	CONSTRAINT fk_meter_replaces_id FOREIGN KEY(community_id, replaces_id) REFERENCES meters.meter (community_id, id), 
 	CONSTRAINT fk_meter_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
 	CONSTRAINT ck_meter_commodity CHECK (commodity IN ('water', 'electricity', 'gas', 'heat')), 
+	CONSTRAINT ck_meter_meter_role CHECK (role IN ('own', 'main', 'shared')), 
 	CONSTRAINT ck_meter_meter_state CHECK (state IN ('installed', 'removed'))
 );
 
@@ -34,6 +37,27 @@ CREATE INDEX ix_meter_replaces_id ON meters.meter (community_id, replaces_id);
 CREATE INDEX ix_meter_room_commodity ON meters.meter (community_id, room_id, commodity);
 
 CREATE INDEX ix_meter_room_id ON meters.meter (community_id, room_id);
+
+CREATE TABLE meters.alarm (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	meter_id UUID NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	raised_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	detail VARCHAR(200) NOT NULL, 
+	closed_at TIMESTAMP WITH TIME ZONE, 
+	note VARCHAR(200), 
+	CONSTRAINT pk_alarm PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_alarm_meter_id FOREIGN KEY(community_id, meter_id) REFERENCES meters.meter (community_id, id), 
+	CONSTRAINT fk_alarm_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_alarm_alarm_kind CHECK (kind IN ('leak', 'zero_use', 'reverse', 'offline', 'tamper', 'verification')), 
+	CONSTRAINT ck_alarm_alarm_state CHECK (state IN ('open', 'closed'))
+);
+
+CREATE INDEX ix_alarm_meter_id ON meters.alarm (community_id, meter_id);
+
+CREATE UNIQUE INDEX uq_alarm_open ON meters.alarm (community_id, meter_id, kind) WHERE state = 'open';
 
 CREATE TABLE meters.reading (
 	community_id UUID NOT NULL, 
@@ -54,6 +78,8 @@ CREATE TABLE meters.reading (
 	CONSTRAINT ck_reading_reading_source CHECK (source IN ('manual', 'photo', 'import', 'collector', 'ic_card')), 
 	CONSTRAINT ck_reading_reading_state CHECK (state IN ('accepted', 'suspect', 'rejected'))
 );
+
+CREATE INDEX ix_reading_estimate ON meters.reading (community_id, meter_id, read_at) WHERE kind = 'estimate';
 
 CREATE INDEX ix_reading_rollover ON meters.reading (community_id, meter_id, read_at) WHERE kind = 'rollover';
 

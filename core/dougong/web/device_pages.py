@@ -1,0 +1,227 @@
+"""Pages of devices: how each is doing, what it says, its past hours, and commands to it."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Flask, redirect, render_template, request, url_for
+from sqlalchemy import select
+from werkzeug.wrappers import Response
+
+from dougong.db.columns import member_label
+from dougong.db.scope import Scope
+from dougong.devices.commands import CommandSpec, CommandState, Effect, Ground
+from dougong.devices.configuration import drivers_of
+from dougong.devices.history import hours_of
+from dougong.devices.models import Device, DeviceCommand, DeviceHealth, DeviceValue, Gateway
+from dougong.devices.profiles import find_profile
+from dougong.devices.services import approve_command
+from dougong.errors import DougongError, Invalid, NotFound
+from dougong.i18n import N_, gettext, translate_error
+from dougong.installation import Installation
+from dougong.web.admin.menu import menu_page
+from dougong.web.app import current_installation, require_scope
+from dougong.web.charts import line_chart
+
+VIEW, ORDER, APPROVE = (
+    "dougong.device.view",
+    "dougong.device.order",
+    "dougong.device_command.approve",
+)
+MOST, SHOWN_VALUES, SHOWN_COMMANDS = 400, 4, 20
+SPANS = {24: N_("24 hours"), 168: N_("7 days"), 720: N_("30 days")}
+DANGEROUS = (Effect.CUT_SUPPLY, Effect.OPEN_DOOR, Effect.OPEN_BARRIER)
+blueprint = Blueprint("devices", __name__, url_prefix="/<scope:scope>/devices")
+
+
+def install(app: Flask, installation: Installation) -> None:
+    """Add the pages and their place in the menu."""
+    from dougong.devices.admin import SECTION
+
+    menu_page(
+        "devices.overview", ("Device monitor", "设备监控"), VIEW, section=str(SECTION),
+        icon="monitor", order=5, only_in="community",
+    )  # fmt: skip
+    app.register_blueprint(blueprint)
+
+
+@dataclass
+class Line:
+    """One device as the overview shows it."""
+
+    device: Device
+    health: DeviceHealth | None = None
+    values: list[DeviceValue] = field(default_factory=list)
+
+    @property
+    def tone(self) -> str:
+        if not self.device.is_enabled or self.health is None:
+            return "plain"
+        return "good" if self.health.is_ok else "danger"
+
+    @property
+    def state(self) -> str:
+        if not self.device.is_enabled:
+            return gettext(N_("not in use"))
+        if self.health is None:
+            return gettext(N_("not heard yet"))
+        return gettext(N_("answers")) if self.health.is_ok else gettext(N_("does not answer"))
+
+
+def _reader(permission: str = VIEW) -> Scope:
+    scope = require_scope()
+    if scope.community_id is None:
+        raise NotFound(N_("Choose a community first."))
+    scope.require(permission)
+    return scope
+
+
+@blueprint.get("/")
+def overview() -> str:
+    """Show the devices by gateway, those that do not answer first when asked for."""
+    scope = _reader()
+    words = request.args.get("q", "").strip()
+    only_mute = request.args.get("only") == "mute"
+    lines = _lines(scope, words)
+    counts = {
+        tone: sum(line.tone == tone for line in lines) for tone in ("good", "danger", "plain")
+    }
+    if only_mute:
+        lines = [line for line in lines if line.tone == "danger"]
+    gateways: dict[UUID, list[Line]] = {}
+    for line in lines:
+        gateways.setdefault(line.device.gateway_id, []).append(line)
+    return render_template(
+        "devices/overview.html",
+        gateways=[(scope.get(Gateway, key), own) for key, own in gateways.items()],
+        health=_health(scope, list(gateways)),
+        counts=counts,
+        words=words,
+        only_mute=only_mute,
+        is_cut_short=len(lines) == MOST,
+        member=member_label,
+    )
+
+
+def _lines(scope: Scope, words: str) -> list[Line]:
+    query = select(Device).order_by(Device.gateway_id, Device.name).limit(MOST)
+    if words:
+        query = query.where(Device.name.contains(words, autoescape=True))
+    lines = {device.id: Line(device) for device in scope.session.scalars(query)}
+    for subject_id, health in _health(scope, list(lines)).items():
+        lines[subject_id].health = health
+    values = select(DeviceValue).where(DeviceValue.device_id.in_(lines)).order_by(DeviceValue.point)
+    for value in scope.session.scalars(values):
+        shown = lines[value.device_id].values
+        if value.value is not None and len(shown) < SHOWN_VALUES:
+            shown.append(value)
+    return list(lines.values())
+
+
+def _health(scope: Scope, subjects: list[UUID]) -> dict[UUID, DeviceHealth]:
+    query = select(DeviceHealth).where(DeviceHealth.subject_id.in_(subjects))
+    return {health.subject_id: health for health in scope.session.scalars(query)}
+
+
+@blueprint.get("/<uuid:device>")
+def details(device: UUID) -> str:
+    """Show one device: health, points, a chart of one of them, commands."""
+    return _details(_reader(), device)
+
+
+def _details(scope: Scope, device_id: UUID, problem: str = "", **given: Any) -> str:
+    device = scope.get(Device, device_id)
+    values = scope.session.scalars(
+        select(DeviceValue).where(DeviceValue.device_id == device.id).order_by(DeviceValue.point)
+    ).all()
+    commands = scope.session.scalars(
+        select(DeviceCommand)
+        .where(DeviceCommand.device_id == device.id)
+        .order_by(DeviceCommand.id.desc())
+        .limit(SHOWN_COMMANDS)
+    ).all()
+    line = Line(device, _health(scope, [device.id]).get(device.id))
+    return render_template(
+        "devices/details.html",
+        line=line,
+        device=device,
+        values=values,
+        commands=commands,
+        waits=[c for c in commands if c.state in (CommandState.QUEUED, CommandState.SENT)],
+        specs=_specs(device) if scope.may(ORDER) else [],
+        is_dangerous=lambda spec: spec.effect in DANGEROUS,
+        needs_ground=lambda spec: spec.effect is Effect.CUT_SUPPLY,
+        grounds=[g for g in Ground if g is not Ground.PROPERTY_FEES],
+        may_approve=scope.may(APPROVE),
+        member=member_label,
+        problem=problem,
+        given=given,
+        crumbs=[(scope.place.name, url_for("admin.dashboard")),
+                (gettext(N_("Device monitor")), url_for(".overview")), (device.name, None)],
+        **_chart(scope, device, values),
+    )  # fmt: skip
+
+
+def _specs(device: Device) -> list[CommandSpec]:
+    """Return the commands that the device's model offers; none without its driver."""
+    drivers, _ = drivers_of(current_installation())
+    driver = drivers.working.get(device.driver)
+    if driver is None:
+        return []
+    try:
+        return list(find_profile(driver, device.profile, device.gateway.transport).commands)
+    except DougongError:
+        return []
+
+
+def _chart(scope: Scope, device: Device, values: Any) -> dict[str, Any]:
+    """Return the past of the point in the address, by default of the first number."""
+    numeric = [v.point for v in values if v.point_kind in ("counter", "gauge", "setpoint")]
+    point = request.args.get("point", "")
+    if point not in numeric:
+        point = numeric[0] if numeric else ""
+    hours = request.args.get("hours", 24, type=int)
+    hours = hours if hours in SPANS else 24
+    past = hours_of(scope, device.id, point, scope.now - timedelta(hours=hours)) if point else []
+    uom = next((v.uom for v in values if v.point == point), "")
+    chart = line_chart([(h.hour_at, h.last) for h in past], scope.zone)
+    spans = {span: gettext(words) for span, words in SPANS.items()}
+    return {"numeric": numeric, "point": point, "hours": hours, "past": past, "uom": uom,
+            "chart": chart, "spans": spans}  # fmt: skip
+
+
+@blueprint.post("/<uuid:device>/order")
+def order(device: UUID) -> Response | tuple[str, int]:
+    """Give a command; one that a rule refuses is shown again with the reason."""
+    scope, form = _reader(ORDER), request.form
+    name = form.get("name", "")
+    try:
+        scope.call(
+            "dougong.device.order",
+            device=device,
+            name=name,
+            reason=form.get("reason", "").strip(),
+            ground=form.get("ground") or None,
+            value=form.get("value", "").strip(),
+            policy=form.get("policy", "").strip(),
+        )
+    except DougongError as error:
+        if error.status in (403, 404):
+            raise
+        fields = error.fields if isinstance(error, Invalid) else {}
+        problem = next(iter(fields.values()), None) or translate_error(error)
+        return _details(scope, device, problem, **{**form, "command": name}), error.status
+    return redirect(url_for(".details", device=device, done=1, _anchor="commands"), 303)  # type: ignore[return-value]
+
+
+@blueprint.post("/commands/<uuid:command>/approve")
+def approve(command: UUID) -> Response | tuple[str, int]:
+    """Approve a command as the second person."""
+    scope = _reader(APPROVE)
+    row = scope.get(DeviceCommand, command)
+    try:
+        approve_command(scope, row)
+    except DougongError as error:
+        return _details(scope, row.device_id, translate_error(error)), error.status
+    return redirect(url_for(".details", device=row.device_id, done=1, _anchor="commands"), 303)  # type: ignore[return-value]

@@ -1,0 +1,39 @@
+"""What people, jobs and devices do with meters."""
+
+from dougong_meters.services.alarms import close_alarm, raise_tamper, watch
+from dougong_meters.services.balance import Balance, balance
+from dougong_meters.services.collecting import collect
+from dougong_meters.services.readings import (
+    accept_reading,
+    estimate_reading,
+    record_reading,
+    reject_reading,
+    replace_meter,
+    too_high,
+)
+from dougong_meters.services.route import Stop, Stretch, next_stop, record_at, stop_at, stretches
+from dougong_meters.services.usage import RoomUsage, usage_for_period, usage_of_meters
+
+__all__ = [
+    "Balance",
+    "RoomUsage",
+    "Stop",
+    "Stretch",
+    "accept_reading",
+    "balance",
+    "close_alarm",
+    "collect",
+    "estimate_reading",
+    "next_stop",
+    "raise_tamper",
+    "record_at",
+    "record_reading",
+    "reject_reading",
+    "replace_meter",
+    "stop_at",
+    "stretches",
+    "too_high",
+    "usage_for_period",
+    "usage_of_meters",
+    "watch",
+]

@@ -1,0 +1,137 @@
+"""Usage per meter and period, and the readings that prove it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TextClause, text
+
+from dougong.db import Scope
+from dougong.i18n import N_
+from dougong_meters.services.readings import REASONS, Verdict
+
+
+@dataclass(frozen=True)
+class RoomUsage:
+    """What one meter of a room counted in a period, and the readings that prove it.
+
+    quantity: in the unit of bills (multiplier applied); None when a reading is missing, with
+    ``problem`` saying which. is_estimated: the closing value was never read from the meter.
+    """
+
+    room_id: UUID | None
+    meter_id: UUID
+    serial: str
+    opening: Decimal | None
+    opening_at: datetime | None
+    closing: Decimal | None
+    closing_at: datetime | None
+    multiplier: Decimal
+    quantity: Decimal | None
+    problem: str | None
+    is_estimated: bool = False
+
+
+# The value that counts at an instant: the last accepted one, or an estimate that it has not yet
+# passed. So what was estimated too high is made up for, usage is never negative, and the usage of
+# the parts of a year is the usage of the year.
+AT = """
+    select greatest(r.value, e.value) as value, r.read_at,
+           coalesce(r.kind = 'estimate' or e.value > r.value, false) as is_estimated
+    from (
+        select value, read_at, kind from meters.reading
+        where community_id = m.community_id and meter_id = m.id and read_at <= {instant}
+          and state = 'accepted' {after} order by read_at desc limit 1
+    ) r
+    left join lateral (
+        select max(g.value) as value from meters.reading g
+        where g.community_id = m.community_id and g.meter_id = m.id and g.read_at <= r.read_at
+          and g.state = 'accepted' and g.kind = 'estimate' and not exists (
+            select from meters.reading t
+            where t.community_id = m.community_id and t.meter_id = m.id and t.kind = 'rollover'
+              and t.state = 'accepted' and t.read_at > g.read_at and t.read_at <= r.read_at)
+    ) e on true
+"""
+USAGE = f"""
+    select m.room_id, m.id as meter_id, m.serial, m.multiplier, m.digits,
+           coalesce(m.removed_on < :to_on, false) as is_removed,
+           coalesce(o.value, m.install_value) as opening,
+           coalesce(o.read_at, m.installed_on::timestamp at time zone :zone) as opening_at,
+           c.value as closing, c.read_at as closing_at, coalesce(r.rolled, 0) as rolled,
+           coalesce(c.is_estimated, false) as is_estimated
+    from meters.meter m
+    left join lateral ({AT.format(instant=":start", after="")}) o on true
+    left join lateral (
+        {AT.format(instant=":finish", after="and read_at > coalesce(o.read_at, '-infinity')")}
+    ) c on true
+    left join lateral (
+        select count(*) as rolled from meters.reading
+        where community_id = m.community_id and meter_id = m.id and state = 'accepted'
+          and kind = 'rollover' and read_at > :start and read_at <= :finish
+    ) r on true
+    where m.community_id = :community and m.commodity = :commodity
+      and {{which}}
+      and m.installed_on < :to_on and (m.removed_on is null or m.removed_on >= :from_on)
+    order by m.room_id, m.installed_on
+"""
+OF_ROOMS = text(USAGE.format(which="m.room_id = any (:chosen)"))
+OF_METERS = text(USAGE.format(which="m.id = any (:chosen)"))
+
+
+def usage_for_period(
+    scope: Scope, room_ids: Sequence[UUID], from_on: date, to_on: date, commodity: str
+) -> list[RoomUsage]:
+    """Return usage per meter of the rooms in the half-open period [from_on, to_on).
+
+    Opening is the last accepted reading at or before the period's first midnight, or the install
+    reading; closing the last one at or before its end. A closing reading older than the setting
+    ``meters.closing_tolerance_days`` before the end counts as missing, unless the meter was taken
+    down in the period. One statement.
+    """
+    return _usage(scope, OF_ROOMS, room_ids, from_on, to_on, commodity)
+
+
+def usage_of_meters(
+    scope: Scope, meter_ids: Sequence[UUID], from_on: date, to_on: date, commodity: str
+) -> list[RoomUsage]:
+    """Return usage of some meters of one commodity, by the same rules as of rooms."""
+    return _usage(scope, OF_METERS, meter_ids, from_on, to_on, commodity)
+
+
+def _usage(
+    scope: Scope, query: TextClause, chosen: Sequence[UUID], from_on: date, to_on: date,
+    commodity: str,
+) -> list[RoomUsage]:  # fmt: skip
+    start = datetime.combine(from_on, time(), scope.zone)
+    finish = datetime.combine(to_on, time(), scope.zone)
+    tolerance = timedelta(days=int(scope.setting("meters.closing_tolerance_days", 5)))
+    rows = scope.session.execute(
+        query,
+        {
+            "community": scope.community_id,
+            "commodity": commodity,
+            "chosen": list(chosen),
+            "from_on": from_on,
+            "to_on": to_on,
+            "start": start,
+            "finish": finish,
+            "zone": scope.zone.key,
+        },
+    ).mappings()
+    return [_room_usage(dict(row), finish - tolerance) for row in rows]
+
+
+def _room_usage(fields: dict[str, Any], earliest_closing: datetime) -> RoomUsage:
+    digits, rolled = fields.pop("digits"), fields.pop("rolled")
+    is_removed = fields.pop("is_removed")
+    opening, closing = fields["opening"], fields["closing"]
+    if closing is None or (not is_removed and fields["closing_at"] < earliest_closing):
+        problem = N_("There is no reading at the end of the period.")
+        return RoomUsage(**fields, quantity=None, problem=problem)
+    moved = closing - opening + (Decimal(10) ** digits * rolled if digits else 0)
+    if moved < 0:
+        return RoomUsage(**fields, quantity=None, problem=REASONS[Verdict.BACKWARDS])
+    return RoomUsage(**fields, quantity=moved * fields["multiplier"], problem=None)
