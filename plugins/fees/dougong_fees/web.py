@@ -1,6 +1,8 @@
 """Pages of fees: what owners see and pay, and what staff look at before and after a run."""
 
 from collections import Counter
+from collections.abc import Mapping
+from datetime import date
 from uuid import UUID, uuid4
 
 from flask import Flask, Response, redirect, render_template, request, url_for
@@ -8,12 +10,13 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response as WebResponse
 
 from dougong.db import member_label
-from dougong.errors import NotFound
-from dougong.i18n import N_
+from dougong.errors import Invalid, NotFound
+from dougong.i18n import N_, gettext
 from dougong.installation import Installation
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
 from dougong_fees import services
+from dougong_fees.domain.periods import add_months
 from dougong_fees.domain.states import OWED, BillState
 from dougong_fees.models import Bill, BillPayment, BillRun, Waiver
 from dougong_fees.services import mine, reports
@@ -38,6 +41,15 @@ def install(app: Flask, installation: Installation) -> None:
         plugin="fees",
         icon="alert-triangle",
         order=5,
+    )
+    menu_page(
+        "fees.group_runs",
+        ("Bill runs of the group", "集团出账"),
+        "fees.bill_run.create",
+        plugin="fees",
+        icon="layers",
+        order=6,
+        only_in="group",
     )
 
 
@@ -190,6 +202,44 @@ def report(run_id: UUID) -> str:
         problems=(run.problems or [])[:SHOWN],
         words=reports.words,
     )
+
+
+@blueprint.route("/runs", methods=["GET", "POST"])
+def group_runs() -> str:
+    """Show the runs of all communities of a group, and start one in each of them."""
+    scope = require_scope()
+    scope.require("fees.bill_run.create")
+    outcome = None
+    values = _next_month(scope.today)
+    if request.method == "POST":
+        values = {name: request.form.get(name, "") for name in values}
+        outcome = services.create_group_runs(scope, values["name"], *_days(values))
+    return page("group_runs", outcome=outcome, values=values, runs=services.group_runs(scope))
+
+
+def _next_month(today: date) -> dict[str, str]:
+    """Return the fields of the month before today's, which is what one bills."""
+    to_on = today.replace(day=1)
+    from_on = add_months(to_on, -1)
+    due_on = to_on.replace(day=20)
+    return {
+        "name": f"{from_on.year}-{from_on.month:02}",
+        "from_on": from_on.isoformat(),
+        "to_on": to_on.isoformat(),
+        "due_on": due_on.isoformat(),
+    }
+
+
+def _days(values: Mapping[str, str]) -> tuple[date, date, date]:
+    try:
+        from_on, to_on, due_on = (
+            date.fromisoformat(values[name]) for name in ("from_on", "to_on", "due_on")
+        )
+    except ValueError:
+        raise Invalid(
+            N_("Some fields are not right yet."), fields={"from_on": gettext("Choose a day.")}
+        ) from None
+    return from_on, to_on, due_on
 
 
 @blueprint.get("/arrears")

@@ -21,13 +21,22 @@ def program(app, installation, place):
     return make_program(app, installation, place)
 
 
+@pytest.fixture
+def second(app, installation, place):
+    """Another person's program, for what nobody may do alone."""
+    return make_program(app, installation, place)
+
+
 RUN = {"name": "十月", "from_on": "2026-10-01", "to_on": "2026-11-01", "due_on": "2026-11-20"}
 
 
-def test_a_run_is_made_published_explained_and_paid_over_the_api(program, place):
+def test_a_run_is_made_published_explained_and_paid_over_the_api(program, second, place):
     made = program.call("POST", "/v1/fees/bill_run", RUN)
     assert made.status_code < 300, made.text
     run = (made.json.get("result") or made.json)["id"]
+    assert program.call("POST", "/v1/fees/bill_run.publish", {"run": run}).status_code == 409
+    assert program.call("POST", "/v1/fees/bill_run.approve", {"run": run}).status_code == 403
+    assert second.call("POST", "/v1/fees/bill_run.approve", {"run": run}).status_code < 300
     published = program.call("POST", "/v1/fees/bill_run.publish", {"run": run})
     assert published.status_code < 300, published.text
     bills = program.call("GET", "/v1/fees/bill").json["items"]

@@ -193,6 +193,26 @@ def test_arrears_are_summed_by_age_and_narrowed_to_the_buildings_of_a_role(
         assert rooms == {r for n, r in enumerate(place.room_ids) if n % 2 == 0}
 
 
+@pytest.mark.parametrize("locale", ["zh_Hans_CN", "en"])
+def test_a_group_is_billed_from_one_page(installation, place, app, locale):
+    with installation.access() as session:
+        ship_roles(session)
+        user = create_user(session, f"g{place.group_id.hex[-12:]}", "manager")
+        role = "community_manager"
+        grant_role(session, Actor.system(), user.id, role, group_id=place.group_id)
+        token = start_session(session, user)
+    client = app.test_client()
+    client.set_cookie(SESSION_COOKIE, token)
+    address = f"/g/{place.group_id}/fees/runs"
+    shown = client.get(address, headers={"Accept-Language": locale[:2]})
+    assert shown.status_code == 200, shown.text
+    form = {"name": "十月", "from_on": "2026-10-01", "to_on": "2026-11-01"}
+    form |= {"due_on": "2026-11-20", "csrf_token": field(shown.text, "csrf_token")}
+    done = client.post(address, data=form)
+    assert done.status_code == 200 and "翠湖花园" in done.text and "fees/report/" in done.text
+    assert client.post(address, data={**form, "from_on": "soon"}).status_code == 422
+
+
 def test_staff_see_bills_and_their_reckoning_in_the_admin(place, browser, bill):
     staff = browser("community_manager")
     base = f"/c/{place.community_id}/admin/fees"

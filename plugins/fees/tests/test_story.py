@@ -121,6 +121,18 @@ class Story(RuleBasedStateMachine):
         if bill:
             self.attempt(services.withdraw_bill, bill, "撤回")
 
+    @rule(number=numbers)
+    def reverse(self, number):
+        bill = choose(self.all(Bill), number)
+        if bill:
+            self.attempt(services.reverse_bill, bill, "冲销")
+
+    @rule(cents=st.integers(1, 50_000))
+    def pay_out(self, cents):
+        wallet = choose(self.all(Wallet), 0)
+        amount, key = Decimal(cents) / 100, f"story-{next(keys):06}"
+        self.attempt(ledger.pay_out, wallet, amount, PaymentChannel.CASH, "退还", key)
+
     @invariant()
     def the_books_are_right(self):
         if not hasattr(self, "scope"):

@@ -67,6 +67,7 @@ class WalletView(RecordView, model=Wallet):
     columns = ("person", "balance")
     filters = ("balance",)
     search = ("person",)
+    actions = (action(services.pay_out, confirm=True),)
     can_create = can_change = can_delete = False
     menu_order = 50
 

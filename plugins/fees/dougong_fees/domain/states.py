@@ -6,8 +6,9 @@ from enum import StrEnum
 
 
 class RunState(StrEnum):
-    """Where a bill run stands."""
+    """Where a bill run stands. A large one is reckoned by a job, a part of the rooms at a time."""
 
+    RECKONING = "reckoning"
     DRAFT = "draft"
     APPROVED = "approved"
     PUBLISHED = "published"
@@ -33,8 +34,9 @@ class WaiverState(StrEnum):
 
 
 RUN_STEPS: Mapping[RunState, frozenset[RunState]] = {
-    RunState.DRAFT: frozenset({RunState.APPROVED, RunState.PUBLISHED}),
-    RunState.APPROVED: frozenset({RunState.DRAFT, RunState.PUBLISHED}),
+    RunState.RECKONING: frozenset({RunState.DRAFT}),
+    RunState.DRAFT: frozenset({RunState.RECKONING, RunState.APPROVED, RunState.PUBLISHED}),
+    RunState.APPROVED: frozenset({RunState.DRAFT, RunState.RECKONING, RunState.PUBLISHED}),
     RunState.PUBLISHED: frozenset({RunState.ROLLED_BACK}),
     RunState.ROLLED_BACK: frozenset(),
 }

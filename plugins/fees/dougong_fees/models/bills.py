@@ -31,6 +31,7 @@ from dougong_ledger.models import Payment
 NOW, ZERO, ONE = text("now()"), text("0"), text("1")
 
 RunState.__labels__ = labels(
+    RECKONING=("Being reckoned", "计算中"),
     DRAFT=("Draft", "草稿"),
     APPROVED=("Approved", "已审核"),
     PUBLISHED=("Published", "已发布"),
@@ -62,8 +63,9 @@ class BillKind(StrEnum):
 class BillRun(InCommunity, Base):
     """A bill run (出账): the bills of a period, looked at before they are published.
 
-    Without a fee item or building it covers all of them. problems: what could not be billed, by
-    room and reason. previous_amount: yuan of the run before, for comparison.
+    Without a fee item or building it covers all of them. rooms, rooms_done, after_room_id: how far
+    its reckoning is; a job that was killed goes on after that room. problems: what could not be
+    billed, by room and reason. previous_amount: yuan of the run before, for comparison.
     """
 
     __tablename__ = "bill_run"
@@ -83,6 +85,16 @@ class BillRun(InCommunity, Base):
     state: Mapped[RunState] = state(
         RunState, default=RunState.DRAFT, info={**label("State", "状态"), "api": "read"}
     )
+    rooms: Mapped[int] = mapped_column(
+        Integer, default=0, server_default=ZERO, info={**label("Rooms", "房屋数"), "api": "read"}
+    )
+    rooms_done: Mapped[int] = mapped_column(
+        Integer,
+        default=0,
+        server_default=ZERO,
+        info={**label("Rooms reckoned", "已计算房屋数"), "api": "read"},
+    )
+    after_room_id: Mapped[UUID | None] = mapped_column(info={"api": "hidden"})
     bills: Mapped[int] = mapped_column(
         Integer, default=0, info={**label("Bills", "账单数"), "api": "read"}
     )

@@ -1,7 +1,14 @@
 """What people, jobs and other plugins do with fees."""
 
-from dougong_fees.services.bills import pay_bills, settle, take_back, withdraw_bill
+from dougong_fees.services.bills import (
+    pay_bills,
+    reverse_bill,
+    settle,
+    take_back,
+    withdraw_bill,
+)
 from dougong_fees.services.explain import explain_bill
+from dougong_fees.services.group_runs import create_group_runs, group_runs
 from dougong_fees.services.items import add_price, assign_charges
 from dougong_fees.services.late import demand_late_fee, late_fee_due, late_items
 from dougong_fees.services.mine import (
@@ -17,6 +24,7 @@ from dougong_fees.services.runs import (
     create_run,
     prepare_run,
     publish_run,
+    reckon_run,
     roll_back_run,
 )
 from dougong_fees.services.waivers import approve_waiver, refuse_waiver, request_waiver
@@ -26,10 +34,12 @@ __all__ = [
     "approve_run",
     "approve_waiver",
     "assign_charges",
+    "create_group_runs",
     "create_run",
     "demand_late_fee",
     "explain_bill",
     "explain_mine",
+    "group_runs",
     "late_fee_due",
     "late_items",
     "my_bills",
@@ -39,8 +49,10 @@ __all__ = [
     "prepare_run",
     "print_mine",
     "publish_run",
+    "reckon_run",
     "refuse_waiver",
     "request_waiver",
+    "reverse_bill",
     "roll_back_run",
     "settle",
     "take_back",

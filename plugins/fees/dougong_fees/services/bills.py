@@ -11,13 +11,15 @@ from dougong.db import Scope
 from dougong.errors import NotFound
 from dougong.i18n import N_, gettext
 from dougong.services import service
-from dougong_fees.domain.states import BILL_STEPS, OWED, BillState, bill_state
+from dougong_fees.domain.states import BILL_STEPS, OWED, SEEN, BillState, bill_state
 from dougong_fees.errors import BillNotOwed, BillTouched
 from dougong_fees.models import Bill, BillKind, BillLine, BillPayment, FeeItem
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import (
     LATE_FEE_INCOME,
+    PREPAID,
     RECEIVABLE,
+    WAIVED,
     AccountKind,
     PaymentChannel,
     Posting,
@@ -174,6 +176,49 @@ def withdraw_bill(scope: Scope, bill: Bill, reason: str) -> Bill:
     ledger.post(scope, "fees.bill.withdrawn", bill.id, reason, postings)
     scope.session.flush()
     return bill
+
+
+@service("bill.reverse", title=("Reverse", "冲销"))
+def reverse_bill(scope: Scope, bill: Bill, reason: str) -> Bill:
+    """Reverse one published bill that was paid or waived; its charges can be billed again.
+
+    What was paid goes to the payer's prepaid balance, from which it pays the right bill or is paid
+    out; what was waived is taken back; then the bill is withdrawn. Every step is posted. Raises
+    BillTouched while a late fee on it stands: reverse that first.
+    """
+    bill = lock_bills(scope, [bill.id])[bill.id]
+    if bill.state not in SEEN:
+        raise BillNotOwed(N_("Bill %(bill)s is no longer owed."), bill=bill.title)
+    about = (bill.room_id, bill.payer_id)
+    postings = []
+    if bill.paid:
+        postings.append(Posting(RECEIVABLE, PREPAID, bill.paid, bill.title, *about))
+    if bill.waived:
+        postings.append(Posting(RECEIVABLE, WAIVED, bill.waived, bill.title, *about))
+    if postings:
+        entry = ledger.post(scope, "fees.bill.reversed", bill.id, reason, postings)
+        if bill.paid:
+            ledger.add_to_wallet(scope, bill.payer_id, bill.paid, entry)
+            _unsettle(scope, bill)
+        bill.paid = bill.waived = Decimal(0)
+        settle_state(bill)
+        scope.session.flush()
+    return withdraw_bill(scope, bill, reason)
+
+
+def _unsettle(scope: Scope, bill: Bill) -> None:
+    """Take back what each payment settled of a bill, as rows of their own."""
+    net = func.sum(BillPayment.amount)
+    rows = scope.session.execute(
+        select(BillPayment.payment_id, net.label("amount"))
+        .where(BillPayment.bill_id == bill.id)
+        .group_by(BillPayment.payment_id)
+        .having(net > 0)
+    ).all()
+    for row in rows:
+        scope.session.add(
+            BillPayment(bill_id=bill.id, payment_id=row.payment_id, amount=-row.amount)
+        )
 
 
 def _income_of(scope: Scope, bill: Bill) -> list[tuple[str, Decimal]]:

@@ -13,6 +13,16 @@ from sqlalchemy import TextClause, text
 
 from dougong_fees.domain.formula import Formula, to_sql
 
+IN_CHUNK = "r.id > :after and r.id <= :upto"
+CHUNK = text(
+    """
+    select count(*) as rooms, max(id::text) as last from (
+        select id from dougong.room
+        where community_id = :community and id > :after
+          and (cast(:building as uuid) is null or building_id = :building)
+        order by id limit :most) r
+    """
+)
 ANCHOR = """case when i.period_method in ('anchor_month', 'whole_months')
     then coalesce(c.anchor_day, extract(day from c.from_on)::int) else 1 end"""
 IN_PERIOD = "c.from_on < :to_on and (c.to_on is null or c.to_on > :from_on)"
@@ -48,7 +58,7 @@ METERED_ROOMS = text(
     join fees.fee_item i on i.community_id = c.community_id and i.id = c.fee_item_id
     join dougong.room r on r.community_id = c.community_id and r.id = c.room_id
     where c.community_id = :community and {IN_PERIOD} and {CHOSEN} and {METERED}
-      and (cast(:building as uuid) is null or r.building_id = :building)
+      and (cast(:building as uuid) is null or r.building_id = :building) and {IN_CHUNK}
     group by i.commodity
     """
 )
@@ -71,7 +81,7 @@ with wanted as materialized (
     join fees.fee_item i on i.community_id = c.community_id and i.id = c.fee_item_id
     join dougong.room r on r.community_id = c.community_id and r.id = c.room_id
     where c.community_id = :community and {IN_PERIOD} and {CHOSEN}
-      and (cast(:building as uuid) is null or r.building_id = :building)
+      and (cast(:building as uuid) is null or r.building_id = :building) and {IN_CHUNK}
       and not exists (
         select from fees.bill_line l
         where l.community_id = :community and l.charge_id = c.id and not l.is_withdrawn

@@ -34,6 +34,9 @@ AS_USUAL = text(
     "select set_config(name, reset_val || coalesce(unit, ''), true) from pg_settings"
     " where name in ('enable_nestloop', 'work_mem', 'jit')"
 )
+# Up to INLINE rooms a run is reckoned while one waits; a job takes CHUNK rooms at a time.
+INLINE, CHUNK, MOST_PROBLEMS = 20_000, 50_000, 500
+NO_ROOM = UUID(int=0)
 LONGEST = timedelta(days=366)
 PUBLISHED, ROLLED_BACK = "fees.bill_run.published", "fees.bill_run.rolled_back"
 
@@ -74,27 +77,80 @@ def prepare_run(scope: Scope, run: BillRun) -> BillRun:
     """Write the draft bills of a run, in place of an earlier draft.
 
     What another run has billed, drafted or not, is left out, so that nothing is billed twice. What
-    cannot be billed is listed with its reason and never billed as zero. Raises RunClosed.
+    cannot be billed is listed with its reason and never billed as zero. A run over more rooms than
+    INLINE goes on in a job, in parts that are committed one by one. Raises RunClosed.
     """
     run = scope.get(BillRun, run.id, lock=True)
-    if run.state is RunState.APPROVED:
-        step(run, RunState.DRAFT)
-    if run.state is not RunState.DRAFT:
+    if run.state not in (RunState.RECKONING, RunState.DRAFT, RunState.APPROVED):
         raise RunClosed(N_("The bill run was published; roll it back first."))
     lock_runs(scope)
     for statement in run_sql.DROP_DRAFT:
         scope.session.execute(statement, {"community": community_of(scope), "run": run.id})
-    arguments = _arguments(scope, run)
+    _begin(scope, run)
+    if run.rooms > INLINE:
+        scope.enqueue("fees.bill_run.reckon", run_id=run.id)
+        return run
+    while run.state is RunState.RECKONING:
+        _reckon_part(scope, run, INLINE)
+    return run
+
+
+def _begin(scope: Scope, run: BillRun) -> None:
+    if run.state is not RunState.RECKONING:
+        step(run, RunState.RECKONING)
+    everything = {"most": 2**31, "after": NO_ROOM, **_place(scope, run)}
+    run.rooms = scope.session.execute(run_sql.CHUNK, everything).one().rooms
+    run.bills = run.lines = run.rooms_done = 0
+    run.amount, run.problems, run.after_room_id = Decimal(0), [], None
+    run.prepared_by, run.approved_by = scope.actor.user_id, None
+    run.previous_amount = _previous_amount(scope, run)
+    scope.session.flush()
+
+
+@service(
+    "bill_run.reckon", title=("Go on reckoning", "继续计算"), permission="fees.bill_run.prepare"
+)
+def reckon_run(scope: Scope, run_id: UUID) -> int:
+    """Reckon what is left of a run, in parts with a transaction each; return its bills.
+
+    Killed and started again it goes on after the last part that was committed.
+    """
+    community = community_of(scope)
+    while True:
+        with scope.installation.scope(scope.actor, community=community) as part:
+            run = part.get(BillRun, run_id, lock=True)
+            if run.state is not RunState.RECKONING:
+                return run.bills
+            lock_runs(part)
+            _reckon_part(part, run, CHUNK)
+            done, rooms = run.rooms_done, run.rooms
+        scope.progress(done, rooms, run.name)
+
+
+def _reckon_part(scope: Scope, run: BillRun, most: int) -> None:
+    """Bill the next ``most`` rooms of a run; after the last ones it is a draft."""
+    place = {"after": run.after_room_id or NO_ROOM, **_place(scope, run)}
+    part = scope.session.execute(run_sql.CHUNK, {"most": most, **place}).one()
+    if part.rooms:
+        last = UUID(part.last)
+        _bill_rooms(scope, run, {**place, "upto": last})
+        run.after_room_id = last
+        run.rooms_done += part.rooms
+    if part.rooms < most:
+        step(run, RunState.DRAFT)
+    scope.session.flush()
+
+
+def _bill_rooms(scope: Scope, run: BillRun, place: Mapping[str, Any]) -> None:
+    arguments = _arguments(scope, run, place)
     formulas = formulas_of(scope)
     arguments |= {f"f{n}": formula.text for n, formula in enumerate(formulas.values())}
     with whole_table_plans(scope):
         result = scope.session.execute(run_sql.bill_statement(formulas), arguments).one()
-    run.bills, run.lines, run.amount = result.bills, result.lines, yuan(result.amount)
-    run.problems = result.problems
-    run.previous_amount = _previous_amount(scope, run)
-    run.prepared_by = scope.actor.user_id
-    scope.session.flush()
-    return run
+    run.bills += result.bills
+    run.lines += result.lines
+    run.amount += yuan(result.amount)
+    run.problems = [*run.problems, *result.problems][:MOST_PROBLEMS]
 
 
 def lock_runs(scope: Scope) -> None:
@@ -119,13 +175,16 @@ def whole_table_plans(scope: Scope) -> Iterator[None]:
     scope.session.execute(AS_USUAL)
 
 
-def _arguments(scope: Scope, run: BillRun) -> dict[str, Any]:
+def _place(scope: Scope, run: BillRun) -> dict[str, Any]:
+    return {"community": community_of(scope), "building": run.building_id}
+
+
+def _arguments(scope: Scope, run: BillRun, place: Mapping[str, Any]) -> dict[str, Any]:
     base: dict[str, Any] = {
-        "community": community_of(scope),
+        **place,
         "from_on": run.from_on,
         "to_on": run.to_on,
         "item": run.fee_item_id,
-        "building": run.building_id,
     }
     return {
         **base,
@@ -216,13 +275,14 @@ def publish_run(scope: Scope, run: BillRun) -> BillRun:
     """Let the drafted bills be owed, post them to the journal and tell everybody.
 
     A run that is published already is returned as it is. Raises RunClosed for one that was rolled
-    back, and when the setting ``fees.run_needs_approval`` asks for an approval that is missing.
+    back, and where the setting ``fees.run_needs_approval`` asks for an approval that is missing; a
+    demonstration or a job of the system itself needs none.
     """
     run = scope.get(BillRun, run.id, lock=True)
     if run.state is RunState.PUBLISHED:
         return run
-    needs_approval = bool(scope.setting("fees.run_needs_approval", False))
-    if needs_approval and run.state is not RunState.APPROVED:
+    needs_approval = bool(scope.setting("fees.run_needs_approval", True))
+    if needs_approval and scope.actor.kind != "system" and run.state is not RunState.APPROVED:
         raise RunClosed(N_("The bill run has not been approved yet."))
     step(run, RunState.PUBLISHED)
     keys = {"community": community_of(scope), "run": run.id}

@@ -11,18 +11,20 @@ from dougong_ledger.services.journal import (
 from dougong_ledger.services.orders import OrderItem, cancel_order, open_order
 from dougong_ledger.services.payments import pay_with_wallet, record_cash, refund_payment
 from dougong_ledger.services.receipts import issue_receipt, print_receipt, void_receipt
-from dougong_ledger.services.wallets import balance_of, top_up, wallet_of
+from dougong_ledger.services.wallets import add_to_wallet, balance_of, pay_out, top_up, wallet_of
 
 __all__ = [
     "OrderItem",
     "ReceivedPayment",
     "account_ids",
+    "add_to_wallet",
     "balance_of",
     "cancel_order",
     "ensure_account",
     "ensure_chart",
     "issue_receipt",
     "open_order",
+    "pay_out",
     "pay_with_wallet",
     "post",
     "print_receipt",

@@ -115,6 +115,14 @@ def post(
     return entry
 
 
+def posted_before(scope: Scope, kind: str, source_id: UUID) -> bool:
+    """Tell whether a happening is in the journal already."""
+    query = select(JournalEntry.id).where(
+        JournalEntry.kind == kind, JournalEntry.source_id == source_id
+    )
+    return scope.session.scalars(query).first() is not None
+
+
 TURNOVER = text(
     """
     with side as (

@@ -1,21 +1,28 @@
 """Wallets (钱包): prepaid balances of people."""
 
 from decimal import Decimal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from dougong.db import Scope, uuid7
-from dougong.errors import NotAllowed
+from dougong.errors import Invalid, NotAllowed
 from dougong.i18n import N_, gettext
 from dougong.services import service
 from dougong.tenancy.models import Person
-from dougong_ledger.domain import ZERO, PaymentChannel
+from dougong_ledger.domain import (
+    MONEY_ACCOUNT,
+    PREPAID,
+    ZERO,
+    PaymentChannel,
+    Posting,
+    is_amount,
+)
 from dougong_ledger.errors import BalanceTooLow
 from dougong_ledger.models import JournalEntry, Payment, Wallet, WalletMovement
-from dougong_ledger.services.journal import community_of
-from dougong_ledger.services.orders import OrderItem, open_order
+from dougong_ledger.services.journal import community_of, post, posted_before
+from dougong_ledger.services.orders import OrderItem, check_key, open_order
 
 
 def wallet_of(scope: Scope, person_id: UUID) -> Wallet:
@@ -50,6 +57,40 @@ def move(scope: Scope, wallet: Wallet, amount: Decimal, entry: JournalEntry) -> 
     wallet.balance = wallet.balance + amount
     scope.session.add(WalletMovement(wallet_id=wallet.id, entry_id=entry.id, amount=amount))
     scope.session.flush()
+
+
+def add_to_wallet(scope: Scope, person_id: UUID, amount: Decimal, entry: JournalEntry) -> None:
+    """Add what an entry credited to the prepaid balances to a person's wallet."""
+    move(scope, wallet_of(scope, person_id), amount, entry)
+
+
+@service("wallet.pay_out", title=("Pay out", "退还预存"))
+def pay_out(
+    scope: Scope,
+    wallet: Wallet,
+    amount: Decimal,
+    channel: PaymentChannel,
+    reason: str,
+    idempotency_key: str,
+) -> Wallet:
+    """Give a person prepaid money back at the desk; repeated with the same key it happens once.
+
+    Raises BalanceTooLow, and Invalid for a wrong amount or a channel that is no money.
+    """
+    check_key(idempotency_key)
+    if not is_amount(amount) or channel in (PaymentChannel.WALLET, PaymentChannel.DEMO):
+        fields = {"amount": gettext("An amount above zero, in cash, by card or by bank.")}
+        raise Invalid(N_("Some fields are not right yet."), fields=fields)
+    wallet = wallet_of(scope, wallet.person_id)
+    source = uuid5(wallet.id, idempotency_key)
+    if posted_before(scope, "ledger.wallet.paid_out", source):
+        return wallet
+    require_balance(wallet, amount)
+    person_id = wallet.person_id
+    posting = Posting(PREPAID, MONEY_ACCOUNT[channel], amount, reason, person_id=person_id)
+    entry = post(scope, "ledger.wallet.paid_out", source, reason, [posting])
+    move(scope, wallet, -amount, entry)
+    return wallet
 
 
 @service("wallet.top_up", title=("Top up (demonstration)", "充值（演示）"))

@@ -42,6 +42,9 @@ CREATE TABLE fees.bill_run (
 	fee_item_id UUID, 
 	building_id UUID, 
 	state VARCHAR(40) NOT NULL, 
+	rooms INTEGER DEFAULT 0 NOT NULL, 
+	rooms_done INTEGER DEFAULT 0 NOT NULL, 
+	after_room_id UUID, 
 	bills INTEGER NOT NULL, 
 	lines INTEGER NOT NULL, 
 	amount BIGINT NOT NULL, 
@@ -55,7 +58,7 @@ CREATE TABLE fees.bill_run (
 	CONSTRAINT fk_bill_run_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
 	CONSTRAINT fk_bill_run_building_id FOREIGN KEY(community_id, building_id) REFERENCES dougong.building (community_id, id), 
 	CONSTRAINT fk_bill_run_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
-	CONSTRAINT ck_bill_run_run_state CHECK (state IN ('draft', 'approved', 'published', 'rolled_back'))
+	CONSTRAINT ck_bill_run_run_state CHECK (state IN ('reckoning', 'draft', 'approved', 'published', 'rolled_back'))
 );
 
 CREATE INDEX ix_bill_run_building_id ON fees.bill_run (community_id, building_id);
