@@ -1,4 +1,4 @@
-"""Set up the independent protocol peers that the device tests talk to, or say what is missing.
+"""Set up the peers that device tests talk to and benches measure against, or say what is missing.
 
 `mbpoll` and libmodbus come from the system (tools/system.sh). Python packages get
 a virtual environment each below ``.peers``, for their names and versions clash with others.
@@ -15,7 +15,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".peers"
-PACKAGES = {"dlt645": "dlt645==3.2.0"}
+PACKAGES = {
+    "dlt645": "dlt645==3.2.0",
+    # What bench/list_page.py measures itself against.
+    "flask_admin": "Flask-Admin[sqlalchemy]==2.2.1 Flask-SQLAlchemy==3.1.1"
+    " psycopg[binary]==3.3.9 SQLAlchemy==2.1.9",
+}
 PROGRAMS = ("mbpoll", "gcc")
 PATIENCE_S = 180
 
@@ -39,7 +44,14 @@ def set_up(name: str, requirement: str) -> str | None:
     shutil.rmtree(home, ignore_errors=True)
     venv.create(home, with_pip=False)
     command = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python")]
-    command += ["install", "-q", "--retries", "1", "--disable-pip-version-check", requirement]
+    command += [
+        "install",
+        "-q",
+        "--retries",
+        "1",
+        "--disable-pip-version-check",
+        *requirement.split(),
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
         reason = (done.stderr or done.stdout).strip().splitlines() if done.returncode else []

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, request
+from markupsafe import Markup
 
 from dougong.installation import Installation
 
@@ -27,7 +28,7 @@ blueprint = Blueprint("assets", __name__)
 def install(app: Flask, installation: Installation) -> None:
     """Serve ``/static/<hash>/<name>`` and compress what goes out."""
     app.register_blueprint(blueprint)
-    app.jinja_env.globals["asset"] = asset
+    app.jinja_env.globals.update(asset=asset, icon=icon, picture=icon)
     app.after_request(_compress)
 
 
@@ -48,6 +49,14 @@ def content(name: str) -> tuple[bytes, bytes, str]:
 def asset(name: str) -> str:
     """Return the address of a static file; it changes when the file does."""
     return f"/static/{content(name)[2]}/{name}"
+
+
+@lru_cache(maxsize=256)
+def icon(name: str) -> Markup:
+    """Return a picture of the sprite; it says nothing to who cannot see it."""
+    return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>').format(
+        asset("icons.svg"), name
+    )
 
 
 @blueprint.get("/static/<digest>/<path:name>")

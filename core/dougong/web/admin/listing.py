@@ -9,11 +9,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
 from flask import url_for
-from sqlalchemy import Select, and_, false, func, or_, select
+from sqlalchemy import (
+    ARRAY,
+    Select,
+    UniqueConstraint,
+    Uuid,
+    and_,
+    cast,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy import Column as Column_
 from sqlalchemy.orm import joinedload
 
 from dougong.db.columns import member_label
@@ -23,13 +39,13 @@ from dougong.i18n import N_, gettext
 from dougong.web.admin.views import Column, RecordView
 
 SIZES = (20, 50, 100)
-COUNT_LIMIT = 100_000
+COUNT_LIMIT = 10_000
 LAST_CHARACTER = "\U0010ffff"
 
 
 @dataclass
 class Page:
-    """One page of a list and how to go on."""
+    """One page of a list and how to go on. sortable: the only columns to sort by, None for any."""
 
     records: Sequence[Any]
     columns: list[Column]
@@ -38,6 +54,8 @@ class Page:
     next: str | None
     previous: str | None
     active: dict[str, Any] = field(default_factory=dict)
+    sortable: frozenset[str] | None = None
+    order: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,16 +155,21 @@ def _chosen(scope: Scope, column: Column, value: str) -> str:
 
 
 def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
-    """Return a page of the view: one statement for rows, one for their number."""
+    """Return a page of the view: one statement for rows, one for their number.
+
+    Of a long list only what an index keeps in order can be sorted by; another wish is left out.
+    """
     columns = view.shown(scope, wish.columns)
     conditions, active = _conditions(scope, view, wish)
-    query = select(view.model).where(*conditions)
-    key, is_descending = _order(scope, view, wish.sort)
+    total = _count(scope, view, conditions)
+    indexed = sortable(view) if total > COUNT_LIMIT else None
+    key, is_descending = _order(scope, view, wish.sort, indexed)
     backwards = bool(wish.before)
     cursor = _decode(wish.before or wish.after)
+    direction = is_descending != backwards
     if cursor is not None:
-        query = query.where(_beyond(view.model, key, is_descending != backwards, cursor))
-    query = _sorted(query, view.model, key, is_descending != backwards).limit(wish.size + 1)
+        conditions = [*conditions, *_beyond(view.model, key, direction, cursor)]
+    query = _page_query(scope, view, conditions, key, direction, wish.size + 1)
     for column in columns:
         if column.kind == "relation":
             query = query.options(joinedload(getattr(view.model, column.key)))
@@ -155,7 +178,6 @@ def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
     found = found[: wish.size]
     if backwards:
         found.reverse()
-    total = _count(scope, view, conditions)
     return Page(
         records=found,
         columns=columns,
@@ -166,7 +188,34 @@ def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
         if found and cursor and (has_more or not backwards)
         else None,
         active=active,
+        sortable=indexed,
+        order=f"-{key}" if is_descending else key,
     )
+
+
+def _page_query(
+    scope: Scope, view: type[RecordView], conditions: list[Any], key: str, down: bool, size: int
+) -> Select[Any]:
+    """Return the query of one page. Over many communities each is asked for as many rows: the
+    order of an index holds within one community only."""
+    model = view.model
+    if scope.community_id is not None or model.__kind__ != "community" or len(scope.readable) < 2:
+        return _sorted(select(model).where(*conditions), model, key, down).limit(size)
+    places = (
+        func.unnest(cast(list(scope.readable), ARRAY(Uuid)))
+        .table_valued("id")
+        .render_derived("place")
+    )
+    inner = _sorted(
+        select(model.id).where(model.community_id == places.c.id, *conditions), model, key, down
+    )
+    some = inner.limit(size).correlate(places).lateral("some")
+    both = places.join(some, true())
+    chosen = select(places.c.id, some.c.id.label("row_id")).select_from(both).subquery("chosen")
+    query = select(model).join(
+        chosen, and_(model.community_id == chosen.c.id, model.id == chosen.c.row_id)
+    )
+    return _sorted(query, model, key, down).limit(size)
 
 
 def matching(scope: Scope, view: type[RecordView], wish: Wish) -> Select[Any]:
@@ -184,47 +233,75 @@ def _count(scope: Scope, view: type[RecordView], conditions: list[Any]) -> int:
 # --- order and cursors ----------------------------------------------------------------------------
 
 
-def order_of(scope: Scope, view: type[RecordView], wanted: str) -> str:
-    """Return the order in force as ``key`` or ``-key``."""
-    key, is_descending = _order(scope, view, wanted)
-    return f"-{key}" if is_descending else key
+def sortable(view: type[RecordView]) -> frozenset[str]:
+    """Return the attributes that an index keeps in order within a community or group."""
+    found = {"id"}
+    table = view.model.__table__
+    names = {c.name: a.key for a in view.model.__mapper__.column_attrs for c in a.columns}
+    kept = [list(each.columns) for each in table.constraints if isinstance(each, UniqueConstraint)]
+    kept += [
+        list(each.columns)
+        for each in table.indexes
+        if each.dialect_options["postgresql"]["where"] is None
+        and each.dialect_options["postgresql"]["using"] in (False, "btree")
+    ]
+    for columns in kept:
+        rest = [c.name for c in columns if isinstance(c, Column_)]
+        if len(rest) > 1 and rest[0] in ("community_id", "group_id"):
+            found.add(names[rest[1]])
+    return frozenset(found)
 
 
-def _order(scope: Scope, view: type[RecordView], wanted: str) -> tuple[str, bool]:
+def _order(
+    scope: Scope, view: type[RecordView], wanted: str, indexed: frozenset[str] | None = None
+) -> tuple[str, bool]:
     name = wanted.removeprefix("-")
     column = view.seen_columns(scope).get(name)
-    if column is None or not column.is_sortable:
+    if column is None or not column.is_sortable or (indexed is not None and name not in indexed):
         wanted = view.order
         name = wanted.removeprefix("-")
-    if scope.restrictions(view.model).get(name) == "hide":
+    is_kept = indexed is None or name in indexed
+    if scope.restrictions(view.model).get(name) == "hide" or not is_kept:
         name = "id"
     return name, wanted.startswith("-")
 
 
 def _sorted(query: Select[Any], model: Any, key: str, is_descending: bool) -> Select[Any]:
+    """Return the query in order; empty values come last going up and first going down, like in
+    an index, which then serves both ways."""
     columns = [getattr(model, key)] if key != "id" else []
-    ordered = [(c.desc().nulls_last() if is_descending else c.asc().nulls_last()) for c in columns]
+    ordered = [c.desc() if is_descending else c.asc() for c in columns]
     return query.order_by(*ordered, model.id.desc() if is_descending else model.id.asc())
 
 
-def _beyond(model: Any, key: str, is_descending: bool, cursor: tuple[Any, UUID]) -> Any:
+def _beyond(model: Any, key: str, is_descending: bool, cursor: tuple[Any, UUID]) -> list[Any]:
+    """Return the conditions for what comes after a record in the order."""
     value, identity = cursor
     further = model.id < identity if is_descending else model.id > identity
     if key == "id":
-        return further
+        return [further]
     column = getattr(model, key)
     if value is None:
-        return and_(column.is_(None), further)
+        rest = and_(column.is_(None), further)
+        return [or_(rest, column.is_not(None)) if is_descending else rest]
     value = _typed(column, value)
-    beyond = column < value if is_descending else column > value
-    return or_(beyond, and_(column == value, further), column.is_(None))
+    pair, here = tuple_(column, model.id), tuple_(*_literals(column, value, identity))
+    beyond = pair < here if is_descending else pair > here
+    is_open = column.nullable and not is_descending
+    return [or_(beyond, column.is_(None)) if is_open else beyond]
+
+
+def _literals(column: Any, value: Any, identity: UUID) -> tuple[Any, Any]:
+    return literal(value, column.type), literal(identity, Uuid())
 
 
 def _typed(column: Any, value: Any) -> Any:
     python = column.type.python_type
     if python in (datetime, date):
         return python.fromisoformat(value)
-    return python(value) if python in (Decimal, int, str) else value
+    if python is bool:
+        return value == "True"
+    return python(value) if python in (Decimal, int, str) or issubclass(python, Enum) else value
 
 
 def _encode(record: Any, key: str) -> str:

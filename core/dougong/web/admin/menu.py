@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import g, request, url_for
 
@@ -96,8 +97,9 @@ def _item(view: type[RecordView]) -> Item:
     return Item(view.label(), url, view.icon, request.path.startswith(url), view.menu_order)
 
 
-def list_url(view: type[RecordView], scope: Scope | None = None, **arguments: Any) -> str:
+def list_url(view: type[RecordView], scope: Scope | str | None = None, **arguments: Any) -> str:
     """Return the address of a view's list, in this scope or another."""
-    plugin, _, model = view.name().partition(".")
-    place: dict[str, Any] = {"scope": scope} if scope is not None else {}
-    return url_for("admin.records", plugin=plugin, model=model, **place, **arguments)
+    place = scope if scope is not None else g.scope
+    part = place.url_part if isinstance(place, Scope) else str(place)
+    address = f"/{part}/admin/{view.name().replace('.', '/', 1)}/"
+    return f"{address}?{urlencode(arguments)}" if arguments else address

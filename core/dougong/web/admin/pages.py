@@ -13,7 +13,7 @@ from dougong.db.scope import Scope
 from dougong.errors import NotAllowed, NotFound
 from dougong.hookspecs import Card, SearchHit
 from dougong.i18n import N_, gettext
-from dougong.web.admin import bulk, listing, lookups, registry, saved
+from dougong.web.admin import bulk, drawing, listing, lookups, registry, saved
 from dougong.web.admin.menu import belongs, list_url, menu, section_of, section_title
 from dougong.web.admin.views import RecordAction, RecordView, show, tone
 from dougong.web.app import current_installation, require_scope
@@ -28,7 +28,8 @@ def frame() -> dict[str, Any]:
         "menu": lambda: menu(current_installation()),
         "show": show,
         "tone": tone,
-        "words": lambda key: gettext(str(key).replace("_", " ").capitalize()),
+        "words": drawing.words,
+        "draw": lambda column, record: drawing.cell(g.scope, column, record),
         "record_url": record_url,
         "verb_label": verb_label,
         "member": member_label,
@@ -79,13 +80,10 @@ def find_view(plugin: str, model: str, verb: str = "view") -> type[RecordView]:
 
 def record_url(view: type[RecordView], record: Any, page: str = "details") -> str:
     """Return the address of a record's page, in the community that the record belongs to."""
-    plugin, _, model = view.name().partition(".")
     scope: Scope = g.scope
     community_id = getattr(record, "community_id", None)
-    place: dict[str, Any] = (
-        {"scope": f"c/{community_id}"} if community_id and not scope.community_id else {}
-    )
-    return url_for(f"admin.{page}", plugin=plugin, model=model, id=record.id, **place)
+    place = f"c/{community_id}" if community_id and not scope.community_id else None
+    return f"{list_url(view, place)}{record.id}/{'' if page == 'details' else page}"
 
 
 def crumbs(view: type[RecordView], *further: Crumb) -> list[Crumb]:
@@ -158,21 +156,37 @@ def records(plugin: str, model: str) -> str:
     view = find_view(plugin, model)
     wish = listing.Wish.read(request.args)
     page = listing.load(scope, view, wish)
+    bulk_actions = [a for a in allowed_actions(scope, view) if a.bulk]
+    bulk_actions = bulk_actions if scope.community_id else []
+    may_bulk = bulk.may(scope, view)
+    extensions, communities = extension_columns(scope, view, page.records), community_names(scope)
+    communities = communities if view.model.__kind__ == "community" else {}
+    rows = drawing.rows(
+        scope,
+        page.columns,
+        page.records,
+        base=request.path,
+        link=lambda record: record_url(view, record),
+        picks=bool(bulk_actions or may_bulk),
+        inline=view.inline_keys(scope),
+        extensions=extensions,
+        communities=communities,
+    )
     return render_template(
         "admin/list.html",
         view=view,
+        rows=rows,
         page=page,
         wish=wish,
         crumbs=crumbs(view),
         filters=listing.filter_fields(scope, view, wish),
         saved=saved.views_of(scope, view),
-        extensions=extension_columns(scope, view, page.records),
-        communities=community_names(scope),
-        bulk=[a for a in allowed_actions(scope, view) if a.bulk] if scope.community_id else [],
+        extensions=extensions,
+        communities=communities,
+        bulk=bulk_actions,
         address=_address,
-        may_bulk=bulk.may(scope, view),
-        inline=view.inline_keys(scope),
-        sorted_by=listing.order_of(scope, view, wish.sort),
+        may_bulk=may_bulk,
+        sorted_by=page.order,
     )
 
 
