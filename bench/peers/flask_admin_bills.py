@@ -20,6 +20,8 @@ db = SQLAlchemy()
 
 
 class Person(db.Model):
+    """Who pays."""
+
     __tablename__ = "person"
     __table_args__ = {"schema": "dougong"}
     id = db.Column(Uuid, primary_key=True)
@@ -30,6 +32,8 @@ class Person(db.Model):
 
 
 class Room(db.Model):
+    """What is billed."""
+
     __tablename__ = "room"
     __table_args__ = {"schema": "dougong"}
     id = db.Column(Uuid, primary_key=True)
@@ -40,6 +44,8 @@ class Room(db.Model):
 
 
 class Bill(db.Model):
+    """A bill."""
+
     __tablename__ = "bill"
     __table_args__ = {"schema": "fees"}
     id = db.Column(Uuid, primary_key=True)
@@ -57,6 +63,8 @@ class Bill(db.Model):
 
 
 class BillView(ModelView):
+    """The view, with columns, filters and search like ours."""
+
     column_list = ("room", "payer", "title", "due_on", "amount", "paid", "balance", "state")
     column_filters = ("state", "kind", "due_on", "balance")
     column_searchable_list = (Room.code, Person.name)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 IDLE = timedelta(minutes=30)
 TOUCH = timedelta(minutes=1)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 RESIDENT = frozenset({"*.portal"})
 
 RIGHTS = """
@@ -47,7 +48,8 @@ BY_SESSION = text(
 )
 BY_TOKEN = text(
     f"""
-    select u.id, u.name, u.locale, null as session_id, t.permissions, t.community_ids, {RIGHTS}
+    select u.id, u.name, u.locale, null as session_id, t.permissions, t.community_ids,
+        t.id as token_id, t.last_used_at, {RIGHTS}
     from dougong.api_token t join dougong."user" u on u.id = t.user_id
     where t.token_hash = :hash and t.revoked_at is null and t.ends_at > :now and u.is_active
     """
@@ -89,12 +91,14 @@ def actor_for_session(installation: "Installation", token: str) -> Actor | None:
 
 def actor_for_token(installation: "Installation", token: str) -> Actor | None:
     """Return the program behind a bearer token, None when it is unknown or over."""
+    now = datetime.now(UTC)
     with installation.access() as session:
-        row = (
-            session.execute(BY_TOKEN, {"hash": hash_of(token), "now": datetime.now(UTC)})
-            .mappings()
-            .first()
-        )
+        row = session.execute(BY_TOKEN, {"hash": hash_of(token), "now": now}).mappings().first()
+        if row is not None and (row["last_used_at"] or LONG_AGO) < now - TOUCH:
+            session.execute(
+                text("update dougong.api_token set last_used_at = :now where id = :id"),
+                {"now": now, "id": row["token_id"]},
+            )
     if row is None:
         return None
     whole = _actor(row, "token")

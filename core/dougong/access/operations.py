@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from dougong.access.actors import hash_of
 from dougong.access.models import (
     OneTimeLink,
+    Passkey,
     Role,
     RoleGrant,
     SignInAttempt,
@@ -61,6 +62,17 @@ class WrongSignIn(DougongError):
     code = "wrong_sign_in"
 
 
+class PasskeyNeeded(DougongError):
+    """The password is right; one of the user's passkeys is to follow."""
+
+    status = 401
+    code = "passkey_needed"
+
+    def __init__(self, user_id: UUID) -> None:
+        super().__init__(N_("Confirm with your passkey."))
+        self.user_id = user_id
+
+
 # --- passwords ----------------------------------------------------------------------------------
 
 
@@ -100,24 +112,36 @@ def sign_in(
 ) -> tuple[str, User]:
     """Return a new session's token and the user.
 
-    code: the six digits of the second factor, needed when the user has one. Raises WrongSignIn
+    code: the six digits of the second factor, needed when the user has one. Raises PasskeyNeeded
+    when a passkey is to follow the password, WrongSignIn
     (the same for an unknown login) and TooManyTries after five failures in a quarter of an hour
     for one login, or twenty tries from one address.
     """
     login = login.replace("\0", "").strip().lower()[:80]
     with installation.access() as session:
-        _refuse_guessing(session, login, address)
+        refuse_guessing(session, login, address)
         user = session.scalars(select(User).where(User.login == login, User.is_active)).first()
         is_right = _matches(user.password_hash if user else None, password)
-        is_right = is_right and user is not None and _second_factor(installation, user, code)
-        session.add(SignInAttempt(login=login, address=address, at=_now(), is_success=is_right))
+        waits = bool(is_right and user and not code and _has_passkey(session, user.id))
+        is_right = (
+            is_right and user is not None and _second_factor(installation, session, user, code)
+        )
+        note_attempt(session, login, address, is_success=is_right or waits)
         token = start_session(session, user, address, device) if user and is_right else None
+    if waits and user is not None:
+        raise PasskeyNeeded(user.id)
     if token is None or user is None:
         raise WrongSignIn(N_("Login, password or code is wrong."))
     return token, user
 
 
-def _refuse_guessing(session: Session, login: str, address: str) -> None:
+def note_attempt(session: Session, login: str, address: str, *, is_success: bool) -> None:
+    """Write down one try to sign in."""
+    session.add(SignInAttempt(login=login, address=address, at=_now(), is_success=is_success))
+
+
+def refuse_guessing(session: Session, login: str, address: str) -> None:
+    """Raise TooManyTries after too many failures of a login, or tries of an address."""
     since = _now() - WINDOW
     failed, tried = session.execute(
         text(
@@ -137,10 +161,16 @@ def _refuse_guessing(session: Session, login: str, address: str) -> None:
         raise TooManyTries(N_("Too many tries. Wait a quarter of an hour, or ask for a link."))
 
 
-def _second_factor(installation: "Installation", user: User, code: str | None) -> bool:
+def _has_passkey(session: Session, user_id: UUID) -> bool:
+    return session.scalars(select(Passkey.id).where(Passkey.user_id == user_id)).first() is not None
+
+
+def _second_factor(
+    installation: "Installation", session: Session, user: User, code: str | None
+) -> bool:
     """Tell whether the code is right, and use it up: a code works once."""
     if not user.is_totp_confirmed:
-        return True
+        return not _has_passkey(session, user.id)
     secret = _totp_secret(installation, user)
     if secret is None or not code:
         return False
@@ -209,13 +239,22 @@ def sessions_of(installation: "Installation", user_id: UUID) -> Sequence[SignInS
 
 
 def revoke_session(installation: "Installation", actor: Actor, session_id: UUID) -> None:
-    """End one session: one's own, or anybody's for who may revoke sessions."""
+    """End one session: one's own, or for who may revoke sessions one of his group's."""
     with installation.access(actor) as session:
         found = session.get(SignInSession, session_id)
         is_own = found is not None and found.user_id == actor.user_id
-        if found is None or not (is_own or actor.may("dougong.session.revoke")):
+        if found is None or not (is_own or may_end(session, actor, found.user_id)):
             raise NotFound(N_("There is no such session."))
         found.revoked_at = _now()
+
+
+def may_end(session: Session, actor: Actor, user_id: UUID) -> bool:
+    """Tell whether an actor may end sessions and tokens of a user: in every group of the user."""
+    query = select(RoleGrant.group_id).where(RoleGrant.user_id == user_id).distinct()
+    groups = session.scalars(query).all()
+    if not groups:
+        return actor.may("dougong.session.revoke")
+    return all(actor.may("dougong.session.revoke", group) for group in groups)
 
 
 # --- links and second factor ----------------------------------------------------------------------

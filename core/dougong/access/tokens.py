@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from dougong.access.actors import hash_of
 from dougong.access.models import ApiToken
+from dougong.access.operations import may_end
 from dougong.db.scope import Actor
 from dougong.errors import Invalid, NotAllowed, NotFound
 from dougong.i18n import N_, gettext
@@ -88,13 +89,13 @@ def tokens_of(installation: "Installation", user_id: UUID) -> Sequence[ApiToken]
 
 
 def revoke_token(installation: "Installation", actor: Actor, token_id: UUID) -> None:
-    """End a token at once: the actor's own, or anyone's with ``dougong.session.revoke``.
+    """End a token at once: the actor's own, or with ``dougong.session.revoke`` his group's.
 
     Raises NotFound for a token that is not there or not the actor's to end.
     """
     with installation.access(actor) as session:
         row = session.get(ApiToken, token_id)
         is_own = row is not None and row.user_id == actor.user_id
-        if row is None or not (is_own or actor.may("dougong.session.revoke")):
+        if row is None or not (is_own or may_end(session, actor, row.user_id)):
             raise NotFound(N_("There is no such token."))
         row.revoked_at = row.revoked_at or datetime.now(UTC)

@@ -195,3 +195,56 @@ def _known(session: "Session", scope: Scope, user_id: UUID) -> Any:
     if user is None or groups != {scope.group_id}:
         raise NotFound(N_("There is no such user here."))
     return user
+
+
+@dataclass(frozen=True)
+class AccessLine:
+    """A session or token of a user of this group, as the security administrator sees it."""
+
+    id: UUID
+    login: str
+    name: str
+    what: str
+    since: datetime
+    seen_at: datetime | None
+    ends_at: datetime
+    address: str = ""
+
+
+SESSIONS_HERE = text(
+    """
+    select s.id, u.login, u.name, s.device as what, s.started_at as since, s.seen_at, s.ends_at,
+           s.address
+    from dougong.sign_in_session s join dougong."user" u on u.id = s.user_id
+    where s.revoked_at is null and s.ends_at > now() and s.seen_at > now() - interval '30 minutes'
+      and exists (select from dougong.role_grant g where g.user_id = u.id and g.group_id = :group)
+    order by s.seen_at desc limit :most
+    """
+)
+TOKENS_HERE = text(
+    """
+    select t.id, u.login, u.name, t.name as what, uuid_extract_timestamp(t.id) as since,
+           t.last_used_at as seen_at, t.ends_at, '' as address
+    from dougong.api_token t join dougong."user" u on u.id = t.user_id
+    where t.revoked_at is null and t.ends_at > now()
+      and exists (select from dougong.role_grant g where g.user_id = u.id and g.group_id = :group)
+    order by t.id desc limit :most
+    """
+)
+
+
+def sessions_here(scope: Scope) -> list[AccessLine]:
+    """Return the newest two hundred sessions of this group's users that still work."""
+    return _access_lines(scope, SESSIONS_HERE)
+
+
+def tokens_here(scope: Scope) -> list[AccessLine]:
+    """Return the newest two hundred access tokens of this group's users that still work."""
+    return _access_lines(scope, TOKENS_HERE)
+
+
+def _access_lines(scope: Scope, query: Any) -> list[AccessLine]:
+    scope.require("dougong.session.view")
+    with scope.installation.access(scope.actor) as session:
+        rows = session.execute(query, {"group": scope.group_id, "most": MOST}).mappings()
+        return [AccessLine(**row) for row in rows]

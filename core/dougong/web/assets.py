@@ -17,6 +17,7 @@ BUNDLES = {
     "admin.js": ("vendor/htmx.org@2.0.11/htmx.min.js", "admin.js"),
     "form.css": ("vendor/tom-select@2.6.2/tom-select.min.css",),
     "form.js": ("vendor/tom-select@2.6.2/tom-select.base.min.js", "form.js"),
+    "passkey.js": ("passkey.js",),
     "portal.css": ("portal.css",),
     "portal.js": ("portal.js",),
 }

@@ -54,6 +54,7 @@ def install(app: Flask, installation: Installation) -> None:
         record_pages,
         reveal,
         roles,
+        sessions,
         uploads,
         users,
     )

@@ -67,7 +67,7 @@ def data(value: Any) -> Markup:
         return Markup("")
     entries = [f"<li>{_entry(each)}</li>" for each in value[:MOST_LISTED]]
     entries += ["<li>…</li>"] if len(value) > MOST_LISTED else []
-    number = escape(ngettext(N_("One entry"), N_("%(num)s entries"), len(value)))
+    number = escape(ngettext("One entry", "%(num)s entries", len(value)))
     listed = f'<ul class="small">{"".join(entries)}</ul>'
     return _markup(f"<details><summary>{number}</summary>{listed}</details>")
 

@@ -1,21 +1,18 @@
-"""Sign-in, sign-out, links that work once, and the account page."""
+"""Sign-in by password, passkey or link that works once, and sign-out."""
 
-import io
 from urllib.parse import urlsplit
 
-import segno
 from flask import Blueprint, Flask, Response, g, redirect, render_template, request
 
-from dougong.access import operations
-from dougong.errors import DougongError
-from dougong.i18n import best_locale, translate_error
+from dougong.access import operations, passkeys
+from dougong.errors import DougongError, Invalid
+from dougong.i18n import N_, best_locale, translate_error
 from dougong.installation import Installation
 from dougong.web.app import (
     LOCALE_COOKIE,
     SESSION_COOKIE,
     VISIT_COOKIE,
     current_installation,
-    sign_in_first,
 )
 
 blueprint = Blueprint("sign_in", __name__)
@@ -23,6 +20,8 @@ blueprint = Blueprint("sign_in", __name__)
 
 def install(app: Flask, installation: Installation) -> None:
     """Add the pages to the application."""
+    from dougong.web.signin import account  # noqa: F401 - its pages are on the same blueprint
+
     app.register_blueprint(blueprint)
 
 
@@ -40,7 +39,7 @@ def safe_target(target: str | None) -> str:
 def page() -> Response:
     """Show the form; a visitor gets a cookie that ties the form to his browser."""
     if g.actor is not None:
-        return _to(safe_target(request.args.get("next")))
+        return to(safe_target(request.args.get("next")))
     return _form()
 
 
@@ -55,15 +54,73 @@ def submit() -> Response:
             request.form.get("code"),
             **_visitor(),
         )
+    except operations.PasskeyNeeded as needed:
+        return _ask_passkey(needed)
     except DougongError as error:
         return _form(error)
-    return _signed_in(token, safe_target(request.form.get("next")))
+    return signed_in(token, safe_target(request.form.get("next")))
+
+
+# --- passkeys -------------------------------------------------------------------------------------
+
+
+@blueprint.post("/sign-in/passkey/options")
+def passkey_options() -> Response:
+    """Tell the browser what a passkey is to sign."""
+    site = require_site()
+    asked = passkeys.begin_sign_in(current_installation(), site, address=_visitor()["address"])
+    return Response(asked, content_type="application/json")
+
+
+@blueprint.post("/sign-in/passkey")
+def use_passkey() -> Response:
+    """Sign in with a passkey, alone or after the password."""
+    try:
+        token, _ = passkeys.sign_in_with_passkey(
+            current_installation(),
+            require_site(),
+            request.form.get("asked", ""),
+            request.form.get("answer", ""),
+            **_visitor(),
+        )
+    except DougongError as error:
+        return _form(error)
+    return signed_in(token, safe_target(request.form.get("next")))
+
+
+def _ask_passkey(needed: operations.PasskeyNeeded) -> Response:
+    site = this_site()
+    if site is None:
+        return _form(needed)
+    asked = passkeys.begin_sign_in(
+        current_installation(), site, needed.user_id, _visitor()["address"]
+    )
+    target = safe_target(request.form.get("next"))
+    return html("sign_in/passkey.html", asked=asked, next=target)
+
+
+def this_site() -> passkeys.Site | None:
+    """Return the site that passkeys are bound to, None where they do not work."""
+    return passkeys.site_of(current_installation(), request.host_url)
+
+
+def require_site() -> passkeys.Site:
+    """Return the site that passkeys are bound to; raises Invalid where they do not work."""
+    site = this_site()
+    if site is None:
+        raise Invalid(
+            N_("Passkeys need Dougong's own name in the address bar, such as localhost, no number.")
+        )
+    return site
+
+
+# --- links ----------------------------------------------------------------------------------------
 
 
 @blueprint.get("/sign-in/link/<token>")
 def link(token: str) -> Response:
     """Ask before using the link, so that a preview of it in a chat does not use it up."""
-    return _html("sign_in/link.html", token=token)
+    return html("sign_in/link.html", token=token)
 
 
 @blueprint.post("/sign-in/link/<token>")
@@ -73,7 +130,7 @@ def use_link(token: str) -> Response:
         session_token, _ = operations.use_link(current_installation(), token, **_visitor())
     except DougongError as error:
         return _form(error)
-    return _signed_in(session_token, "/")
+    return signed_in(session_token, "/")
 
 
 @blueprint.post("/sign-out")
@@ -82,48 +139,15 @@ def leave() -> Response:
     if g.actor is not None:
         everywhere = request.form.get("everywhere") == "1"
         operations.sign_out(current_installation(), g.actor, everywhere=everywhere)
-    answer = _to("/sign-in")
+    answer = to("/sign-in")
     answer.delete_cookie(SESSION_COOKIE)
     return answer
-
-
-@blueprint.get("/account")
-def account() -> Response:
-    """Show the user's sessions, second factor and language."""
-    if g.actor is None:
-        return sign_in_first()
-    sessions = operations.sessions_of(current_installation(), g.actor.user_id)
-    return _html("sign_in/account.html", sessions=sessions)
-
-
-@blueprint.post("/account/sessions/<uuid:session_id>/revoke")
-def revoke(session_id: object) -> Response:
-    """End one of the user's sessions."""
-    if g.actor is None:
-        return sign_in_first()
-    operations.revoke_session(current_installation(), g.actor, session_id)  # type: ignore[arg-type]
-    return _to("/account")
-
-
-@blueprint.post("/account/second-factor")
-def second_factor() -> Response:
-    """Offer a second factor as a QR code, or switch it on with its first code."""
-    if g.actor is None:
-        return sign_in_first()
-    installation = current_installation()
-    if code := request.form.get("code"):
-        operations.confirm_totp(installation, g.actor, code)
-        return _to("/account")
-    address = operations.begin_totp(installation, g.actor)
-    out = io.BytesIO()
-    segno.make_qr(address).save(out, kind="svg", scale=5, xmldecl=False, omitsize=False)
-    return _html("sign_in/second_factor.html", qr=out.getvalue().decode(), address=address)
 
 
 @blueprint.post("/language")
 def language() -> Response:
     """Remember the language of this browser."""
-    answer = _to(safe_target(request.form.get("next")))
+    answer = to(safe_target(request.form.get("next")))
     answer.set_cookie(
         LOCALE_COOKIE,
         best_locale(request.form.get("locale")),
@@ -144,26 +168,30 @@ def _visitor() -> dict[str, str]:
 
 def _form(error: DougongError | None = None) -> Response:
     message = translate_error(error) if error else None
-    answer = _html(
+    answer = html(
         "sign_in/form.html",
         status=error.status if error else 200,
         message=message,
         login=request.form.get("login", ""),
         next=safe_target(request.values.get("next")),
+        has_passkeys=this_site() is not None,
     )
     return answer
 
 
-def _html(template: str, status: int = 200, **context: object) -> Response:
+def html(template: str, status: int = 200, **context: object) -> Response:
+    """Return a page outside of any scope."""
     return Response(render_template(template, **context), status, content_type="text/html")
 
 
-def _to(address: str) -> Response:
+def to(address: str) -> Response:
+    """Send the browser on after a form was taken."""
     return redirect(address, 303)  # type: ignore[return-value]
 
 
-def _signed_in(token: str, target: str) -> Response:
-    answer = _to(target)
+def signed_in(token: str, target: str) -> Response:
+    """Send the browser on with the session's cookie."""
+    answer = to(target)
     answer.set_cookie(
         SESSION_COOKIE,
         token,
