@@ -72,6 +72,21 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """One figure of every community of a group: a column of the group's table.
+
+    values: by community id, already formatted for people. tones: by community id, like a card's.
+    url: where a click leads, relative to the community (``admin/fees/bill/?state=open``).
+    """
+
+    title: Any
+    values: Mapping[UUID, str]
+    tones: Mapping[UUID, str] = field(default_factory=dict)
+    url: str | None = None
+    order: int = 100
+
+
+@dataclass(frozen=True)
 class SearchHit:
     """One line of the palette's answer: what it is, and where a click leads."""
 
@@ -160,6 +175,16 @@ def dashboard_cards(scope: "Scope") -> Sequence[Card]:
     Called when the dashboard is rendered, once per enabled plugin. Keep to one statement per card
     and return only cards whose records the actor may view (``scope.may``).
     Result: cards in any order; the page sorts them by ``order``.
+    """
+
+
+@hookspec
+def compare_communities(scope: "Scope") -> Sequence[Comparison]:
+    """Return figures by which a group compares its communities.
+
+    scope: the group; it reads every community that the actor may read. Called when the group's
+    dashboard is rendered, once per plugin that is on in any of them. Answer all communities in one
+    statement; one that is left out shows no figure. Result: columns, sorted by ``order``.
     """
 
 

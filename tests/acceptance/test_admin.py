@@ -20,16 +20,17 @@ def places(product, browser, signed_in):
     page = context.new_page()
     page.goto(product.url)
     found = {"group": "/".join(page.url.split("/")[3:5])}
-    for card in page.query_selector_all("a.card-figure[href^='/c/']"):
-        found[card.query_selector("strong").inner_text()] = "/".join(
-            card.get_attribute("href").split("/")[1:3]
-        )
+    for link in page.query_selector_all("main th a[href^='/c/']"):
+        found[link.inner_text()] = "/".join(link.get_attribute("href").split("/")[1:3])
     context.close()
     return found
 
 
-def test_the_group_sees_three_communities(places):
+def test_the_group_compares_its_three_communities(visit, places):
     assert set(places) >= {"group", "翠湖花园", "和平里", "江州大学"}
+    page = visit("admin").open(f"/{places['group']}/admin/")
+    row = page.locator("tr", has_text="翠湖花园")
+    assert row.locator("td[data-label='收缴率']").inner_text().endswith("%")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

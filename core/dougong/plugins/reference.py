@@ -41,6 +41,7 @@ Mark an implementation of a hook that another plugin declares, and that may be a
 """
 ANSWERS = (
     hookspecs.Card,
+    hookspecs.Comparison,
     hookspecs.SearchHit,
     hookspecs.Panel,
     hookspecs.Event,

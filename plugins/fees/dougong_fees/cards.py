@@ -3,7 +3,7 @@
 from sqlalchemy import func, select
 
 from dougong.db import Scope
-from dougong.hookspecs import Card, Panel, SearchHit
+from dougong.hookspecs import Card, Comparison, Panel, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Person, Room
 from dougong_fees.domain.states import OWED, RunState
@@ -72,6 +72,41 @@ def _collection(scope: Scope) -> list[Card]:
             "admin/fees/bill_run/",
             20,
         )
+    ]
+
+
+def comparison(scope: Scope) -> list[Comparison]:
+    """Return collection rate and arrears of each community of a group, in one statement."""
+    if not scope.may("fees.bill.view"):
+        return []
+    published = Bill.state.not_in(("draft", "withdrawn"))
+    late = func.sum(Bill.balance).filter(*overdue(scope.today))
+    rows = scope.session.execute(
+        select(
+            Bill.community_id,
+            func.sum(Bill.paid).label("paid"),
+            func.sum(Bill.amount - Bill.waived).label("due"),
+            late.label("late"),
+        )
+        .where(published)
+        .group_by(Bill.community_id)
+    ).all()
+    rates = {r.community_id: r.paid / r.due * 100 for r in rows if r.due}
+    return [
+        Comparison(
+            gettext("Collection rate"),
+            {c: f"{rate:.1f}%" for c, rate in rates.items()},
+            {c: "good" if rate >= 90 else "warning" for c, rate in rates.items()},
+            "admin/fees/bill_run/",
+            20,
+        ),
+        Comparison(
+            gettext("Overdue"),
+            {r.community_id: yuan_text(r.late) for r in rows},
+            {r.community_id: "danger" for r in rows if r.late},
+            f"{UNPAID}&due_on.to={scope.today}",
+            30,
+        ),
     ]
 
 

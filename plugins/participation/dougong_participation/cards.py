@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, select
 
 from dougong.db import Scope, member_label
-from dougong.hookspecs import Card, Panel, SearchHit
+from dougong.hookspecs import Card, Comparison, Panel, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Person, Room
 from dougong_participation.domain import ComplaintState
@@ -32,6 +32,28 @@ def dashboard(scope: Scope) -> list[Card]:
     if scope.may("participation.feedback.view"):
         cards.append(_feedback(scope))
     return cards
+
+
+def comparison(scope: Scope) -> list[Comparison]:
+    """Return the complaints that wait in each community of a group, late ones marked."""
+    if not scope.may("participation.complaint.view"):
+        return []
+    late = func.count().filter(Complaint.due_at < scope.now)
+    rows = scope.session.execute(
+        select(Complaint.community_id, func.count().label("waiting"), late.label("late"))
+        .where(Complaint.state.in_(UNANSWERED))
+        .group_by(Complaint.community_id)
+    ).all()
+    counted = {c: "0" for c in scope.readable if "participation" in scope.places.get(c, {})}
+    return [
+        Comparison(
+            gettext("Complaints to answer"),
+            counted | {r.community_id: str(r.waiting) for r in rows},
+            {r.community_id: "danger" for r in rows if r.late},
+            "admin/participation/complaint/?state=open,in_progress",
+            40,
+        )
+    ]
 
 
 def _waiting(scope: Scope) -> Card:

@@ -10,6 +10,11 @@ def dashboard_cards(scope):
 
 
 @hookimpl
+def compare_communities(scope):
+    return cards.comparison(scope)
+
+
+@hookimpl
 def portal_cards(scope, person_id):
     return cards.portal(scope, person_id)
 

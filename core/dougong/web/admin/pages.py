@@ -103,11 +103,13 @@ def dashboard() -> str:
     scope = require_scope()
     answers = scope.ask("dashboard_cards")
     cards: list[Card] = [card for answer in answers for card in answer]
-    communities = getattr(scope.place, "communities", ())
+    communities = [c for c in getattr(scope.place, "communities", ()) if c.id in scope.readable]
+    columns = scope.ask("compare_communities") if communities else []
     return render_template(
         "admin/dashboard.html",
         cards=sorted(cards, key=lambda card: card.order),
-        communities=[c for c in communities if c.id in scope.readable],
+        communities=communities,
+        columns=sorted((c for answer in columns for c in answer), key=lambda c: c.order),
     )
 
 
