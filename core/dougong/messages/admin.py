@@ -1,8 +1,9 @@
 """The admin's views of messages, how they were delivered, addresses and wordings."""
 
+from dougong.messages import services
 from dougong.messages.models import ContactPoint, Message, MessageDelivery, MessageTemplate
 from dougong.web.admin.menu import ADMINISTRATION
-from dougong.web.admin.views import RecordView
+from dougong.web.admin.views import RecordView, action
 
 
 class ContactPointView(RecordView, model=ContactPoint):
@@ -28,6 +29,7 @@ class MessageDeliveryView(RecordView, model=MessageDelivery):
     columns = ("due_at", "channel", "state", "attempts", "sent_at", "detail")
     filters = ("state", "channel", "due_at")
     can_create = can_change = can_delete = can_import = False
+    actions = (action(services.resend_delivery, bulk=True),)
 
 
 class MessageTemplateView(RecordView, model=MessageTemplate):

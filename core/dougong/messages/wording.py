@@ -1,9 +1,12 @@
 """The wording of a message: the community's own, else the plugin's, in the recipient's language."""
 
+import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jinja2 import meta
 from sqlalchemy import select
 
 from dougong import texts
@@ -13,6 +16,16 @@ from dougong.i18n import DEFAULT_LOCALE, N_, use_locale
 from dougong.messages.models import MessageTemplate
 
 KERNEL_TEMPLATES = Path(__file__).with_name("templates")
+KERNEL = "dougong"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What a wording may fill in. meaning: for whoever writes it; sample: for a preview."""
+
+    name: str
+    meaning: str
+    sample: Any
 
 
 def wording(
@@ -57,8 +70,51 @@ def default_wording(scope: Scope, template: str, locale: str) -> tuple[str, str]
     raise NotFound(N_("There is no message template %(name)s."), name=template)
 
 
+def template_names(scope: Scope) -> list[str]:
+    """Return every template of the kernel and of the plugins that are on here, by name."""
+    found = []
+    for plugin in (KERNEL, *sorted(scope.enabled - {KERNEL})):
+        folder = _folder(scope, plugin)
+        for path in sorted(folder.glob(f"*.{DEFAULT_LOCALE}.txt")) if folder else ():
+            found.append(f"{plugin}:{path.name.partition('.')[0]}")
+    return found
+
+
+def variables(scope: Scope, template: str, locale: str) -> list[Variable]:
+    """Return what the template's wordings may fill in, in the order in which the default does.
+
+    Meanings and samples come from ``templates/messages/<name>.toml``, a table per variable with
+    ``en``, ``zh_Hans_CN`` and ``sample``; a variable that it does not name is its own sample.
+    """
+    default = "\n".join(default_wording(scope, template, locale))
+    names = meta.find_undeclared_variables(texts.environment(False).parse(default))
+    plugin, _, name = template.partition(":")
+    folder = _folder(scope, plugin)
+    path = folder / f"{name}.toml" if folder else None
+    told: dict[str, Any] = {}
+    if path is not None and path.is_file():
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    ordered = sorted(names | told.keys(), key=lambda n: (default.find(n) < 0, default.find(n), n))
+    return [
+        Variable(n, told.get(n, {}).get(locale, ""), _sample(n, told.get(n, {}).get("sample")))
+        for n in ordered
+    ]
+
+
+def _sample(name: str, told: Any) -> Any:
+    return f"〔{name}〕" if told is None else told
+
+
+def preview(scope: Scope, template: str, subject: str, body: str, locale: str) -> tuple[str, str]:
+    """Return a wording filled in with samples; raises NotFound, Invalid as sending it would."""
+    values = {v.name: v.sample for v in variables(scope, template, locale)}
+    with use_locale(locale):
+        zone = str(scope.zone)
+        return texts.fill(subject, values, zone=zone), texts.fill(body, values, zone=zone).strip()
+
+
 def _folder(scope: Scope, plugin: str) -> Path | None:
-    if plugin == "dougong":
+    if plugin == KERNEL:
         return KERNEL_TEMPLATES
     found = scope.installation.plugins.found.get(plugin)
     return found.folder / "templates/messages" if found else None

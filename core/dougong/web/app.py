@@ -140,6 +140,7 @@ KERNEL_PAGES = (
     "dougong.devices.receiving",
     "dougong.web.plugin_pages",
     "dougong.web.device_pages",
+    "dougong.web.message_pages",
     "dougong.doctor.page",
 )
 

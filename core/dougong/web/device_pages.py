@@ -81,7 +81,7 @@ def _reader(permission: str = VIEW) -> Scope:
 def overview() -> str:
     """Show the devices by gateway, those that do not answer first when asked for."""
     scope = _reader()
-    words = request.args.get("q", "").strip()
+    words = request.args.get("q", "").replace("\0", "").strip()
     only_mute = request.args.get("only") == "mute"
     lines = _lines(scope, words)
     counts = {
