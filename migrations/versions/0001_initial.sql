@@ -133,7 +133,7 @@ CREATE TABLE dougong.data_key (
 	CONSTRAINT pk_data_key PRIMARY KEY (id), 
 	CONSTRAINT uq_data_key_scope_id_purpose_number UNIQUE (scope_id, purpose, number), 
 	CONSTRAINT ck_data_key_key_purpose CHECK (purpose IN ('data', 'index')), 
-	CONSTRAINT ck_data_key_key_state CHECK (state IN ('current', 'retiring', 'retired', 'destroyed'))
+	CONSTRAINT ck_data_key_key_state CHECK (state IN ('coming', 'current', 'retiring', 'retired', 'destroyed'))
 );
 
 CREATE UNIQUE INDEX uq_data_key_current ON dougong.data_key (scope_id, purpose) WHERE state = 'current';

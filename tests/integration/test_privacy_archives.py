@@ -1,7 +1,7 @@
 """An uninstalled plugin still keeps people: its archive is erased, and sealed anew."""
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from dougong.audit.verification import snapshot, verify
 from dougong.db.ciphers import Place as SealedPlace
@@ -118,3 +118,7 @@ def test_an_archive_is_sealed_anew_with_the_rest(lost, monkeypatch):
 
     with installation.scope(SYSTEM, community=here) as scope:
         assert scope.get(Item, other.id).finder_phone == "13700002222"
+        found = scope.session.scalars(
+            select(Item).where(Item.finder_phone.matches(scope, "13700002222"))
+        ).one()
+        assert found.id == other.id and bytes(found.finder_phone_index)[:2] == b"\0\2"

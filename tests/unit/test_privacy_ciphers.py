@@ -146,9 +146,11 @@ def test_blind_indexes_depend_on_key_table_column_and_kind(suite):
         blind_index(key, "dougong.person", "phone", "tail", value),
         blind_index(key, "dougong.person", "phone", "exact", "13812340001"),
     }
-    assert len(made) == 6 and all(len(tag) == 16 for tag in made)
+    assert len(made) == 6 and all(len(tag) == 18 for tag in made)
     assert blind_index(key, "dougong.person", "phone", "exact", value) in made
-    assert len(tail_tag(key, "dougong.person", "phone", "0000")) == 2
+    assert len(tail_tag(key, "dougong.person", "phone", "0000")) == 4
+    later = IndexKey(suite, b"k" * 32, 258)
+    assert tail_tag(later, "dougong.person", "phone", "0000")[:2] == bytes([1, 2])
 
 
 def test_the_two_suites_index_differently():

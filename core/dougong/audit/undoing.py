@@ -74,11 +74,14 @@ def _put_back(scope: Scope, image: Image) -> Any:
 def _insert(scope: Scope, image: Image) -> None:
     if scope.session.get(image.model, _identity(image)) is not None:
         raise Conflict(N_("This cannot be undone: the record is there again."))
-    record = image.model(**image.values)
+    record, plain = image.model(**image.values), {}
     for column in image.model.__table__.c:
         raw = image.raw.get(column.name)
         if "encrypted" in column.info and raw is not None:
-            _readable(scope, image, record, column, raw)
+            # Sealed and tagged anew: keys may have changed since.
+            plain[column.info["encrypted"]] = _readable(scope, image, record, column, raw)
+    for name, value in plain.items():
+        setattr(record, name, value)
     scope.session.add(record)
     scope.session.flush()
 

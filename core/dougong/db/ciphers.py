@@ -8,7 +8,7 @@ does not open anywhere else.
 import hmac
 import os
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -57,10 +57,19 @@ class DataKey:
 
 @dataclass(frozen=True)
 class IndexKey:
-    """A key of blind indexes: HMAC with SHA-256, or with SM3 beside SM4."""
+    """A key of blind indexes: HMAC with SHA-256, or with SM3 beside SM4.
+
+    number: stands before each tag, so that a tag says which key made it.
+    """
 
     suite: Suite
     secret: bytes = field(repr=False)
+    number: int = 1
+
+    @property
+    def mark(self) -> bytes:
+        """Return the two bytes with which this key's tags begin."""
+        return self.number.to_bytes(2)
 
     def digest(self, message: bytes) -> bytes:
         """Return 32 bytes that nobody without the key can predict."""
@@ -99,8 +108,11 @@ class Keyring(Protocol):
     def key(self, scope_id: UUID, key_id: int) -> DataKey:
         """Return a key by its id; raises LookupError for one that was destroyed."""
 
-    def index_key(self, scope_id: UUID) -> "IndexKey":
-        """Return the key of a scope's blind indexes."""
+    def index_keys(self, scope_ids: "Collection[UUID]") -> "dict[UUID, list[IndexKey]]":
+        """Return the keys of the scopes' blind indexes: first the one that tags new values.
+
+        While keys rotate there are two, and values are searched under both.
+        """
 
 
 class _Sm4Gcm:
@@ -161,13 +173,13 @@ def normalise(kind: str, value: str) -> str:
 
 
 def blind_index(key: IndexKey, table: str, column: str, kind: str, normalised: str) -> bytes:
-    """Return 16 bytes that are equal for equal values of one column of one scope."""
-    return key.digest(f"{table}.{column}.{kind}.v1|{normalised}".encode())[:16]
+    """Return the key's mark and 16 bytes, equal for equal values of one column of one scope."""
+    return key.mark + key.digest(f"{table}.{column}.{kind}.v1|{normalised}".encode())[:16]
 
 
 def tail_tag(key: IndexKey, table: str, column: str, last_four: str) -> bytes:
-    """Return 2 bytes for the last four characters: a coarse filter, to be compared in clear."""
-    return key.digest(f"{table}.{column}.tail.v1|{last_four}".encode())[:2]
+    """Return the mark and 2 bytes for the last four characters, to be compared in clear."""
+    return key.mark + key.digest(f"{table}.{column}.tail.v1|{last_four}".encode())[:2]
 
 
 def mask(kind: str, value: str | None) -> str:

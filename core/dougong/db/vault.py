@@ -1,5 +1,6 @@
 """Encrypts and decrypts personal values of one scope, with the keys of their community."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -10,6 +11,18 @@ if TYPE_CHECKING:
     from dougong.db.scope import Scope
 
 PLATFORM = UUID(int=0)
+
+
+def tags_under(
+    key: ciphers.IndexKey, table: str, column: str, kind: str, plain: str, suffixes: Iterable[str]
+) -> dict[str, bytes]:
+    """Return the tags of ``plain`` under one key by column suffix (``index``, ``tail``)."""
+    normal = ciphers.normalise(kind, plain)
+    made = {
+        "index": lambda: ciphers.blind_index(key, table, column, "exact", normal),
+        "tail": lambda: ciphers.tail_tag(key, table, column, normal[-4:]),
+    }
+    return {suffix: made[suffix]() for suffix in suffixes}
 
 
 class Vault:
@@ -41,12 +54,16 @@ class Vault:
         """Return the search tags by column suffix (``index``, ``tail``); for bulk writes too."""
         if field.search is None:
             return {}
-        key = self.keyring.index_key(owner)
+        key = self.keyring.index_keys([owner])[owner][0]
+        return tags_under(key, field.table, field.name, field.mask, plain, field.suffixes())
+
+    def known_tags(self, field: EncryptedField, owner: UUID, plain: str) -> tuple[bytes, ...]:
+        """Return every exact tag that ``plain`` may have in one community; keys may be rotating."""
         normal = ciphers.normalise(field.mask, plain)
-        tags = {"index": ciphers.blind_index(key, field.table, field.name, "exact", normal)}
-        if field.search == "last4":
-            tags["tail"] = ciphers.tail_tag(key, field.table, field.name, normal[-4:])
-        return tags
+        return tuple(
+            ciphers.blind_index(key, field.table, field.name, "exact", normal)
+            for key in self.keyring.index_keys([owner])[owner]
+        )
 
     def store(self, field: EncryptedField, record: Any, plain: str | None) -> None:
         """Put ciphertext and search tags of ``plain`` on the record."""
@@ -64,18 +81,18 @@ class Vault:
         """Return the exact tags of ``value`` under every community that is read."""
         normal = ciphers.normalise(field.mask, value)
         return [
-            ciphers.blind_index(
-                self.keyring.index_key(owner), field.table, field.name, "exact", normal
-            )
-            for owner in self._owners(field)
+            ciphers.blind_index(key, field.table, field.name, "exact", normal)
+            for keys in self.keyring.index_keys(self._owners(field)).values()
+            for key in keys
         ]
 
     def tail_tags(self, field: EncryptedField, model: Any, last_four: str) -> list[bytes]:
         """Return the last-four tags under every community that is read."""
         normal = ciphers.normalise(field.mask, last_four)
         return [
-            ciphers.tail_tag(self.keyring.index_key(owner), field.table, field.name, normal)
-            for owner in self._owners(field)
+            ciphers.tail_tag(key, field.table, field.name, normal)
+            for keys in self.keyring.index_keys(self._owners(field)).values()
+            for key in keys
         ]
 
     def _owners(self, field: EncryptedField) -> list[UUID]:

@@ -16,7 +16,7 @@ from dougong.db.scope import Actor
 from dougong.errors import DougongError, NotFound
 from dougong.i18n import N_, gettext, ngettext, translate_error
 from dougong.installation import Installation
-from dougong.privacy import erasure, purposes, retention, reveals, rotation, subjects
+from dougong.privacy import erasure, purposes, retention, reveals, rotation, shredding, subjects
 from dougong.privacy.keyring import PLATFORM
 from dougong.tenancy.models import Person
 
@@ -118,12 +118,12 @@ def rotate(installation: Installation, community: str | None, batch: int) -> Non
 
 
 @keys_commands.command("rewrap")
-@click.option("--new-key", is_flag=True, help="Make a new wrapping key in the key file first.")
+@click.option("--new-key", is_flag=True, help="Make a new wrapping key first.")
 @_running
 def rewrap(installation: Installation, new_key: bool) -> None:
     """Wrap every key under the newest wrapping key. Values stay as they are."""
     provider = installation.keyring.provider
-    if new_key and hasattr(provider, "add_version"):
+    if new_key:
         provider.add_version()
     count = installation.keyring.rewrap()
     click.echo(ngettext("%(num)s key wrapped anew.", "%(num)s keys wrapped anew.", count))
@@ -141,12 +141,30 @@ def rewrap(installation: Installation, new_key: bool) -> None:
 @click.confirmation_option(prompt="Backups and log images from before become unreadable. Go on?")
 @_running
 def destroy(installation: Installation, days: int) -> None:
-    """Destroy retired keys for ever: what lies in old backups is shredded."""
-    count, kept = rotation.destroy_older(installation, days)
+    """Destroy retired keys for ever, in backups too: the wrapping key is renewed as well."""
+    count, kept = shredding.destroy_older(installation, days)
     click.echo(ngettext("%(num)s key destroyed.", "%(num)s keys destroyed.", count))
     if kept:
         click.echo(ngettext("%(num)s key is in use.", "%(num)s keys are in use.", kept), err=True)
         sys.exit(1)
+
+
+@keys_commands.command("recover")
+@_running
+def recover(installation: Installation) -> None:
+    """Put the keys that live in the place of those that a restored backup brought back."""
+    _tell_recovered(shredding.recover(installation))
+
+
+def _tell_recovered(found: shredding.Recovered) -> None:
+    click.echo(
+        gettext(
+            N_("Keys of the backup: %(kept)s kept, %(back)s put back, %(gone)s gone for ever."),
+            kept=found.kept,
+            back=found.put_back,
+            gone=found.shredded,
+        )
+    )
 
 
 # --- personal data ------------------------------------------------------------------------------
@@ -194,10 +212,17 @@ def export(installation: Installation, community: str, person: str, file: Path) 
 @COMMUNITY
 @click.argument("person", type=click.UUID)
 @click.option("--reason", required=True, help="Why; it stands in the log.")
+@click.option("--backups", is_flag=True, help="Make older backups of the community unreadable.")
 @click.confirmation_option(prompt="This cannot be undone. Erase the person?")
 @_running
-def erase(installation: Installation, community: str, person: UUID, reason: str) -> None:
-    """Erase a person (id) from tables, archives, the log's images and logins."""
+def erase(
+    installation: Installation, community: str, person: UUID, reason: str, backups: bool
+) -> None:
+    """Erase a person (id) from tables, archives, files, the log's images and logins.
+
+    --backups: whatever older backups hold sealed of this community, of everybody, becomes
+    unreadable for ever; take a new backup after.
+    """
     place = scope_named(installation, community)
     entry = erasure.erase_person(installation, ACTOR, place, person, reason)
     _tell_counts(entry.emptied)
@@ -205,6 +230,10 @@ def erase(installation: Installation, community: str, person: UUID, reason: str)
         click.echo(
             gettext(N_("kept by law: %(column)s (%(period)s)"), column=column, period=period)
         )
+    if backups:
+        done = shredding.shred_scope(installation, place)
+        click.echo(gettext(N_("Older backups of this community are shredded: make a new one now.")))
+        sys.exit(1 if done.broken else 0)
 
 
 @privacy_commands.command("retention")
@@ -229,6 +258,7 @@ def _tell_counts(counts: dict[str, int]) -> None:
 @_running
 def replay(installation: Installation) -> None:
     """Erase again whom a restored backup brought back; run it after every restore."""
+    _tell_recovered(shredding.recover(installation))
     done = erasure.replay(installation, ACTOR)
     click.echo(ngettext("%(num)s person erased again.", "%(num)s persons erased again.", len(done)))
 

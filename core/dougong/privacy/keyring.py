@@ -7,7 +7,7 @@ so that a key is never lost with a business transaction that rolls back after se
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -20,12 +20,14 @@ from dougong.db.scope import Actor
 from dougong.errors import Conflict
 from dougong.i18n import N_
 from dougong.privacy.models import DataKeyRow, KeyPurpose, KeyState
-from dougong.privacy.providers import KeyProvider, key_provider
+from dougong.privacy.providers import KeyProvider, KeyProviderError, chosen_suite, key_provider
 
 # How long a process may go on sealing with a key that another one has retired.
 FRESH_S = 5.0
 SECRET_BYTES = {Suite.AES_256_GCM: 32, Suite.SM4_GCM: 16}
 PLATFORM = UUID(int=0)
+# Under which index keys a value may be tagged while keys rotate.
+SEARCHED = (KeyState.COMING, KeyState.CURRENT, KeyState.RETIRING)
 
 
 def context_of(row: DataKeyRow) -> bytes:
@@ -36,21 +38,22 @@ def context_of(row: DataKeyRow) -> bytes:
 class StoredKeyring:
     """The keyring of one process; see ``dougong.db.ciphers.Keyring``.
 
-    suite: of keys that are made from now on.
+    suite: of keys that are made from now on; by default what ``keys/provider.toml`` says.
     """
 
     def __init__(
         self,
         installation: Any,
         provider: KeyProvider | None = None,
-        suite: Suite = Suite.AES_256_GCM,
+        suite: Suite | None = None,
     ) -> None:
         self.installation = installation
         self.provider = provider or key_provider(installation.settings.paths)
-        self.suite = suite
+        self.suite = suite or chosen_suite(installation.settings.paths)
         self._current: dict[UUID, tuple[float, DataKey]] = {}
         self._keys: dict[tuple[UUID, int], tuple[float, DataKey]] = {}
-        self._index: dict[UUID, IndexKey] = {}
+        self._index: dict[UUID, tuple[float, list[IndexKey]]] = {}
+        self._index_secrets: dict[tuple[UUID, int], IndexKey] = {}
         self._lock = threading.Lock()
 
     # --- what sealing and opening ask -------------------------------------------------------
@@ -82,14 +85,41 @@ class StoredKeyring:
             raise LookupError(f"the key {key_id} of {scope_id} is gone")
         return self._data_key(row)
 
-    def index_key(self, scope_id: UUID) -> IndexKey:
-        """Return the key of a scope's blind indexes, made when there is none."""
-        known = self._index.get(scope_id)
-        if known is None:
-            row = self._find(scope_id, KeyPurpose.INDEX)
-            known = IndexKey(Suite(row.suite), self._unwrap(row))
-            self._index[scope_id] = known
-        return known
+    def index_keys(self, scope_ids: Collection[UUID]) -> dict[UUID, list[IndexKey]]:
+        """Return the live index keys of scopes, the one that tags first; made when there is none.
+
+        What is cached is as old as ``FRESH_S`` at most, so that a rotation knows how long to wait.
+        """
+        now = time.monotonic()
+        stale = [s for s in scope_ids if s not in self._index or self._index[s][0] < now]
+        if stale:
+            self._load_index(stale, now + FRESH_S)
+        return {scope_id: self._index[scope_id][1] for scope_id in scope_ids}
+
+    def _load_index(self, scope_ids: list[UUID], until: float) -> None:
+        found: dict[UUID, list[DataKeyRow]] = {scope_id: [] for scope_id in scope_ids}
+        with self.installation.access() as session:
+            for row in session.scalars(
+                select(DataKeyRow)
+                .where(
+                    DataKeyRow.scope_id.in_(scope_ids),
+                    DataKeyRow.purpose == KeyPurpose.INDEX,
+                    DataKeyRow.state.in_(SEARCHED),
+                )
+                .order_by(DataKeyRow.number)
+            ):
+                found[row.scope_id].append(row)
+        for scope_id, rows in found.items():
+            if not any(row.state is KeyState.CURRENT for row in rows):
+                rows = [self._find(scope_id, KeyPurpose.INDEX), *rows]
+            rows.sort(key=lambda row: row.state is not KeyState.CURRENT)
+            self._index[scope_id] = (until, [self._index_key(row) for row in rows])
+
+    def _index_key(self, row: DataKeyRow) -> IndexKey:
+        at = (row.scope_id, row.number)
+        if at not in self._index_secrets:
+            self._index_secrets[at] = IndexKey(Suite(row.suite), self._unwrap(row), row.number)
+        return self._index_secrets[at]
 
     def forget(self) -> None:
         """Drop everything that is cached, so that the next use reads the rows."""
@@ -97,6 +127,7 @@ class StoredKeyring:
             self._current.clear()
             self._keys.clear()
             self._index.clear()
+            self._index_secrets.clear()
 
     def _data_key(self, row: DataKeyRow) -> DataKey:
         known = self._keys.get((row.scope_id, row.number))
@@ -108,7 +139,15 @@ class StoredKeyring:
     def _unwrap(self, row: DataKeyRow) -> bytes:
         if row.wrapped is None:
             raise LookupError(f"the key {row.number} of {row.scope_id} is gone")
-        return self.provider.unwrap(row.wrapped, context_of(row))
+        try:
+            return self.provider.unwrap(row.wrapped, context_of(row))
+        except KeyProviderError:
+            # It may have been wrapped anew, and the old wrapping key forgotten, since it was read.
+            with self.installation.access() as session:
+                fresh = session.get(DataKeyRow, row.id)
+            if fresh is None or fresh.wrapped is None or fresh.wrapped == row.wrapped:
+                raise
+            return self.provider.unwrap(fresh.wrapped, context_of(fresh))
 
     # --- making and ending keys -------------------------------------------------------------
 
@@ -125,7 +164,13 @@ class StoredKeyring:
                 found = session.scalars(query).first() or self._make(session, scope_id, purpose)
             return found
 
-    def _make(self, session: Session, scope_id: UUID, purpose: KeyPurpose) -> DataKeyRow:
+    def _make(
+        self,
+        session: Session,
+        scope_id: UUID,
+        purpose: KeyPurpose,
+        state: KeyState = KeyState.CURRENT,
+    ) -> DataKeyRow:
         last = session.scalar(
             text(
                 "select max(number) from dougong.data_key where scope_id = :s and purpose = :p"
@@ -136,7 +181,7 @@ class StoredKeyring:
             purpose=purpose,
             number=(last or 0) + 1,
             suite=int(self.suite),
-            state=KeyState.CURRENT,
+            state=state,
             provider=self.provider.name,
         )
         size = SECRET_BYTES[self.suite] if purpose is KeyPurpose.DATA else 32
@@ -149,49 +194,55 @@ class StoredKeyring:
         """Make the keys of new communities before the first value is sealed."""
         for scope_id in scope_ids:
             self.current(scope_id)
-            self.index_key(scope_id)
+            self.index_keys([scope_id])
 
-    def renew(self, scope_id: UUID) -> DataKeyRow:
-        """Put a new data key in use; the one before is retiring. A rotation under way goes on."""
+    def announce(self, scope_ids: Collection[UUID]) -> None:
+        """Make the index keys that come next; from now on values are searched under them too."""
+        for scope_id in scope_ids:
+            with self.installation.access(Actor.system("keys")) as session:
+                _exclusively(session, scope_id)
+                states = {row.state for row in _rows(session, scope_id, KeyPurpose.INDEX)}
+                if not states & {KeyState.COMING, KeyState.RETIRING}:
+                    self._make(session, scope_id, KeyPurpose.INDEX, KeyState.COMING)
+        self.forget()
+
+    def renew(self, scope_id: UUID) -> None:
+        """Put a new data key and the announced index key in use; those before are retiring.
+
+        A rotation under way goes on.
+        """
         with self.installation.access(Actor.system("keys")) as session:
             _exclusively(session, scope_id)
-            old = session.scalars(
-                select(DataKeyRow).where(
-                    DataKeyRow.scope_id == scope_id, DataKeyRow.purpose == KeyPurpose.DATA
-                )
-            ).all()
-            current = next((row for row in old if row.state is KeyState.CURRENT), None)
-            if any(row.state is KeyState.RETIRING for row in old) and current is not None:
-                return current
-            if current is not None:
-                current.state = KeyState.RETIRING
-                session.flush()
-            made = self._make(session, scope_id, KeyPurpose.DATA)
+            rows = _rows(session, scope_id, KeyPurpose.DATA)
+            if not any(row.state is KeyState.RETIRING for row in rows):
+                _retire_current(session, rows)
+                self._make(session, scope_id, KeyPurpose.DATA)
+            rows = _rows(session, scope_id, KeyPurpose.INDEX)
+            coming = next((row for row in rows if row.state is KeyState.COMING), None)
+            if coming is not None:
+                _retire_current(session, rows)
+                coming.state = KeyState.CURRENT
         self.forget()
-        return made
 
     def retire(self, scope_id: UUID) -> None:
-        """Note that nothing in the tables is sealed with the retiring keys any more."""
+        """Note that nothing in the tables is under the retiring keys any more."""
         with self.installation.access(Actor.system("keys")) as session:
             session.execute(
                 update(DataKeyRow)
                 .where(DataKeyRow.scope_id == scope_id, DataKeyRow.state == KeyState.RETIRING)
                 .values(state=KeyState.RETIRED, retired_at=func.now())
             )
+        self.forget()
 
-    def destroy(self, scope_id: UUID, number: int) -> None:
-        """Forget a retired key for ever; what only it opens (old images, backups) is shredded.
+    def destroy(self, scope_id: UUID, number: int, purpose: KeyPurpose = KeyPurpose.DATA) -> None:
+        """Forget a retired key for ever; what only it opens is shredded here.
 
-        Raises Conflict while the key is in use.
+        Backups hold it still, wrapped; `dougong.privacy.shredding` ends that. Raises Conflict while
+        the key is in use.
         """
         with self.installation.access(Actor.system("keys")) as session:
-            row = session.scalars(
-                select(DataKeyRow).where(
-                    DataKeyRow.scope_id == scope_id,
-                    DataKeyRow.purpose == KeyPurpose.DATA,
-                    DataKeyRow.number == number,
-                )
-            ).first()
+            rows = _rows(session, scope_id, purpose)
+            row = next((row for row in rows if row.number == number), None)
             if row is None or row.state is not KeyState.RETIRED:
                 raise Conflict(N_("Only a retired key can be destroyed; rotate first."))
             row.wrapped, row.state = None, KeyState.DESTROYED
@@ -219,6 +270,19 @@ class StoredKeyring:
                     )
                 )
             )
+
+
+def _rows(session: Session, scope_id: UUID, purpose: KeyPurpose) -> list[DataKeyRow]:
+    query = select(DataKeyRow).where(DataKeyRow.scope_id == scope_id, DataKeyRow.purpose == purpose)
+    return list(session.scalars(query))
+
+
+def _retire_current(session: Session, rows: Iterable[DataKeyRow]) -> None:
+    """Take the current key out of use before another takes its place."""
+    for row in rows:
+        if row.state is KeyState.CURRENT:
+            row.state = KeyState.RETIRING
+    session.flush()
 
 
 def _exclusively(session: Session, scope_id: UUID) -> None:

@@ -35,16 +35,20 @@ class KeyPurpose(StrEnum):
 class KeyState(StrEnum):
     """Where a key stands.
 
-    A current key seals. A retiring one still opens while its values are sealed anew, a retired one
-    opens old copies (audit images, backups); a destroyed one is gone, and what it sealed with it.
+    A coming key is announced, so that every process searches under it before values are tagged
+    with it. A current key seals. A retiring one still opens while its values are sealed anew, a
+    retired one opens old copies (audit images, backups); a destroyed one is gone, and what it
+    sealed with it.
     """
 
+    COMING = "coming"
     CURRENT = "current"
     RETIRING = "retiring"
     RETIRED = "retired"
     DESTROYED = "destroyed"
 
     __labels__ = labels(
+        COMING=("Coming", "即将启用"),
         CURRENT=("Current", "当前"),
         RETIRING=("Retiring", "轮换中"),
         RETIRED=("Retired", "已停用"),

@@ -6,6 +6,7 @@
     url = "https://vault.example:8200"
     key = "dougong"              # an AEAD key (aes256-gcm96) of the transit engine
     token_file = "/run/secrets/vault-token"
+    suite = "sm"                 # SM4-GCM and HMAC-SM3 for data keys from now on; else "aes"
 
 The context (scope and purpose of the data key) is authenticated, so that a wrapped key cannot be
 handed to another community.
@@ -23,11 +24,13 @@ import httpx
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from dougong.db.ciphers import Suite
 from dougong.errors import DougongError
 from dougong.i18n import N_
 from dougong.paths import Paths
 
 NONCE = 12
+SUITES = {"aes": Suite.AES_256_GCM, "sm": Suite.SM4_GCM}
 PATIENCE_S = 5.0
 
 
@@ -50,6 +53,12 @@ class KeyProvider(Protocol):
 
     def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
         """Return the secret; raises KeyProviderError when the context is another one."""
+
+    def add_version(self) -> int:
+        """Make a new wrapping key and return its version; data keys are wrapped anew after."""
+
+    def forget_older(self) -> None:
+        """Destroy every wrapping key but the newest; what only they unwrap is gone for ever."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,10 @@ class KeyFile:
         version = keys[-1][0] + 1
         self._write([*keys, (version, os.urandom(32))], replace=True)
         return version
+
+    def forget_older(self) -> None:
+        """Leave only the newest wrapping key in the file."""
+        self._write(self._keys()[-1:], replace=True)
 
     def _keys(self) -> list[tuple[int, bytes]]:
         if not self.path.exists():
@@ -139,11 +152,31 @@ class Transit:
             self._ask("decrypt", context, ciphertext=wrapped.decode())["plaintext"]
         )
 
+    def add_version(self) -> int:
+        """Rotate the engine's key; needs the right to ``keys/<key>/rotate``."""
+        self._send(f"keys/{self.key}/rotate", {})
+        return self._newest()
+
+    def forget_older(self) -> None:
+        """Trim the engine's key to its newest version; needs ``keys/<key>/config`` and ``trim``."""
+        newest = self._newest()
+        bounds = {"min_decryption_version": newest, "min_encryption_version": newest}
+        self._send(f"keys/{self.key}/config", bounds)
+        self._send(f"keys/{self.key}/trim", {"min_available_version": newest})
+
+    def _newest(self) -> int:
+        return int(self._send(f"keys/{self.key}", None)["data"]["latest_version"])
+
     def _ask(self, verb: str, context: bytes, **fields: str) -> dict[str, Any]:
         body = {**fields, "associated_data": base64.b64encode(context).decode()}
+        return self._send(f"{verb}/{self.key}", body)["data"]
+
+    def _send(self, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        """Ask the engine, without a body to read only; return its answer."""
         try:
-            answer = httpx.post(
-                f"{self.url.rstrip('/')}/v1/{self.mount}/{verb}/{self.key}",
+            answer = httpx.request(
+                "GET" if body is None else "POST",
+                f"{self.url.rstrip('/')}/v1/{self.mount}/{path}",
                 json=body,
                 headers={"X-Vault-Token": self.token_file.read_text().strip()},
                 timeout=PATIENCE_S,
@@ -152,11 +185,11 @@ class Transit:
             raise KeyProviderError(
                 N_("The key server does not answer (%(reason)s)."), reason=type(error).__name__
             ) from error
-        if answer.status_code != 200:
+        if answer.status_code not in (200, 204):
             raise KeyProviderError(
                 N_("The key server refuses (%(reason)s)."), reason=str(answer.status_code)
             )
-        return answer.json()["data"]
+        return answer.json() if answer.content else {}
 
 
 def key_provider(paths: Paths) -> KeyProvider:
@@ -166,8 +199,21 @@ def key_provider(paths: Paths) -> KeyProvider:
         return KeyFile(paths.keys / "wrapping.json")
     fields = tomllib.loads(chosen.read_text())
     kind = fields.pop("kind", "file")
+    fields.pop("suite", None)
     if kind == "transit":
         return Transit(**{**fields, "token_file": Path(fields["token_file"])})
     if kind == "file":
         return KeyFile(Path(fields.get("path", paths.keys / "wrapping.json")))
     raise KeyProviderError(N_("%(kind)s is no kind of key provider."), kind=str(kind))
+
+
+def chosen_suite(paths: Paths) -> Suite:
+    """Return the suite of data keys that are made from now on.
+
+    Rotating keys changes values over to it. Raises KeyProviderError for a name that is none.
+    """
+    chosen = paths.keys / "provider.toml"
+    name = tomllib.loads(chosen.read_text()).get("suite", "aes") if chosen.exists() else "aes"
+    if name not in SUITES:
+        raise KeyProviderError(N_("%(name)s is no suite of ciphers."), name=str(name))
+    return SUITES[name]

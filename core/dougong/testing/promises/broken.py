@@ -123,6 +123,15 @@ BROKEN: dict[str, Fault] = {
     "every_personal_column_says_its_purpose": _column(
         'lost_by: Mapped[str | None] = encrypted(mask="name", info=label("Lost by", "失主"))'
     ),
+    "sealed_values_lie_nowhere_in_clear": Fault(
+        "",
+        "",
+        append={
+            MODELS: "\n\ndef copied(target, args, values):\n"
+            "    target.receiver = values.get('finder_phone')\n\n\n"
+            "__import__('sqlalchemy').event.listen(Item, 'init', copied)\n"
+        },
+    ),
     "it_declares_no_personal_column_that_is_not_there": _swap(
         MANIFEST, '"item.finder_phone"', '"item.nobodys_phone"'
     ),

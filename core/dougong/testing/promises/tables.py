@@ -5,11 +5,12 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any
+from zlib import crc32
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Date, DateTime, Float
+from sqlalchemy import Column, Date, DateTime, Float, text
 from sqlalchemy import Enum as SqlEnum
 
 from dougong.db.base import METADATA
@@ -17,11 +18,20 @@ from dougong.db.linter import lint
 from dougong.db.migrator import _config
 from dougong.i18n import use_locale
 from dougong.privacy.purposes import undeclared_personal
+from dougong.testing.canaries import found_in, make_canaries, plant_everywhere
 from dougong.testing.promises import Subject, promise
 from dougong.testing.promises.subject import has_chinese
 
 UNSEEN = {"id", "community_id", "group_id"}
 SECRET = re.compile(r"(^|_)(phone|id_number|bank_card|account_number)$")
+# Where what a plugin writes passes through, or is kept.
+LEAKY = (
+    "dougong.audit_event",
+    "dougong.outbox_event",
+    "dougong.job",
+    "dougong.procrastinate_jobs",
+    "dougong.message",
+)
 NOT_SQL = ("get_bind", "Session", "sessionmaker", "bulk_insert")
 
 
@@ -181,6 +191,22 @@ def every_personal_column_says_its_purpose(subject: Subject) -> Iterator[str]:
     tables = [model.__table__ for model in subject.models]
     for finding in undeclared_personal(subject.installation.plugins, tables):
         yield str(finding)
+
+
+@promise
+def sealed_values_lie_nowhere_in_clear(subject: Subject) -> Iterator[str]:
+    """Plant a canary in every personal column, and look for it in tables, log, jobs and outbox."""
+    canaries = iter(make_canaries(200, seed=crc32(subject.plugin.encode())))
+    schema = subject.manifest.schema
+    planted = plant_everywhere(subject.installation, subject.place, canaries, {schema})
+    for column in planted.missed:
+        yield f"{column}: no row could be written to prove that it is sealed; loosen its rules"
+    wanted = {canary: column for column, canary in planted.sealed.items()}
+    with subject.installation.platform() as session:
+        for table in (*(f'{m.__schema__}."{m.__tablename__}"' for m in subject.models), *LEAKY):
+            rows = session.scalars(text(f"select t::text from {table} t"))
+            for canary in found_in((row.encode() + b"\n" for row in rows), set(wanted)):
+                yield f"{wanted[canary]} lies in clear in {table}"
 
 
 @promise

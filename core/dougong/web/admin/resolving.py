@@ -116,7 +116,8 @@ class People:
         found: set[UUID] | None = self.by_name.get(folded(name), set()) if name else None
         for field, plain in (("phone", phone), ("id_number", identity)):
             if plain:
-                holders = self.by_tag.get(tag_of(self.scope, field, plain), set())
+                tags = tags_of(self.scope, field, plain)
+                holders = set().union(*(self.by_tag.get(tag, set()) for tag in tags))
                 found = holders if found is None else found & holders
         return found or set()
 
@@ -125,8 +126,8 @@ def known_people(scope: Scope, parts: Iterable[tuple[str, str, str]]) -> People:
     """Return the people of this community that any (name, phone, identity number) may mean."""
     parts = set(parts)
     names = {name for name, _, _ in parts if name}
-    phones = {tag_of(scope, "phone", phone) for _, phone, _ in parts if phone}
-    identities = {tag_of(scope, "id_number", number) for _, _, number in parts if number}
+    phones = {t for _, phone, _ in parts if phone for t in tags_of(scope, "phone", phone)}
+    identities = {t for _, _, id in parts if id for t in tags_of(scope, "id_number", id)}
     model: Any = Person
     by_name: dict[str, set[UUID]] = defaultdict(set)
     by_tag: dict[bytes, set[UUID]] = defaultdict(set)
@@ -145,10 +146,10 @@ def known_people(scope: Scope, parts: Iterable[tuple[str, str, str]]) -> People:
     return People(by_name, by_tag, scope)
 
 
-def tag_of(scope: Scope, field: str, plain: str) -> bytes:
-    """Return the search tag of a person's phone or identity number in this community."""
+def tags_of(scope: Scope, field: str, plain: str) -> tuple[bytes, ...]:
+    """Return the search tags that a person's phone or identity number may have here."""
     owner: Any = scope.community_id
-    return scope.vault.tags(Person.__encrypted__[field], owner, plain)["index"]
+    return scope.vault.known_tags(Person.__encrypted__[field], owner, plain)
 
 
 def _people(scope: Scope, asked: Sequence[Asked], what: str) -> list[UUID | CellError]:

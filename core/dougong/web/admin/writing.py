@@ -70,15 +70,16 @@ class Writer:
         rows = [e for e in entries if e.values.get(key) is not None and not e.problems]
         encrypted = self.model.__encrypted__.get(key)
         column = getattr(self.model, f"{key}_index" if encrypted else key)
-        wanted = {id(e): self._tag(encrypted, e.values[key]) for e in rows}
+        wanted = {id(e): self._tags(encrypted, e.values[key]) for e in rows}
+        first = {tag: tags[0] for tags in wanted.values() for tag in tags}
         found: dict[Any, list[UUID]] = defaultdict(list)
-        for some in batches(list(set(wanted.values()))):
+        for some in batches(list(first)):
             query = select(column, self.model.id).where(column.in_(some))
             for value, identity in self.scope.session.execute(query):
-                found[bytes(value) if encrypted else value].append(identity)
+                found[first[bytes(value) if encrypted else value]].append(identity)
         seen: dict[Any, int] = {}
         for entry in rows:
-            value = wanted[id(entry)]
+            value = wanted[id(entry)][0]
             if value in seen:
                 entry.refuse(self._label(key), _same_as(seen[value]))
             elif len(found[value]) > 1:
@@ -87,11 +88,12 @@ class Writer:
                 entry.found_id = found[value][0]
             seen.setdefault(value, entry.number)
 
-    def _tag(self, encrypted: Any, value: Any) -> Any:
+    def _tags(self, encrypted: Any, value: Any) -> tuple[Any, ...]:
+        """Return what the key column may hold for a value: search keys may be rotating."""
         if encrypted is None:
-            return value
+            return (value,)
         owner: Any = self.scope.community_id or self.scope.group_id
-        return self.scope.vault.tags(encrypted, owner, value)["index"]
+        return self.scope.vault.known_tags(encrypted, owner, value)
 
     # --- writing --------------------------------------------------------------------------------
 
