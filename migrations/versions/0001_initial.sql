@@ -152,6 +152,28 @@ CREATE TABLE dougong.erasure (
 
 CREATE INDEX ix_erasure_community_id ON dougong.erasure (community_id, person_id);
 
+CREATE TABLE dougong.export (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	community_id UUID, 
+	group_id UUID, 
+	user_id UUID, 
+	at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	view VARCHAR(120) NOT NULL, 
+	kind VARCHAR(8) NOT NULL, 
+	filters JSONB NOT NULL, 
+	rows INTEGER NOT NULL, 
+	columns JSONB NOT NULL, 
+	personal JSONB NOT NULL, 
+	is_clear BOOLEAN NOT NULL, 
+	reason VARCHAR(40), 
+	note VARCHAR(200) NOT NULL, 
+	words BYTEA, 
+	CONSTRAINT pk_export PRIMARY KEY (id), 
+	CONSTRAINT ck_export_reveal_reason CHECK (reason IN ('call', 'identity_check', 'emergency', 'legal', 'subject_request', 'correction'))
+);
+
+CREATE INDEX ix_export_user_id ON dougong.export (user_id, at);
+
 CREATE TABLE dougong.plugin (
 	id UUID DEFAULT uuidv7() NOT NULL, 
 	plugin VARCHAR(40) NOT NULL, 
@@ -543,6 +565,40 @@ CREATE TABLE dougong.document_text (
 	CONSTRAINT fk_document_text_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
 );
 
+CREATE TABLE dougong.exchange_part (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	owner_id UUID NOT NULL, 
+	kind VARCHAR(20) NOT NULL, 
+	number INTEGER NOT NULL, 
+	sealed BYTEA NOT NULL, 
+	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_exchange_part PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_exchange_part_community_id_owner_id_kind_number UNIQUE (community_id, owner_id, kind, number), 
+	CONSTRAINT fk_exchange_part_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE TABLE dougong.export_file (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	view VARCHAR(120) NOT NULL, 
+	kind VARCHAR(8) NOT NULL, 
+	asked_group_id UUID, 
+	is_clear BOOLEAN NOT NULL, 
+	name VARCHAR(200) NOT NULL, 
+	user_id UUID, 
+	rows INTEGER NOT NULL, 
+	size INTEGER DEFAULT 0 NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	job_id UUID, 
+	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	expires_at TIMESTAMP WITH TIME ZONE, 
+	wish BYTEA, 
+	CONSTRAINT pk_export_file PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_export_file_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_export_file_file_state CHECK (state IN ('waiting', 'ready', 'expired'))
+);
+
 CREATE TABLE dougong.gateway (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -578,6 +634,42 @@ CREATE TABLE dougong.idempotent_answer (
 );
 
 CREATE INDEX ix_idempotent_answer_answered_at ON dougong.idempotent_answer (community_id, answered_at);
+
+CREATE TABLE dougong.import_mapping (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	view VARCHAR(120) NOT NULL, 
+	head VARCHAR(64) NOT NULL, 
+	plan JSONB NOT NULL, 
+	used_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_import_mapping PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_import_mapping_community_id_view_head UNIQUE (community_id, view, head), 
+	CONSTRAINT fk_import_mapping_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE TABLE dougong.import_run (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	view VARCHAR(120) NOT NULL, 
+	user_id UUID, 
+	digest VARCHAR(64) NOT NULL, 
+	lines INTEGER NOT NULL, 
+	plan JSONB NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	only_good BOOLEAN DEFAULT false NOT NULL, 
+	done INTEGER DEFAULT 0 NOT NULL, 
+	counts JSONB DEFAULT '{}' NOT NULL, 
+	message VARCHAR(400) DEFAULT '' NOT NULL, 
+	job_id UUID, 
+	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	written_at TIMESTAMP WITH TIME ZONE, 
+	file_name BYTEA, 
+	CONSTRAINT pk_import_run PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_import_run_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_import_run_run_state CHECK (state IN ('draft', 'trying', 'tried', 'writing', 'done', 'undoing', 'undone'))
+);
+
+CREATE INDEX ix_import_run_view ON dougong.import_run (community_id, view, id);
 
 CREATE TABLE dougong.job (
 	community_id UUID NOT NULL, 
@@ -798,6 +890,23 @@ CREATE TABLE dougong.family (
 CREATE INDEX ix_family_person_id ON dougong.family (community_id, person_id);
 
 CREATE INDEX ix_family_relative_id ON dougong.family (community_id, relative_id);
+
+CREATE TABLE dougong.import_row (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	run_id UUID NOT NULL, 
+	number INTEGER NOT NULL, 
+	subject_kind VARCHAR(130) NOT NULL, 
+	subject_id UUID NOT NULL, 
+	before BYTEA, 
+	CONSTRAINT pk_import_row PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_import_row_run_id FOREIGN KEY(community_id, run_id) REFERENCES dougong.import_run (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_import_row_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_import_row_run_id ON dougong.import_row (community_id, run_id);
+
+CREATE INDEX ix_import_row_subject ON dougong.import_row (community_id, subject_kind, subject_id);
 
 CREATE TABLE dougong.message (
 	community_id UUID NOT NULL, 

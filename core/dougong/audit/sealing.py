@@ -7,7 +7,7 @@ late and never lost; a cursor on ids would pass it over.
 import hashlib
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -23,12 +23,14 @@ LOCK = 0x5EA1
 BATCH = 2000
 PAUSE_S = 0.5
 CHECKPOINT_S = 60
+# The channel of what open pages should read again, and how a changed table is called on it.
+LIVE, CHANGED = "dougong_live", "changed:"
 GENESIS = bytes(32)
 
 # A transaction id at or above the snapshot's end is of a server whose dump was restored here.
 WAITING = text(
     """
-    select e.id, e.chain_id, e.body
+    select e.id, e.chain_id, e.body, e.schema_name || '.' || e.table_name as "table"
     from dougong.audit_pending p join dougong.audit_event e on e.id = p.id
     where e.txid < pg_snapshot_xmin(pg_current_snapshot())
        or e.txid >= pg_snapshot_xmax(pg_current_snapshot())
@@ -42,6 +44,7 @@ LINK = text(
                          cast(:bodies as bytea[]), cast(:hashes as bytea[]))
     """
 )
+TELL = text("select pg_notify(:channel, told) from unnest(cast(:told as text[])) as t (told)")
 HEAD = text(
     """
     insert into dougong.audit_head (id, seq, hash)
@@ -98,7 +101,17 @@ def seal_pending(session: Session, batch: int = BATCH) -> int:
     heads = {row.id: (row.seq, bytes(row.hash)) for row in rows}
     links = chained(heads, [(row.id, row.chain_id, row.body) for row in waiting])
     _write(session, links, heads)
+    _tell(session, waiting)
     return len(links)
+
+
+def _tell(session: Session, events: Sequence[Any]) -> None:
+    """Tell open pages which tables have changed where, for all writers at once.
+
+    Business transactions need not do it: a commit that notifies waits for every other such one.
+    """
+    told = sorted({f"{event.chain_id} {CHANGED}{event.table} -" for event in events})
+    session.execute(TELL, {"channel": LIVE, "told": told})
 
 
 def _write(session: Session, links: list[Link], heads: dict[UUID, tuple[int, bytes]]) -> None:

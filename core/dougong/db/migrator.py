@@ -46,6 +46,7 @@ KERNEL_AREAS = (
     "documents",
     "messages",
     "files",
+    "exchange",
     "webhooks",
     "web",
     "web.api",

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from dougong.audit.sealing import LIVE
 from dougong.db.base import uuid7
 from dougong.db.scope import Scope
 from dougong.errors import Invalid
@@ -22,7 +23,8 @@ from dougong.i18n import N_
 from dougong.services import plugin_of_module
 
 DELIVER = "dougong.deliver"
-LIVE = "dougong_live"
+# How a notice names its addressee: nobody in particular, or someone besides those who may view.
+NOBODY, ALSO = "-", "+"
 # Called with every fact in its own transaction: (scope, the new rows). Webhooks listen this way.
 LISTENERS: list[Callable[[Scope, Sequence[OutboxEvent]], None]] = []
 OWN_MODULES = ("dougong.db.scope", "dougong.installation", __name__)
@@ -78,17 +80,21 @@ def _wake_worker(scope: Scope) -> None:
     defer(scope, DELIVER, {"community": community}, lock=f"events:{community}", queue="events")
 
 
-def tell_live(scope: Scope, name: str) -> None:
+def tell_live(scope: Scope, name: str, to: UUID | None = None) -> None:
     """Tell open pages of this community that something of this kind happened, when it commits.
 
-    The page reads again what it shows; the message holds no ids. Once per transaction and name.
+    The page reads again what it shows; the message holds no contents. Once per transaction, name
+    and addressee. to: a login or person who may hear of it whatever his permissions are.
     """
     told = scope.session.info.setdefault("told_live", set())
-    if name not in told:
-        told.add(name)
+    if (name, to) not in told:
+        told.add((name, to))
         scope.session.execute(
             text("select pg_notify(:channel, :what)"),
-            {"channel": LIVE, "what": f"{scope.community_id} {name}"},
+            {
+                "channel": LIVE,
+                "what": f"{scope.community_id} {name} {f'{ALSO}{to}' if to else NOBODY}",
+            },
         )
 
 

@@ -90,7 +90,7 @@ def _put(
         at=at,
         queue=queue,
     )
-    tell_live(scope, RUN)
+    tell_live(scope, RUN, job.user_id)
 
 
 def signature(key: ScopeKey, job: Job) -> bytes:
@@ -142,7 +142,7 @@ def cancel_job(scope: Scope, job: Job) -> Job:
     job.is_cancel_wanted = True
     if job.state is JobState.WAITING:
         job.state, job.ended_at = JobState.CANCELLED, scope.now
-    tell_live(scope, RUN)
+    tell_live(scope, RUN, job.user_id)
     return job
 
 

@@ -11,6 +11,8 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+# What declares services that only a worker calls, and what these need; it stands above this layer.
+WORK = ("dougong.web.admin.work",)
 CONCURRENCY = 4
 POLL_S, HEARTBEAT_S, STALLED_S = 0.5, 2.0, 8.0
 LOOK_S, SWEEP_S = 5.0, 3600.0
@@ -162,6 +166,9 @@ class Patience(BaseRetryStrategy):
 
 def queue_app(installation: "Installation") -> procrastinate.App:
     """Return procrastinate's application with every task that a worker knows."""
+    for module in WORK:
+        if find_spec(module) is not None:
+            import_module(module).install(installation)
     keywords: dict[str, Any] = conninfo_to_dict(installation.databases.conninfo("platform"))
     keywords["application_name"] = "dougong worker"
     app = procrastinate.App(connector=PsycopgConnector(kwargs=keywords, min_size=2, max_size=4))

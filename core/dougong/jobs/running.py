@@ -65,7 +65,7 @@ def run_job(installation: "Installation", community_id: UUID, job_id: UUID, dige
         job.state, job.started_at, job.ended_at = JobState.RUNNING, scope.now, None
         job.attempts += 1
         attempt, name, arguments, user_id = job.attempts, job.service, job.arguments, job.user_id
-        tell_live(scope, RUN)
+        tell_live(scope, RUN, user_id)
 
     def stuck(error: Overrun) -> None:
         _record(installation, community_id, job_id, error, is_final(error, attempt))
@@ -81,7 +81,7 @@ def run_job(installation: "Installation", community_id: UUID, job_id: UUID, dige
             limited(name, seconds_for(installation, name), stuck) as limit,
         ):
             limit.of(scope)
-            scope.progress = Progress(installation, community_id, job_id)
+            scope.progress = Progress(installation, community_id, job_id, user_id)
             _finish(scope, job_id, scope.call(name, **arguments))
     except Ended:
         return
@@ -139,10 +139,17 @@ def acting(
 class Progress:
     """Writes how far a job is, in transactions of its own, twice a second at most."""
 
-    def __init__(self, installation: "Installation", community_id: UUID, job_id: UUID) -> None:
+    def __init__(
+        self,
+        installation: "Installation",
+        community_id: UUID,
+        job_id: UUID,
+        user_id: UUID | None = None,
+    ) -> None:
         self._installation = installation
         self._community_id = community_id
         self._job_id = job_id
+        self._user_id = user_id
         self._told_at = 0.0
 
     def __call__(self, done: int, total: int | None, message: str = "") -> None:
@@ -158,7 +165,7 @@ class Progress:
                 .values(done=done, total=total, message=message[:200])
                 .returning(Job.is_cancel_wanted)
             ).scalar()
-            tell_live(scope, RUN)
+            tell_live(scope, RUN, self._user_id)
         if wanted:
             raise JobCancelled(N_("This job was cancelled."))
 
@@ -171,11 +178,11 @@ def _finish(scope: Scope, job_id: UUID, result: Any) -> None:
         .where(Job.id == job_id, Job.state.in_((JobState.WAITING, JobState.RUNNING)))
         .values(state=JobState.DONE, ended_at=scope.now, error=None, result=_plain(result))
         .execution_options(synchronize_session=False)
-        .returning(Job.id)
+        .returning(Job.user_id)
     ).first()
     if marked is None:
         raise Ended
-    tell_live(scope, RUN)
+    tell_live(scope, RUN, marked[0])
 
 
 def _plain(result: Any) -> Any:
@@ -203,7 +210,7 @@ def _record(
         state = JobState.CANCELLED
     try:
         with installation.scope(Actor.system("jobs"), community=community_id) as scope:
-            scope.session.execute(
+            marked = scope.session.execute(
                 update(Job)
                 .where(Job.id == job_id, Job.state == JobState.RUNNING)
                 .values(
@@ -211,8 +218,9 @@ def _record(
                     error=_words(error),
                     ended_at=datetime.now(UTC) if state is not JobState.WAITING else None,
                 )
-            )
-            tell_live(scope, RUN)
+                .returning(Job.user_id)
+            ).first()
+            tell_live(scope, RUN, marked[0] if marked else None)
     except OperationalError:
         log.warning("a job's failure could not be recorded", job=str(job_id))
 

@@ -41,6 +41,10 @@ DUTIES = {
     "dougong.device.forget_hours": "select distinct h.community_id from dougong.device h"
     " where not exists (select from dougong.job j where j.community_id = h.community_id"
     " and j.service = 'dougong.device.forget_hours' and j.asked_at > now() - interval '1 day')",
+    "dougong.exchange.sweep": "select distinct p.community_id from dougong.exchange_part p"
+    " where p.made_at < now() - interval '1 day'"
+    " and not exists (select from dougong.job j where j.community_id = p.community_id"
+    " and j.service = 'dougong.exchange.sweep' and j.asked_at > now() - interval '1 day')",
     "dougong.personal.retain": "select c.id from dougong.community c"
     " where uuid_extract_timestamp(c.id) < now() - interval '1 day'"
     " and not exists (select from dougong.job j where j.community_id = c.id"

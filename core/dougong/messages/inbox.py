@@ -8,9 +8,13 @@ from sqlalchemy import ColumnElement, and_, false, func, or_, select, update
 
 from dougong.db.scope import Scope
 from dougong.errors import NotFound
+from dougong.events import tell_person
 from dougong.i18n import N_
 from dougong.messages.models import Message
 from dougong.services import entered
+
+# What open pages hear when the inbox of their reader has changed.
+INBOX = "dougong.message"
 
 
 def unread_count(scope: Scope) -> int:
@@ -40,6 +44,7 @@ def mark_read(scope: Scope, message_id: UUID) -> Message:
             raise NotFound(N_("There is no such message in your inbox."))
         if message.read_at is None:
             message.read_at = scope.now
+            tell_person(scope, message.user_id or message.person_id, INBOX)
     return message
 
 
@@ -52,6 +57,8 @@ def mark_all_read(scope: Scope) -> int:
             .values(read_at=scope.now)
             .execution_options(synchronize_session=False)
         )
+        if scope.community_id is not None:
+            tell_person(scope, scope.actor.user_id, INBOX)
     return marked.rowcount
 
 

@@ -10,9 +10,11 @@ from sqlalchemy import select
 
 from dougong.db.scope import Scope
 from dougong.errors import Conflict, Invalid
+from dougong.events import tell_person
 from dougong.i18n import DEFAULT_LOCALE, N_
 from dougong.messages.channels import IN_APP, Attachment, channels
 from dougong.messages.domain import quiet_until
+from dougong.messages.inbox import INBOX
 from dougong.messages.models import (
     ContactPoint,
     DeliveryState,
@@ -71,6 +73,7 @@ def notify(
     scope.session.flush()
     _attach(scope, message, attachments)
     _plan(scope, message, points, channels)
+    tell_person(scope, message.user_id or message.person_id, INBOX)
     return message
 
 

@@ -14,7 +14,7 @@ from dougong.installation import Installation
 STATIC = Path(__file__).with_name("static")
 BUNDLES = {
     "admin.css": ("vendor/bootstrap@5.3.9/bootstrap.min.css", "admin.css"),
-    "admin.js": ("vendor/htmx.org@2.0.11/htmx.min.js", "admin.js"),
+    "admin.js": ("vendor/htmx.org@2.0.11/htmx.min.js", "admin.js", "live.js"),
     "form.css": ("vendor/tom-select@2.6.2/tom-select.min.css",),
     "form.js": ("vendor/tom-select@2.6.2/tom-select.base.min.js", "form.js"),
     "passkey.js": ("passkey.js",),

@@ -29,6 +29,12 @@ def messages() -> str:
     )
 
 
+@blueprint.get("/badge")
+def badge() -> str:
+    """Return the bell of the admin's frame, with the number of unread messages."""
+    return render_template("inbox/badge.html", unread=unread_count(require_scope()))
+
+
 @blueprint.get("/<uuid:message>")
 def message(message: UUID) -> str:
     """Show one message of the actor's own and remember that it was read."""

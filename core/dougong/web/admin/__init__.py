@@ -32,11 +32,20 @@ __all__ = [
 
 # Areas of the kernel that declare views of their own models.
 KERNEL_VIEWS = (
+    "dougong.web.admin.ground",
     "dougong.devices.admin",
     "dougong.documents.admin",
     "dougong.messages.admin",
     "dougong.webhooks.admin",
 )
+
+
+def load_views(installation: Installation) -> None:
+    """Declare the views of the kernel and of every loaded plugin; a worker needs them too."""
+    for module in KERNEL_VIEWS:
+        import_module(module)
+    for _plugin, _module in installation.plugins.modules("admin"):
+        pass
 
 
 def install(app: Flask, installation: Installation) -> None:
@@ -45,10 +54,11 @@ def install(app: Flask, installation: Installation) -> None:
         attachments,
         bulk_pages,
         exports,
-        ground,
         import_files,
         imports,
+        jobs_page,
         log,
+        news,
         opening,
         pages,
         record_pages,
@@ -59,10 +69,7 @@ def install(app: Flask, installation: Installation) -> None:
         users,
     )
 
-    for module in KERNEL_VIEWS:
-        import_module(module)
-    for _plugin, _module in installation.plugins.modules("admin"):
-        pass
+    load_views(installation)
     app.request_class = uploads.UploadRequest
     app.register_blueprint(pages.blueprint)
     app.context_processor(pages.frame)

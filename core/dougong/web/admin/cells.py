@@ -172,13 +172,17 @@ def spellings(text: str) -> list[str]:
     """
     plain = unicodedata.normalize("NFKC", text).strip()
     found = [text.strip(), plain, DASHES.sub("-", plain)]
-    squeezed = "".join(plain.split())
-    found.append(room_code(text))
+    found += [room_code(text), bare_name(text)]
+    return list(dict.fromkeys(found))
+
+
+def bare_name(text: str) -> str:
+    """Return a building's or unit's number alone: ``3`` for 「3号楼」, ``2`` for 「2单元」."""
+    squeezed = "".join(unicodedata.normalize("NFKC", text).split())
     for suffix in SUFFIXES:
         if squeezed.endswith(suffix) and len(squeezed) > len(suffix):
-            found.append(squeezed.removesuffix(suffix))
-            break
-    return list(dict.fromkeys(found))
+            return squeezed.removesuffix(suffix)
+    return squeezed
 
 
 def room_code(text: str) -> str:

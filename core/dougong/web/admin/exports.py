@@ -1,148 +1,186 @@
-"""Downloading a list: the rows that its filters let through, as an Excel workbook or CSV.
+"""Downloading a list: at once when it is short, prepared by a worker when it is long.
 
-Needs the permission ``<plugin>.<model>.export``. The file has the list's columns, order and masks;
-it is complete before the answer begins, so that a failure is an error page and no cut-off file.
+Needs the permission ``<plugin>.<model>.export``. Personal values are masked; in clear they come
+only for roles that show them, with a reason. Every export is in the audit log.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
-from decimal import Decimal
+import tempfile
+from functools import partial
 from typing import Any, BinaryIO
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
-import structlog
-from flask import Response, request
-from sqlalchemy import func, select
-from sqlalchemy.orm import joinedload
+from flask import Response, render_template, request, url_for
+from werkzeug.datastructures import MultiDict
 
+from dougong.db.columns import member_label
 from dougong.db.scope import Scope
-from dougong.errors import Invalid
-from dougong.i18n import N_, gettext
-from dougong.web.admin import listing
-from dougong.web.admin.pages import blueprint, community_names, extension_columns, find_view
-from dougong.web.admin.views import Column, RecordView, show
-from dougong.web.admin.workbooks import CSV, XLSX, CsvFile, SheetColumn, Workbook, send
+from dougong.errors import Invalid, NotAllowed, NotFound
+from dougong.exchange import ExportFile, FileState, read_parts
+from dougong.i18n import N_, gettext, translate_error
+from dougong.privacy.models import RevealReason
+from dougong.privacy.reveals import reason_of
+from dougong.web.admin import export_jobs, exporting, listing
+from dougong.web.admin.exporting import Asked
+from dougong.web.admin.imports import url_of
+from dougong.web.admin.pages import blueprint, crumbs, find_view, go
+from dougong.web.admin.progress import progress_of
+from dougong.web.admin.views import RecordView
+from dougong.web.admin.workbooks import CSV, XLSX, send
 from dougong.web.app import require_scope
 
-log = structlog.get_logger("dougong.exports")
-
-LIMIT = 100_000
-BATCH = 1_000
+AT_ONCE = 10_000
+KINDS = {"xlsx": XLSX, "csv": CSV}
+NOT_FILTERS = ("kind", "after", "before", "done", "record", "size")
 
 
 @blueprint.get("/<plugin>/<model>/export.xlsx")
 def export_xlsx(plugin: str, model: str) -> Response:
     """Download the list as an Excel workbook."""
-    view, columns, rows, name = _asked(plugin, model)
-    return send(write_xlsx(view.label(), columns, rows), XLSX, f"{name}.xlsx")
+    return _now(plugin, model, "xlsx")
 
 
 @blueprint.get("/<plugin>/<model>/export.csv")
 def export_csv(plugin: str, model: str) -> Response:
     """Download the list as CSV."""
-    _view, columns, rows, name = _asked(plugin, model)
-    return send(write_csv(columns, rows), CSV, f"{name}.csv")
+    return _now(plugin, model, "csv")
 
 
-def _asked(
-    plugin: str, model: str
-) -> tuple[type[RecordView], list[SheetColumn], Iterator[list[Any]], str]:
+def _view(plugin: str, model: str) -> type[RecordView]:
+    find_view(plugin, model, "export")
+    return find_view(plugin, model)
+
+
+def _now(plugin: str, model: str, kind: str) -> Response:
+    """Send a masked export; a long one is asked for on the export's page."""
+    view, scope = _view(plugin, model), require_scope()
+    asked = Asked(kind, listing.Wish.read(request.args))
+    number = exporting.count(scope, view, asked.wish)
+    if number > AT_ONCE:
+        query = f"{request.query_string.decode()}&kind={kind}".lstrip("&")
+        return go(f"{url_of(view, 'export_records')}?{query}")
+    return _sent(scope, view, asked, number)
+
+
+def _sent(scope: Scope, view: type[RecordView], asked: Asked, number: int) -> Response:
+    exporting.record_export(scope, view, asked, number)
+    file = exporting.write(scope, view, asked)
+    return send(file, KINDS[asked.kind], exporting.name_of(scope, view, asked.kind))
+
+
+# --- the page of an export ------------------------------------------------------------------------
+
+
+@blueprint.route("/<plugin>/<model>/export", methods=["GET", "POST"])
+def export_records(plugin: str, model: str) -> Any:
+    """Offer format and, to those who may, values in clear; then send or prepare the file."""
+    view, scope = _view(plugin, model), require_scope()
+    if request.method == "GET":
+        return _page(view, _query(request.args.items(multi=True)))
+    query = _query(parse_qsl(request.form.get("query", "")[:2000]))
+    wish = listing.Wish.read(MultiDict(query))
+    try:
+        asked = _asked(scope, view, wish)
+        number = exporting.count(scope, view, wish)
+        if number <= AT_ONCE:
+            return _sent(scope, view, asked, number)
+        exporting.record_export(scope, view, asked, number)
+    except Invalid as error:
+        return _page(view, query, error), error.status
+    place, id = export_jobs.ask(scope, view, asked, urlencode(query), number)
+    return go(url_for("admin.export_file", scope=f"c/{place}", file=id))
+
+
+def _query(pairs: Any) -> list[tuple[str, str]]:
+    return [(key, value) for key, value in pairs if key not in NOT_FILTERS and value]
+
+
+def _asked(scope: Scope, view: type[RecordView], wish: listing.Wish) -> Asked:
+    """Return what the form asks for; raises Invalid without a reason, NotAllowed for what is
+    not shown to the actor's roles."""
+    kind = request.form.get("kind", "")
+    is_clear = request.form.get("clear") == "true"
+    if is_clear and not exporting.may_be_clear(scope, view, wish):
+        raise NotAllowed(N_("Your roles do not show these values in clear."))
+    return Asked(
+        kind if kind in KINDS else "xlsx",
+        wish,
+        is_clear,
+        reason_of(request.form.get("reason", "")) if is_clear else None,
+        request.form.get("note", "").strip() if is_clear else "",
+    )
+
+
+def _page(
+    view: type[RecordView], query: list[tuple[str, str]], error: Invalid | None = None
+) -> str:
     scope = require_scope()
-    view = find_view(plugin, model, "export")
-    find_view(plugin, model)
-    wish = listing.Wish.read(request.args)
-    number = _count(scope, view, wish)
-    log.info("export", view=view.name(), rows=number, user_id=str(scope.actor.user_id))
-    day = scope.today.strftime("%Y%m%d")
-    name = f"{scope.place.name}-{view.label()}-{day}".replace("/", "-")
-    return view, sheet_columns(scope, view, wish), rows_of(scope, view, wish), name
+    wish = listing.Wish.read(MultiDict(query))
+    number = exporting.count(scope, view, wish)
+    return render_template(
+        "admin/export.html",
+        view=view,
+        to=partial(url_of, view),
+        query=urlencode(query),
+        number=number,
+        is_long=number > AT_ONCE,
+        columns=[str(c.label) for c in view.shown(scope, wish.columns)],
+        personal=[str(c.label) for c in exporting.personal_of(scope, view, wish)],
+        may_be_clear=exporting.may_be_clear(scope, view, wish),
+        reasons=[(r.value, member_label(r)) for r in RevealReason],
+        given=request.form,
+        kind=request.values.get("kind", "xlsx"),
+        message=translate_error(error) if error else "",
+        crumbs=crumbs(view, (gettext(N_("Export")), None)),
+    )
 
 
-def _count(scope: Scope, view: type[RecordView], wish: listing.Wish) -> int:
-    """Return how many rows an export has; raises Invalid above the limit."""
-    some = listing.matching(scope, view, wish).order_by(None).with_only_columns(view.model.id)
-    query = select(func.count()).select_from(some.limit(LIMIT + 1).subquery())
-    number = scope.session.execute(query).scalar_one()
-    if number > LIMIT:
-        raise Invalid(
-            N_("This list has more than %(limit)s rows. Narrow it with filters, then export."),
-            limit=f"{LIMIT:,}",
-        )
-    return number
+# --- a prepared file ------------------------------------------------------------------------------
 
 
-def sheet_columns(scope: Scope, view: type[RecordView], wish: listing.Wish) -> list[SheetColumn]:
-    """Return the columns of the file: the list's, other plugins' additions, the community."""
-    columns = [SheetColumn(str(c.label), c.kind) for c in view.shown(scope, wish.columns)]
-    columns += [SheetColumn(str(e.label)) for e, _ in extension_columns(scope, view, [])]
-    if scope.community_id is None and view.model.__kind__ == "community":
-        columns.append(SheetColumn(gettext(N_("Community"))))
-    return columns
+def _file(id: UUID) -> ExportFile:
+    """Return a prepared file of the actor's own; it is there for nobody else."""
+    scope = require_scope()
+    file = scope.get(ExportFile, id)
+    if file.user_id is None or file.user_id != scope.actor.user_id:
+        raise NotFound(N_("There is no such page."))
+    return file
 
 
-def rows_of(scope: Scope, view: type[RecordView], wish: listing.Wish) -> Iterator[list[Any]]:
-    """Return the values of the file row by row, read from the database in batches."""
-    columns = view.shown(scope, wish.columns)
-    query = listing.matching(scope, view, wish).execution_options(yield_per=BATCH)
-    for column in columns:
-        if column.kind == "relation":
-            query = query.options(joinedload(getattr(view.model, column.key)))
-    names = community_names(scope) if view.model.__kind__ == "community" else {}
-    for records in scope.session.scalars(query).partitions():
-        yield from _values(scope, view, columns, records, names)
+@blueprint.get("/exports/<uuid:file>")
+def export_file(file: UUID) -> str:
+    """Show how far a file is, and offer it once it is ready."""
+    return render_template("admin/export_file.html", **_file_page(_file(file)))
 
 
-def _values(
-    scope: Scope,
-    view: type[RecordView],
-    columns: Sequence[Column],
-    records: Sequence[Any],
-    names: dict[UUID, str],
-) -> Iterator[list[Any]]:
-    further = [values for _, values in extension_columns(scope, view, records)]
-    for record in records:
-        row = [value_of(scope, column, record) for column in columns]
-        row += [values.get(record.id, "") for values in further]
-        if names:
-            row.append(names.get(record.community_id, ""))
-        yield row
+@blueprint.get("/exports/<uuid:file>/progress")
+def export_progress(file: UUID) -> str:
+    """Return the part of the page that changes."""
+    return render_template("admin/export_file_body.html", **_file_page(_file(file)))
 
 
-def value_of(scope: Scope, column: Column, record: Any) -> Any:
-    """Return a cell's value with its type kept; what the list masks or hides stays so."""
-    if column.encrypted is not None or column.members is not None:
-        return show(scope, column, record)
-    value = getattr(record, column.key)
-    if isinstance(value, datetime):
-        return value.astimezone(scope.zone).replace(tzinfo=None)
-    if isinstance(value, Decimal) and column.kind == "number":
-        return value.normalize() if value else Decimal(0)
-    if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return None if value is None else value if _is_plain(value) else str(value)
+def _file_page(file: ExportFile) -> dict[str, Any]:
+    scope = require_scope()
+    is_gone = file.expires_at is not None and file.expires_at <= scope.now
+    return {
+        "file": file,
+        "is_gone": is_gone or file.state is FileState.EXPIRED,
+        "progress": progress_of(scope, file.job_id),
+        "crumbs": [
+            (scope.place.name, url_for("admin.dashboard")),
+            (gettext(N_("Export")), None),
+        ],
+    }
 
 
-def _is_plain(value: Any) -> bool:
-
-    return isinstance(value, bool | int | Decimal | date)
-
-
-def write_xlsx(
-    title: str, columns: Sequence[SheetColumn], rows: Iterable[Sequence[Any]]
-) -> BinaryIO:
-    """Return a workbook of one sheet."""
-    with Workbook() as book:
-        sheet = book.sheet(title, columns)
-        for row in rows:
-            sheet.write(row)
-        sheet.filter()
-    return book.file
-
-
-def write_csv(columns: Sequence[SheetColumn], rows: Iterable[Sequence[Any]]) -> BinaryIO:
-    """Return a CSV file."""
-    file = CsvFile(columns)
-    for row in rows:
-        file.write(row)
-    return file.finish()
+@blueprint.get("/exports/<uuid:file>/download")
+def download_export(file: UUID) -> Response:
+    """Send a prepared file to the one who asked for it."""
+    scope, found = require_scope(), _file(file)
+    is_gone = found.expires_at is None or found.expires_at <= scope.now
+    if found.state is not FileState.READY or is_gone:
+        raise NotFound(N_("This file is no longer there. Export the list again."))
+    content: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is sent
+    for piece in read_parts(scope, found.id, export_jobs.CONTENT):
+        content.write(piece)
+    return send(content, KINDS[found.kind], found.name)

@@ -5,7 +5,7 @@ and one per table to write, with the audit trigger, policies and constraints of 
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -17,12 +17,14 @@ from dougong import services
 from dougong.db.scope import Scope
 from dougong.i18n import N_, gettext, use_locale
 from dougong.services.inputs import invalid_from, record_input, writable_columns
-from dougong.web.admin.cells import CellError, folded, text_of, value_of
-from dougong.web.admin.resolving import Asked, resolve
+from dougong.web.admin.cells import CellError, bare_name, folded, room_code, text_of, value_of
+from dougong.web.admin.resolving import Asked, batches, resolve
 from dougong.web.admin.uploads import Line
 from dougong.web.admin.views import Column, RecordView
 from dougong.web.admin.writing import Entry, Writer
 
+PIECE = 1_000
+Tell = Callable[[int], None]
 # How the columns of other systems' exports are called, by attribute.
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "code": ("编号", "代码", "编码", "房号", "房屋编号", "房间号", "楼栋编号", "楼号", "单元编号"),
@@ -72,14 +74,40 @@ class Outcome:
         """Return the rows with problems."""
         return [entry for entry in self.entries if entry.problems]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the numbers alone, as an import keeps them."""
+        numbers = {key: getattr(self, key) for key in ("created", "changed", "unchanged")}
+        return {**numbers, "total": self.total, "refused": len(self.refused)}
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Count what became of more rows."""
+        self.total += len(entries)
+        self.entries += entries
+        for entry in entries:
+            if not entry.problems:
+                setattr(self, entry.done, getattr(self, entry.done) + 1)
+
 
 @dataclass(frozen=True)
 class Plan:
     """How a file is read. columns: attribute → position in the row. match: the attribute by which
-    a row finds the record that it changes; empty when every row is new."""
+    a row finds the record that it changes; empty when every row is new. place: where building and
+    unit stand, when rooms are written as 301 beside them and are known here as 1-2-301."""
 
     columns: Mapping[str, int]
     match: str = ""
+    place: tuple[int, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as it is kept."""
+        return {"columns": dict(self.columns), "match": self.match, "place": list(self.place)}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Plan":
+        """Return the plan that was kept."""
+        columns = dict(kept.get("columns", {}))
+        return cls(columns, kept.get("match", ""), tuple(kept.get("place", ())))
 
 
 def fields_of(scope: Scope, view: type[RecordView]) -> list[Field]:
@@ -135,6 +163,14 @@ def guess(fields: Sequence[Field], header: Sequence[Any]) -> dict[str, int]:
     return found
 
 
+def places_of(header: Sequence[Any]) -> tuple[int, ...]:
+    """Return where a file says building and unit, in this order; empty without a building."""
+    heads = [header_key(cell) if cell is not None else "" for cell in header]
+    known = [{header_key(name) for name in SYNONYMS[key]} for key in ("building", "unit")]
+    found = [next((at for at, head in enumerate(heads) if head in names), None) for names in known]
+    return tuple(at for at in found if at is not None) if found[0] is not None else ()
+
+
 def find_header(fields: Sequence[Field], lines: Sequence[Line]) -> int:
     """Return which line is the head: of the first ten, the one that most columns know.
 
@@ -174,16 +210,24 @@ class RecordImport:
     ) -> None:
         self.scope, self.model, self.plan, self.seed = scope, model, plan, seed
         self.fields = [each for each in fields if each.key in plan.columns]
+        self.writer = Writer(scope, model, self.fields, plan.match)
 
-    def run(self, lines: Sequence[Line]) -> Outcome:
-        """Write what can be written; return what was done and what was refused, by row."""
-        entries = self.read(lines)
-        writer = Writer(self.scope, self.model, self.fields, self.plan.match)
-        writer.match(entries)
-        for entry in entries:
-            if not entry.problems:
-                check_entry(self.model, entry, self.fields)
-        return self.write(writer, entries)
+    def run(self, lines: Sequence[Line], tell: Tell = lambda done: None) -> Outcome:
+        """Write what can be written; return what was done and what was refused, by row.
+
+        tell: called with the number of lines that are through, once for every piece.
+        """
+        outcome = Outcome()
+        for piece in batches(lines, PIECE):
+            entries = self.read(piece)
+            self.writer.match(entries)
+            for entry in entries:
+                if not entry.problems:
+                    check_entry(self.model, entry, self.fields)
+            self.write(entries)
+            outcome.add(entries)
+            tell(outcome.total)
+        return outcome
 
     def read(self, lines: Sequence[Line]) -> list[Entry]:
         """Return the rows' values, relations resolved; what cannot be read is refused."""
@@ -191,17 +235,12 @@ class RecordImport:
         self._relations(entries)
         return entries
 
-    def write(self, writer: Writer, entries: list[Entry]) -> Outcome:
+    def write(self, entries: Sequence[Entry]) -> None:
         """Write checked entries."""
         name = services.permission_of(self.model, "import")
         permission = services.permission_of(self.model, "create")
         with services.entered(self.scope, name, permission):
-            writer.write(entries)
-        outcome = Outcome(total=len(entries), entries=entries)
-        for entry in entries:
-            if not entry.problems:
-                setattr(outcome, entry.done, getattr(outcome, entry.done) + 1)
-        return outcome
+            self.writer.write(entries)
 
     def _read(self, line: Line) -> Entry:
         entry = Entry(line.number)
@@ -213,14 +252,22 @@ class RecordImport:
                 if each.column.kind == "relation":
                     text = text_of(cell)
                     if text:
-                        entry.names[each.key] = text
+                        entry.names[each.key] = self._joined(line, each, text)
                     continue
                 value = value_of(each.column.kind, cell, each.column.members, self.scope.zone)
                 if value is not None:
-                    entry.values[each.key] = value
+                    is_code = each.key == "code"
+                    entry.values[each.key] = self._joined(line, each, value) if is_code else value
             except CellError as problem:
                 entry.refuse(each.label, str(problem))
         return entry
+
+    def _joined(self, line: Line, each: Field, text: str) -> str:
+        """Return a room's number with its building and unit before it, where the plan says so."""
+        if not self.plan.place or each.key not in ("code", "room_id") or "-" in text:
+            return text
+        parts = [bare_name(text_of(line[at])) for at in self.plan.place]
+        return room_code("-".join([*(part for part in parts if part not in ("", "0")), text]))
 
     def _relations(self, entries: Sequence[Entry]) -> None:
         """Fill in the ids of named records, column by column, in the form's order."""
@@ -268,12 +315,10 @@ def row_id(made_at: int, digest: str, number: int) -> UUID:
     )
 
 
-def summary(outcome: Outcome) -> str:
-    """Return one sentence on what an import does."""
+def summary(counts: Mapping[str, int]) -> str:
+    """Return one sentence on what an import does. counts: as of ``Outcome``."""
+    numbers = {k: counts.get(k, 0) for k in ("created", "changed", "unchanged", "refused")}
     return gettext(
         N_("%(created)s new, %(changed)s changed, %(unchanged)s unchanged, %(refused)s refused."),
-        created=outcome.created,
-        changed=outcome.changed,
-        unchanged=outcome.unchanged,
-        refused=len(outcome.refused),
+        **numbers,
     )

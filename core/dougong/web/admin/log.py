@@ -47,14 +47,14 @@ menu_page(
 
 class JobView(RecordView, model=Job):
     title = ("Jobs", "后台任务")
-    section, icon, menu_order = ADMINISTRATION, "cpu", 70
+    section, icon = ADMINISTRATION, "cpu"
     columns = ("service", "state", "done", "total", "message", "attempts", "asked_at", "ended_at")
     filters = ("state", "asked_at")
     actions = (
         action(retry_job, states=("failed", "cancelled")),
         action(cancel_job, confirm=True, states=("waiting", "running")),
     )
-    can_create = can_change = can_delete = can_import = False
+    can_create = can_change = can_delete = can_import = in_menu = False
 
 
 @blueprint.get("/audit")

@@ -1,37 +1,43 @@
-"""The opening workbook (期初): one file with which a community starts, all of it or nothing.
+"""The opening workbook's pages (期初): one file with which a community starts, all or nothing.
 
-Its sheets are the kernel's and those of the plugins that are on (hook ``opening_sheets``). A
-filled workbook is tried in a savepoint first; what is wrong is listed by sheet and row.
+The file is kept, sealed, until it is written; a large one is a worker's (``import_jobs``).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from flask import Response, render_template, request, url_for
 
-from dougong import services
 from dougong.db.columns import member_label
 from dougong.db.scope import Scope
 from dougong.errors import DougongError, Invalid, NotFound
+from dougong.exchange import ImportRun, RunState
 from dougong.hookspecs import OpeningColumn, OpeningSheet
-from dougong.i18n import N_, gettext, translate_error, use_locale
-from dougong.web.admin import registry, uploads
+from dougong.i18n import N_, gettext, translate_error
+from dougong.web.admin import import_jobs, uploads
 from dougong.web.admin.cells import folded
 from dougong.web.admin.import_files import sample_column
-from dougong.web.admin.importing import Field, Plan, RecordImport, field_of, find_header, guess
+from dougong.web.admin.import_runs import keep
+from dougong.web.admin.imports import own_run, recent_runs, seen_run
 from dougong.web.admin.menu import menu_page
-from dougong.web.admin.opening_sheets import kernel_sheets, total_labels
+from dougong.web.admin.opening_runs import (
+    PERMISSION,
+    fields_of,
+    sheet_problems,
+    sheets_of,
+    titles_of,
+)
+from dougong.web.admin.opening_sheets import total_labels
 from dougong.web.admin.pages import blueprint, go
+from dougong.web.admin.presets import opening_tables
+from dougong.web.admin.progress import progress_of
 from dougong.web.admin.uploads import Table
-from dougong.web.admin.views import Column
 from dougong.web.admin.workbooks import XLSX, SheetColumn, Workbook, send
-from dougong.web.admin.writing import Entry
-from dougong.web.app import current_installation, require_scope
+from dougong.web.app import require_scope
 
-PERMISSION = "dougong.room.create"
 NEEDED = (PERMISSION, "dougong.building.create", "dougong.person.create")
-PURPOSE = "opening"
+UNDO = "dougong.room.delete"
+VIEW = import_jobs.OPENING
 SHOWN = 200
 
 menu_page(
@@ -42,16 +48,6 @@ menu_page(
     order=90,
     only_in="community",
 )
-
-
-@dataclass
-class SheetResult:
-    """What became of one sheet. missing: it was not in the workbook."""
-
-    title: str
-    total: int = 0
-    is_missing: bool = False
-    problems: list[tuple[int, str, str]] = field(default_factory=list)
 
 
 def _community() -> Scope:
@@ -68,61 +64,123 @@ def _community() -> Scope:
 
 @blueprint.route("/opening", methods=["GET", "POST"])
 def opening() -> Any:
-    """Ask for a filled workbook, or try it and show what importing it would do."""
+    """Ask for a filled workbook, or keep it and try what importing it would do."""
     scope = _community()
     if request.method == "GET":
-        return _page(scope)
+        return _start(scope)
     try:
-        tables = uploads.read_upload(request.files.get("file"))
-        sealed = uploads.pack(scope, PURPOSE, uploads.tables_as_json(tables))
-        return _page(scope, results=tried(scope, tables), sealed=sealed)
+        file_name, read = uploads.named_upload(request.files.get("file"))
+        tables = _known(scope, opening_tables(read))
+        lines = sum(len(table.lines) for table in tables)
+        run = keep(scope, VIEW, file_name, uploads.tables_as_json(tables), lines, {})
     except DougongError as error:
-        return _page(scope, translate_error(error)), error.status
+        return _start(scope, translate_error(error)), error.status
+    import_jobs.start(scope, run, RunState.TRYING)
+    return go(url_for("admin.opening_run", run=run.id))
 
 
-def _page(
-    scope: Scope, message: str = "", results: Sequence[SheetResult] = (), sealed: str = ""
-) -> str:
-    problems = [(r.title, *p) for r in results for p in r.problems]
-    place = (scope.place.name, url_for("admin.dashboard"))
+def _known(scope: Scope, tables: list[Table]) -> list[Table]:
+    """Return the sheets that are read here; raises Invalid when there is none."""
+    titles = {title for sheet in sheets_of(scope) for title in titles_of(sheet)}
+    known = [table for table in tables if folded(table.name) in titles]
+    if not known:
+        raise Invalid(N_("None of the sheets is known here. Start from the workbook of this page."))
+    return known
+
+
+def _start(scope: Scope, message: str = "") -> str:
     return render_template(
         "admin/opening.html",
         sheets=sheets_of(scope),
         message=message,
-        results=results,
-        problems=problems[:SHOWN],
-        number=len(problems),
-        sealed=sealed,
+        runs=recent_runs(scope, VIEW),
         limit=uploads.MOST_ROWS,
-        crumbs=[place, (gettext(N_("Opening workbook")), None)],
+        crumbs=_path(scope),
     )
+
+
+def _path(scope: Scope, *further: tuple[str, str | None]) -> list[tuple[str, str | None]]:
+    here = (gettext(N_("Opening workbook")), url_for("admin.opening") if further else None)
+    return [(scope.place.name, url_for("admin.dashboard")), here, *further]
+
+
+@blueprint.get("/opening/<uuid:run>")
+def opening_run(run: UUID) -> str:
+    """Show where a workbook stands: its progress, its trial, or that it was written."""
+    return render_template("admin/opening_run.html", **_run_page(run))
+
+
+@blueprint.get("/opening/<uuid:run>/progress")
+def opening_progress(run: UUID) -> str:
+    """Return the part of the page that changes while a worker is busy."""
+    return render_template("admin/opening_run_body.html", **_run_page(run))
+
+
+def _run_page(id: UUID) -> dict[str, Any]:
+    scope = _community()
+    run = seen_run(scope, VIEW, id)
+    is_own = run.user_id == scope.actor.user_id
+    problems = sheet_problems(scope, run) if is_own else []
+    return {
+        "run": run,
+        "is_own": is_own,
+        "progress": progress_of(scope, run.job_id),
+        "problems": problems[:SHOWN],
+        "number": run.counts.get("refused", 0),
+        "results": run.counts.get("sheets", []),
+        "may_undo": scope.may(UNDO),
+        "crumbs": _path(scope, (member_label(run.state), None)),
+    }
 
 
 @blueprint.post("/opening/commit")
 def commit_opening() -> Any:
-    """Import the workbook that was tried; nothing when any row is refused now."""
+    """Import the workbook that was tried; nothing when any row is refused."""
     scope = _community()
-    try:
-        sealed = request.form.get("draft", "")
-        tables = uploads.tables_from_json(uploads.unpack(scope, PURPOSE, sealed))
-    except Invalid as error:
-        return _page(scope, translate_error(error)), error.status
-    savepoint = scope.session.begin_nested()
-    results = import_opening(scope, tables)
-    if any(result.problems for result in results):
-        savepoint.rollback()
-        message = gettext(N_("Nothing was imported: some rows are refused now."))
-        return _page(scope, message, results, sealed), 409
-    savepoint.commit()
-    return go(url_for("admin.opening", done=sum(r.total for r in results)))
+    run, is_stopped = _step(scope, RunState.WRITING)
+    if run.state is RunState.TRIED and run.counts.get("refused"):
+        page = _run_page(run.id)
+        page["message"] = gettext(N_("Nothing was imported: some rows are refused."))
+        return render_template("admin/opening_run.html", **page), 409
+    if is_stopped or (run.state is RunState.TRIED and run.counts.get("total")):
+        import_jobs.start(scope, run, RunState.WRITING)
+    return go(url_for("admin.opening_run", run=run.id))
 
 
-@blueprint.post("/opening/problems.xlsx")
-def opening_problems() -> Response:
+@blueprint.post("/opening/check")
+def check_opening() -> Any:
+    """Try a workbook again, after the trial was stopped or what is here has changed."""
+    scope = _community()
+    run, is_stopped = _step(scope, RunState.TRYING)
+    if is_stopped or run.state is RunState.TRIED:
+        import_jobs.start(scope, run, RunState.TRYING)
+    return go(url_for("admin.opening_run", run=run.id))
+
+
+@blueprint.post("/opening/undo")
+def undo_opening() -> Any:
+    """Delete everything that a workbook made; refused when anything uses a record of it."""
+    scope = _community()
+    scope.require(UNDO)
+    run, _ = _step(scope, RunState.UNDOING)
+    if run.state is RunState.DONE:
+        import_jobs.start(scope, run, RunState.UNDOING)
+    return go(url_for("admin.opening_run", run=run.id))
+
+
+def _step(scope: Scope, step: RunState) -> tuple[ImportRun, bool]:
+    """Return the run that a form names, locked, and whether this step of it was stopped."""
+    run = own_run(scope, VIEW, request.form.get("draft", ""))
+    return run, run.state is step and progress_of(scope, run.job_id).has_stopped
+
+
+@blueprint.get("/opening/<uuid:run>/problems.xlsx")
+def opening_problems(run: UUID) -> Response:
     """Download what is wrong with a workbook, by sheet and row."""
     scope = _community()
-    draft = uploads.unpack(scope, PURPOSE, request.form.get("draft", ""))
-    results = tried(scope, uploads.tables_from_json(draft))
+    found = seen_run(scope, VIEW, run)
+    if found.user_id != scope.actor.user_id:
+        raise NotFound(N_("There is no such page."))
     columns = [
         SheetColumn(gettext(N_("Sheet"))),
         SheetColumn(gettext(N_("Row")), "number"),
@@ -131,9 +189,8 @@ def opening_problems() -> Response:
     ]
     with Workbook() as book:
         sheet = book.sheet(gettext(N_("problems")), columns)
-        for result in results:
-            for problem in result.problems:
-                sheet.write([result.title, *problem])
+        for problem in sheet_problems(scope, found):
+            sheet.write(problem)
         sheet.filter()
     return send(
         book.file, XLSX, f"{gettext(N_('Opening workbook'))}-{gettext(N_('problems'))}.xlsx"
@@ -179,125 +236,3 @@ def _template_columns(sheet: OpeningSheet) -> list[SheetColumn]:
             )
         )
     return made
-
-
-# --- reading and writing --------------------------------------------------------------------------
-
-
-def sheets_of(scope: Scope) -> list[OpeningSheet]:
-    """Return the workbook's sheets in the order in which they are read."""
-    answers = scope.ask("opening_sheets")
-    sheets = kernel_sheets() + [sheet for answer in answers for sheet in answer]
-    return sorted(sheets, key=lambda sheet: sheet.order)
-
-
-def fields_of(sheet: OpeningSheet) -> list[Field]:
-    """Return the columns of a sheet as an import reads them."""
-    if sheet.model is None:
-        return [field_of(_column(c), c.is_needed) for c in sheet.columns]
-    from dougong.services.inputs import writable_columns
-
-    view = registry.view_of(sheet.model)
-    assert view is not None
-    known, writable = view.all_columns(), writable_columns(sheet.model)
-    made = []
-    for key in sheet.columns:
-        column = known[key]
-        _, is_nullable, has_default = writable[f"{key}_id" if column.target else key]
-        made.append(field_of(column, not (is_nullable or has_default)))
-    return made
-
-
-def _column(given: OpeningColumn) -> Column:
-    key = given.key.removesuffix("_id") if given.kind == "relation" else given.key
-    kind = "text" if given.kind == "state" and given.members is None else given.kind
-    return Column(key, given.label, kind, False, not given.is_needed, given.members, given.target)
-
-
-@services.service(
-    "opening.import",
-    title=("Import the opening workbook", "导入期初数据"),
-    permission=PERMISSION,
-    is_public=False,
-)
-def import_opening(scope: Scope, tables: Sequence[Any]) -> list[SheetResult]:
-    """Write the sheets of a workbook in order; return what became of each.
-
-    Whoever calls takes everything back when any sheet has problems.
-    """
-    by_title = {folded(table.name): table for table in tables}
-    results = []
-    for sheet in sheets_of(scope):
-        table = next((by_title[t] for t in titles_of(sheet) if t in by_title), None)
-        results.append(_sheet(scope, sheet, table))
-    if all(result.is_missing for result in results):
-        raise Invalid(N_("None of the sheets is known here. Start from the workbook of this page."))
-    return results
-
-
-def titles_of(sheet: OpeningSheet) -> list[str]:
-    """Return a sheet's title in both languages."""
-    found = []
-    for locale in ("zh_Hans_CN", "en"):
-        with use_locale(locale):
-            found.append(folded(str(sheet.title)))
-    return found
-
-
-def _sheet(scope: Scope, sheet: OpeningSheet, table: Table | None) -> SheetResult:
-    result = SheetResult(str(sheet.title), is_missing=table is None)
-    if table is None or not table.lines:
-        return result
-    fields = fields_of(sheet)
-    head = find_header(fields, table.lines)
-    plan = Plan(guess(fields, table.lines[head].cells))
-    lines = table.lines[head + 1 :]
-    if sheet.order == 1_000:
-        lines = [line for line in lines if line[1] is not None]
-    result.total = len(lines)
-    missing = [f.label for f in fields if f.is_needed and f.key not in plan.columns]
-    if not lines:
-        return result
-    if missing:
-        message = gettext(N_("This column is missing: %(names)s"), names="、".join(missing))
-        result.problems.append((table.lines[head].number, "", message))
-        return result
-    if sheet.model is not None:
-        scope.require(services.permission_of(sheet.model, "create"))
-        entries = RecordImport(scope, sheet.model, fields, plan).run(lines).entries
-    else:
-        entries = RecordImport(scope, None, fields, plan).read(lines)
-        _load(scope, sheet, fields, entries)
-    result.problems += [
-        (entry.number, label, text) for entry in entries for label, text in entry.problems
-    ]
-    return result
-
-
-def _load(
-    scope: Scope, sheet: OpeningSheet, fields: Sequence[Field], entries: Sequence[Entry]
-) -> None:
-    """Hand the good rows of a sheet to whoever reads it, and note what it says of them."""
-    for entry in entries:
-        labels = {label for label, _ in entry.problems}
-        for each in fields:
-            if each.is_needed and each.key not in entry.values and each.label not in labels:
-                entry.refuse(each.label, gettext(N_("This is needed.")))
-    good = [entry for entry in entries if not entry.problems]
-    if not good or sheet.load is None:
-        return
-    plugin = services.plugin_of_module(sheet.load.__module__)
-    messages: Mapping[int, str]
-    with current_installation().plugins.boundary(plugin, "opening sheet"):
-        messages = sheet.load(scope, [entry.values for entry in good])
-    for at, message in messages.items():
-        good[at].refuse("", message)
-
-
-def tried(scope: Scope, tables: Sequence[Table]) -> list[SheetResult]:
-    """Return what importing would do; nothing stays."""
-    savepoint = scope.session.begin_nested()
-    try:
-        return import_opening(scope, tables)
-    finally:
-        savepoint.rollback()

@@ -207,7 +207,7 @@ def extension_columns(
     columns = []
     for extension in registry.extensions_of(scope, view):
         values: Callable[..., Any] = extension.values
-        with current_installation().plugins.boundary(extension.plugin, "view extension"):
+        with scope.installation.plugins.boundary(extension.plugin, "view extension"):
             columns.append((extension, dict(values(scope, found))))
     return columns
 

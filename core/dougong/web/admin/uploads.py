@@ -103,6 +103,12 @@ def read_upload(upload: Any) -> list[Table]:
     return read_content(content)
 
 
+def named_upload(upload: Any) -> tuple[str, list[Table]]:
+    """Return an uploaded file's name and its sheets; raises Invalid as ``read_upload`` does."""
+    tables = read_upload(upload)
+    return str(upload.filename), tables
+
+
 def read_content(content: bytes) -> list[Table]:
     """Return the sheets of a file's content, told by its first bytes and not by its name."""
     if not content.strip():

@@ -26,11 +26,16 @@ from dougong.web.admin.resolving import batches
 KEYS = ("community_id", "group_id")
 PIECE = 2_000
 MOST_TRIES = 600
+# Where a session keeps the list of (``schema.table``, id) of what is created, if it keeps one.
+BOOK = "records created"
 
 
 @dataclass
 class Entry:
-    """One row of a file. number: its line there. names: relations before they are resolved."""
+    """One row of a file. number: its line there. names: relations before they are resolved.
+
+    before: what a changed record held in the attributes that changed.
+    """
 
     number: int
     values: dict[str, Any] = field(default_factory=dict)
@@ -39,6 +44,7 @@ class Entry:
     new_id: UUID | None = None
     found_id: UUID | None = None
     done: str = "created"
+    before: dict[str, Any] = field(default_factory=dict)
 
     def refuse(self, label: str, message: str) -> None:
         """Note what is wrong. label: of the column; empty when it is about the whole row."""
@@ -47,7 +53,12 @@ class Entry:
     @property
     def reason(self) -> str:
         """Return everything that is wrong with the row."""
-        return " ".join(f"{label}: {text}" if label else text for label, text in self.problems)
+        return reason(self.problems)
+
+
+def reason(problems: Sequence[tuple[str, str]]) -> str:
+    """Return problems (label, sentence) as one text."""
+    return " ".join(f"{label}: {text}" if label else text for label, text in problems)
 
 
 class Writer:
@@ -59,6 +70,8 @@ class Writer:
         self.scope, self.model, self.match_key = scope, model, match
         self.labels = {each.key: each.label for each in fields}
         self.tries = 0
+        # By key, which row has which value: pieces of a file are written one after the other.
+        self.seen: dict[tuple[str, ...], dict[Any, int]] = defaultdict(dict)
 
     # --- which record a row means ---------------------------------------------------------------
 
@@ -77,7 +90,7 @@ class Writer:
             query = select(column, self.model.id).where(column.in_(some))
             for value, identity in self.scope.session.execute(query):
                 found[first[bytes(value) if encrypted else value]].append(identity)
-        seen: dict[Any, int] = {}
+        seen = self.seen["match", key]
         for entry in rows:
             value = wanted[id(entry)][0]
             if value in seen:
@@ -108,7 +121,7 @@ class Writer:
         own = services.permission_of(self.model, "create")
         if own in services.SERVICES:
             for entry in new:
-                self._one(entry, lambda e: services.create(self.scope, self.model, e.values))
+                self._one(entry, self._create_one)
             return
         for entry in new:
             self._complete(entry)
@@ -151,13 +164,13 @@ class Writer:
             query = select(*columns).where(tuple_(*columns).in_(some))
             taken |= {tuple(row) for row in self.scope.session.execute(query)}
         label = "、".join(self._label(key) for key in keys)
-        seen: dict[tuple[Any, ...], int] = {}
+        seen = self.seen[tuple(keys)]
         for entry in rows:
             value = values[id(entry)]
-            if value in taken:
-                entry.refuse(label, gettext(N_("There is already a record with this.")))
-            elif value in seen:
+            if value in seen:
                 entry.refuse(label, _same_as(seen[value]))
+            elif value in taken:
+                entry.refuse(label, gettext(N_("There is already a record with this.")))
             seen.setdefault(value, entry.number)
 
     @staticmethod
@@ -181,6 +194,7 @@ class Writer:
         try:
             with self.scope.session.begin_nested():
                 insert_rows(self.scope, self.model, columns)
+            self._note(entries)
         except (IntegrityError, DataError) as error:
             if len(entries) == 1:
                 entries[0].refuse("", sentence(error))
@@ -207,15 +221,32 @@ class Writer:
                     self._one(entry, self._change_one)
 
     def _set(self, record: Any, entry: Entry) -> None:
-        new = {k: v for k, v in entry.values.items() if getattr(record, k) != v}
+        new = self._differing(record, entry)
         for key, value in new.items():
             setattr(record, key, value)
+
+    @staticmethod
+    def _differing(record: Any, entry: Entry) -> dict[str, Any]:
+        """Return the values that the record does not hold yet; note what it holds instead."""
+        new = {k: v for k, v in entry.values.items() if getattr(record, k) != v}
+        entry.before = {key: getattr(record, key) for key in new}
         entry.done = "changed" if new else "unchanged"
+        return new
+
+    def _note(self, entries: Sequence[Entry]) -> None:
+        book = self.scope.session.info.get(BOOK)
+        if book is not None:
+            kind = f"{self.model.__schema__}.{self.model.__tablename__}"
+            book += [(kind, entry.new_id) for entry in entries]
+
+    def _create_one(self, entry: Entry) -> None:
+        entry.new_id = services.create(self.scope, self.model, entry.values).id
+        self._note([entry])
 
     def _change_one(self, entry: Entry) -> None:
         record = self.scope.get(self.model, entry.found_id, lock=True)  # type: ignore[arg-type]
-        services.change(self.scope, record, entry.values)
-        entry.done = "changed"
+        if new := self._differing(record, entry):
+            services.change(self.scope, record, new)
 
     def _one(self, entry: Entry, act: Any) -> None:
         try:
