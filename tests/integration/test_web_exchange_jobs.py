@@ -568,7 +568,8 @@ def test_the_jobs_page_has_pages_and_an_empty_state(app, installation, place):
 
 def news_of(client, path="room", query=""):
     page = client.get(f"{client.base}/dougong/{path}/?{query}").text
-    return re.search(r'data-live-from="([^"]+/news[^"]+)"', page)[1].replace("&amp;", "&")
+    address = re.search(r'data-live-from="([^"]+/news[^"]+)"', page)[1].replace("&amp;", "&")
+    return f"{address}&{query}"
 
 
 def test_an_open_list_says_how_many_rows_changed_and_shows_none(manager, installation, place):

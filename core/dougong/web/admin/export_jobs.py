@@ -98,6 +98,6 @@ def make_file(scope: Scope, file_id: UUID) -> int:
     scope.session.flush()
     if file.user_id is not None:
         values = {"name": file.name, "rows": f"{file.rows:,}", "days": KEPT.days}
-        link, key = f"admin/exports/{file.id}", f"export|{file.id}"
+        link, key = f"admin/exports/{file.id}/", f"export|{file.id}"
         notify(scope, file.user_id, "dougong:export_ready", values, link=link, key=key)
     return file.size

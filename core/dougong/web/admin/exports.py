@@ -147,7 +147,7 @@ def _file(id: UUID) -> ExportFile:
     return file
 
 
-@blueprint.get("/exports/<uuid:file>")
+@blueprint.get("/exports/<uuid:file>/")
 def export_file(file: UUID) -> str:
     """Show how far a file is, and offer it once it is ready."""
     return render_template("admin/export_file.html", **_file_page(_file(file)))

@@ -104,7 +104,7 @@ def _path(scope: Scope, *further: tuple[str, str | None]) -> list[tuple[str, str
     return [(scope.place.name, url_for("admin.dashboard")), here, *further]
 
 
-@blueprint.get("/opening/<uuid:run>")
+@blueprint.get("/opening/<uuid:run>/")
 def opening_run(run: UUID) -> str:
     """Show where a workbook stands: its progress, its trial, or that it was written."""
     return render_template("admin/opening_run.html", **_run_page(run))

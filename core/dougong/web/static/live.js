@@ -26,6 +26,15 @@
     }
   }
 
+  // data-live-query: the part depends on the page's own query.
+  function addressOf(part) {
+    const from = new URL(part.dataset.liveFrom, location.href);
+    if ("liveQuery" in part.dataset) {
+      new URLSearchParams(location.search).forEach((value, key) => from.searchParams.append(key, value));
+    }
+    return from;
+  }
+
   // A part is read once at a time, and never under an open dialog: its form must stay.
   function refresh(part) {
     if (part.liveBusy) { part.liveAgain = true; return; }
@@ -39,7 +48,7 @@
       setTimeout(done, PAUSE_MS);
       return;
     }
-    fetch(part.dataset.liveFrom, { credentials: "same-origin", redirect: "error" })
+    fetch(addressOf(part), { credentials: "same-origin", redirect: "error" })
       .then((answer) => (answer.ok ? answer.text() : null))
       .then((html) => { if (html !== null && part.isConnected) show(part, html); })
       .catch(() => {})
