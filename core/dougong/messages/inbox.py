@@ -17,6 +17,13 @@ from dougong.services import entered
 INBOX = "dougong.message"
 
 
+def tell_reader(scope: Scope, message: Message) -> None:
+    """Tell the open pages of a message's recipient that the inbox has changed."""
+    to = message.user_id or message.person_id
+    if to is not None:
+        tell_person(scope, to, INBOX)
+
+
 def unread_count(scope: Scope) -> int:
     """Return how many messages the actor has not read, in every community of the scope."""
     query = select(func.count()).select_from(Message)
@@ -44,7 +51,7 @@ def mark_read(scope: Scope, message_id: UUID) -> Message:
             raise NotFound(N_("There is no such message in your inbox."))
         if message.read_at is None:
             message.read_at = scope.now
-            tell_person(scope, message.user_id or message.person_id, INBOX)
+            tell_reader(scope, message)
     return message
 
 
@@ -57,7 +64,7 @@ def mark_all_read(scope: Scope) -> int:
             .values(read_at=scope.now)
             .execution_options(synchronize_session=False)
         )
-        if scope.community_id is not None:
+        if scope.community_id is not None and scope.actor.user_id is not None:
             tell_person(scope, scope.actor.user_id, INBOX)
     return marked.rowcount
 

@@ -10,11 +10,10 @@ from sqlalchemy import select
 
 from dougong.db.scope import Scope
 from dougong.errors import Conflict, Invalid
-from dougong.events import tell_person
 from dougong.i18n import DEFAULT_LOCALE, N_
 from dougong.messages.channels import IN_APP, Attachment, channels
 from dougong.messages.domain import quiet_until
-from dougong.messages.inbox import INBOX
+from dougong.messages.inbox import tell_reader
 from dougong.messages.models import (
     ContactPoint,
     DeliveryState,
@@ -73,7 +72,7 @@ def notify(
     scope.session.flush()
     _attach(scope, message, attachments)
     _plan(scope, message, points, channels)
-    tell_person(scope, message.user_id or message.person_id, INBOX)
+    tell_reader(scope, message)
     return message
 
 

@@ -2,10 +2,11 @@
 
 ``GET /c/<community>/live`` (or ``/live?scope=c/<community>``) streams lines such as
 ``data: {"community_id": "…", "name": "fees.bill_paid"}``: which kind of thing happened where, no
-contents. Residents hear only what `dougong.events.tell_person` tells them. A changed table is ``changed:<schema>.<table>``, told by the sealer of the audit log. They
-come from PostgreSQL's NOTIFY, so a page hears of it once the transaction has committed, whichever
-process wrote it; an actor hears only of what he may view, and of his own jobs and messages.
-``{"name": "again"}`` means that something may have been missed. Streams hold no thread.
+ids and no contents. A changed table is ``changed:<schema>.<table>``, told by the sealer of the
+audit log. It comes from PostgreSQL's NOTIFY, so a page hears of it once the transaction has
+committed, whichever process wrote it. Staff hear of what they may view and of their own jobs and
+messages; residents only what `dougong.events.tell_person` tells them. ``{"name": "again"}`` means
+that something may have been missed. Streams are native ASGI and hold no thread.
 """
 
 import asyncio
@@ -95,7 +96,7 @@ class Listener:
 
 
 class Stream:
-    """One open page: what it has not been told yet, each thing once.
+    """One open page: what it has not been told yet, each thing once."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
