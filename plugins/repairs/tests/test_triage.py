@@ -1,0 +1,139 @@
+"""The triage model: on sentences it has not seen, on words of danger, and as it learns."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dougong_repairs.domain.kinds import Category, Urgency
+from dougong_repairs.domain.triage import judge, remember
+
+TRAINING = Path(__file__).parents[1] / "training"
+sys.path.insert(0, str(TRAINING))
+
+from evaluate import report  # noqa: E402 - it lies beside the sentences, in no package
+from generate import generated, sections  # noqa: E402
+
+
+def test_on_held_out_sentences_it_is_as_good_as_it_was():
+    found = report(TRAINING / "held_out.txt")
+    assert found["sentences"] > 150
+    assert found["category_accuracy"] >= FLOOR["category_accuracy"]
+    assert found["urgency_accuracy"] >= FLOOR["urgency_accuracy"]
+    assert found["emergency_recall"] >= FLOOR["emergency_recall"]
+    assert found["others_graded_emergency"] <= 0.15
+
+
+FLOOR = {"category_accuracy": 0.77, "urgency_accuracy": 0.79, "emergency_recall": 0.88}
+
+
+def test_the_held_out_sentences_are_not_trained_on():
+    held = {text for _, _, text in sections(TRAINING / "held_out.txt")}
+    trained = {
+        t for n in ("sentences", "wordy", "dev") for _, _, t in sections(TRAINING / f"{n}.txt")
+    }
+    made = {text for _, _, text in generated(190)}
+    assert len(made) > 5000
+    assert held.isdisjoint(trained | made)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "电梯困人了",
+        "我被关在电梯里出不来",
+        "闻到煤气味",
+        "燃气泄漏",
+        "楼道着火了",
+        "插座冒火花",
+        "被热水器电了一下",
+        "水管爆了喷得到处都是",
+        "家里被水淹了",
+        "外墙瓷砖掉下来砸到人",
+        "高空抛物",
+        "老人摔倒流血了",
+        "有人晕倒了",
+        "孩子反锁在屋里",
+        "井盖不见了",
+        "电梯急坠",
+        "不着急，就是电梯里好像困了个人",
+    ],
+)
+def test_words_of_danger_are_an_emergency(text):
+    verdict = judge(text)
+    assert verdict.urgency is Urgency.EMERGENCY
+    assert verdict.danger
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "灭火器过期了",
+        "漏电保护器要换新的，不急",
+        "防火门关不上",
+        "燃气灶打不着火",
+        "楼道灯不亮，怕老人摔倒",
+        "抽油烟机不吸烟",
+        "水龙头滴水",
+        "电梯里广告框歪了",
+        "下次消防演习是什么时候",
+    ],
+)
+def test_what_only_sounds_like_danger_is_none(text):
+    assert judge(text).urgency is not Urgency.EMERGENCY
+
+
+def test_it_follows_a_correction_and_forgets_nothing():
+    odd = "三号站房的浮筒探针又报了"
+    memory = [remember(odd, Category.PLUMBING, Urgency.URGENT)]
+    like = judge("三号站房浮筒探针又在报了", memory)
+    assert (like.category, like.urgency) == (Category.PLUMBING, Urgency.URGENT)
+    assert like.is_remembered
+    rows = list(sections(TRAINING / "held_out.txt"))
+    changed = [t for _, _, t in rows if judge(t, memory) != judge(t)]
+    assert changed == []
+
+
+def test_no_correction_grades_danger_down():
+    memory = [remember("电梯困人了", Category.OTHER, Urgency.LOW)]
+    assert judge("电梯困人了", memory).urgency is Urgency.EMERGENCY
+
+
+def test_a_text_takes_less_than_twenty_milliseconds_with_a_full_memory():
+    texts = [text for _, _, text in sections(TRAINING / "held_out.txt")]
+    memory = [
+        remember(f"{n}{text}", Category.OTHER, Urgency.LOW) for n in range(3) for text in texts
+    ]
+    judge(texts[0], memory)
+    begun = time.process_time()
+    for text in texts:
+        judge(text, memory[:500])
+    assert (time.process_time() - begun) / len(texts) < 0.02
+
+
+@given(st.text(max_size=700))
+def test_any_text_is_judged(text):
+    verdict = judge(text)
+    assert 0 <= verdict.confidence <= 1
+
+
+def test_the_command_judges_a_line_at_a_time(tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_text("厨房水龙头一直滴水\n\n电梯困人了\r\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "dougong.cli", "repairs", "triage", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [set(t) for t in told] == [{"category", "urgency", "confidence", "reason"}] * 3
+    assert (told[0]["category"], told[0]["urgency"]) == ("plumbing", "normal")
+    assert (told[2]["category"], told[2]["urgency"]) == ("elevator", "emergency")
+    assert "困人" in told[2]["reason"]
