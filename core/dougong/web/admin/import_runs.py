@@ -87,7 +87,8 @@ def keep(
 
 def digest_of(scope: Scope, content: list[Any]) -> str:
     """Return the keyed digest of a file's rows: the same only within one community."""
-    key = scope.installation.keyring.index_key(scope.community_id)
+    owner: Any = scope.community_id
+    key = scope.installation.keyring.index_keys([owner])[owner][0]
     plain = json.dumps(content, ensure_ascii=False).encode()
     return key.digest(b"dougong.import.v1|" + hashlib.sha256(plain).digest()).hex()
 
