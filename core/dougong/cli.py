@@ -18,6 +18,8 @@ COMMANDS = {
     "reset": "dougong.supervisor.commands",
     "status": "dougong.supervisor.commands",
     "doctor": "dougong.doctor.commands",
+    "backup": "dougong.backups.commands",
+    "restore": "dougong.backups.commands",
     "user": "dougong.access.commands",
     "token": "dougong.web.api.commands",
     "plugin": "dougong.plugins.commands",

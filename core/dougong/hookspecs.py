@@ -123,12 +123,21 @@ class Event:
 
 @dataclass(frozen=True)
 class HealthFinding:
-    """What a check found. repair: what a person can do about it, None when all is well."""
+    """What a check found. repair: what a person can do about it, None when all is well.
+
+    is_urgent: False for what is not well and stops nobody, such as a backup that is missing.
+    """
 
     title: Any
     is_well: bool
     detail: str = ""
     repair: str | None = None
+    is_urgent: bool = True
+
+    @property
+    def level(self) -> str:
+        """Return ``well``, ``warning`` or ``wrong``."""
+        return "well" if self.is_well else "wrong" if self.is_urgent else "warning"
 
 
 @dataclass(frozen=True)

@@ -152,10 +152,10 @@ def test_a_database_that_is_away_is_one_finding(sick):
 def test_the_command_tells_people_and_programs(sick):
     said = CliRunner().invoke(doctor, [], obj=sick)
     assert said.exit_code == 1
-    assert "✓" in said.output and "✗" in said.output
+    assert "✔" in said.output and "✖" in said.output and "⚠" in said.output
     told = CliRunner().invoke(doctor, ["--json"], obj=sick)
     lines = [json.loads(line) for line in told.output.splitlines()]
-    assert {"title", "is_well", "detail", "repair"} == set(lines[0])
+    assert {"title", "level", "is_well", "detail", "repair"} == set(lines[0])
 
 
 def test_the_page_shows_the_same_to_who_may_see_it(installation, place):

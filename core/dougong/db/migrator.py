@@ -152,6 +152,13 @@ class Migrator:
         """Tell whether the distribution has revisions that the database lacks."""
         return self._current(distribution, connection) != self._head(distribution)
 
+    def unknown_revision(self, distribution: Distribution, connection: Connection) -> str | None:
+        """Return the database's revision when the code has never heard of it, None else."""
+        current = self._current(distribution, connection)
+        script = ScriptDirectory.from_config(_config(distribution))
+        known = {each.revision for each in script.walk_revisions()}
+        return None if current is None or current in known else current
+
     def plan(self, distribution: Distribution, connection: Connection) -> list[str]:
         """Return every statement that `upgrade` would execute now, in order."""
         current, head = self._current(distribution, connection), self._head(distribution)

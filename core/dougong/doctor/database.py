@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -12,6 +13,7 @@ from dougong.db.migrator import KERNEL
 from dougong.db.scope import Actor
 from dougong.hookspecs import HealthFinding
 from dougong.i18n import N_, gettext
+from dougong.installation import embedded_server
 
 if TYPE_CHECKING:
     from dougong.installation import Installation
@@ -50,6 +52,68 @@ def server(installation: "Installation") -> Iterator[HealthFinding]:
         f"PostgreSQL {version}",
         gettext(N_("Dougong needs PostgreSQL %(version)s or newer."), version=OLDEST_SERVER),
     )
+
+
+def storage(installation: "Installation") -> Iterator[HealthFinding]:
+    """The database keeps every character, notices a flipped bit, and lets nobody in unasked."""
+    with installation.databases.engine("platform").connect() as connection:
+        encoding, sums, version = connection.execute(
+            text(
+                "select current_setting('server_encoding'), current_setting('data_checksums'),"
+                " current_setting('server_version')"
+            )
+        ).one()
+    yield HealthFinding(
+        gettext(N_("Encoding")),
+        encoding == "UTF8",
+        f"{encoding} · PostgreSQL {version}",
+        gettext(N_("Make the database anew with encoding UTF8 and restore a backup into it.")),
+    )
+    yield HealthFinding(
+        gettext(N_("Damaged pages are noticed")),
+        sums == "on",
+        f"data_checksums = {sums}",
+        gettext(N_("Stop the server and run: pg_checksums --enable")),
+        is_urgent=False,
+    )
+    server = embedded_server(installation.settings)
+    if server is not None:
+        loose = server.loose_logins()
+        yield HealthFinding(
+            gettext(N_("Logins need a password")),
+            not loose,
+            "; ".join(loose),
+            gettext(
+                N_("Write scram-sha-256 in place of trust in %(file)s."),
+                file=str(server.data / "pg_hba.conf"),
+            ),
+        )
+
+
+def zones(installation: "Installation") -> Iterator[HealthFinding]:
+    """Python and PostgreSQL know the time zone of every community."""
+    with installation.platform() as session:
+        rows = session.execute(
+            text(
+                "select c.zone, bool_or(z.name is not null) from dougong.community c"
+                " left join pg_timezone_names z on z.name = c.zone group by c.zone"
+            )
+        ).all()
+    unknown = [zone for zone, is_known in rows if not is_known or not _is_zone(zone)]
+    yield HealthFinding(
+        gettext(N_("Time zones")),
+        not unknown,
+        ", ".join(unknown) or ", ".join(sorted(zone for zone, _ in rows)),
+        gettext(N_("Install the time zone data: apt-get install tzdata")),
+    )
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
 
 
 def clock(installation: "Installation") -> Iterator[HealthFinding]:
@@ -117,17 +181,21 @@ def scopes(installation: "Installation") -> Iterator[HealthFinding]:
 
 
 def migrations(installation: "Installation") -> Iterator[HealthFinding]:
-    """The database has every revision of the code."""
+    """The database has every revision of the code, and none that the code lacks."""
     migrator, plugins = installation.migrator, installation.plugins
     with installation.databases.engine("migrator").connect() as connection:
-        behind = [
-            each.id
-            for each in (KERNEL, *(plugins.distribution(p) for p in _loaded(installation)))
-            if migrator.pending(each, connection)
-        ]
+        known = (KERNEL, *(plugins.distribution(p) for p in _loaded(installation)))
+        behind = [each.id for each in known if migrator.pending(each, connection)]
+        ahead = [each.id for each in known if migrator.unknown_revision(each, connection)]
     yield HealthFinding(
         gettext(N_("Migrations")),
         not behind,
         ", ".join(behind),
         gettext(N_("Run `dougong plugin upgrade`, or start again with `make up`.")),
+    )
+    yield HealthFinding(
+        gettext(N_("The code is as new as the database")),
+        not ahead,
+        ", ".join(ahead),
+        gettext(N_("Install the newer version of Dougong that this database was made by.")),
     )

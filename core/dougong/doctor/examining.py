@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from dougong.doctor import database, machine, work
+from dougong.doctor import configuration, database, machine, work
 from dougong.hookspecs import HealthFinding
 from dougong.i18n import N_, gettext
 from dougong.settings import Settings
@@ -19,12 +19,18 @@ log = structlog.get_logger(__name__)
 Check = Callable[["Installation"], Iterable[HealthFinding]]
 ON_THE_MACHINE: tuple[Callable[[Settings], Iterable[HealthFinding]], ...] = (
     machine.disk,
+    machine.permissions,
     machine.keys,
     machine.documents,
     machine.processes,
+    machine.port,
+    configuration.settings,
+    configuration.backups,
 )
 IN_THE_DATABASE: tuple[Check, ...] = (
     database.server,
+    database.storage,
+    database.zones,
     database.clock,
     database.protection,
     database.scopes,
@@ -35,7 +41,8 @@ IN_THE_DATABASE: tuple[Check, ...] = (
     work.jobs,
     work.events,
     work.audit,
-    work.mail,
+    work.devices,
+    configuration.mail,
 )
 
 
@@ -47,7 +54,7 @@ def examine(installation: "Installation") -> list[HealthFinding]:
     for each in IN_THE_DATABASE:
         found += _guarded(each, lambda each=each: each(installation))  # type: ignore[misc]
         if each is database.server and not found[-1].is_well:
-            return found
+            return found  # nothing else can be asked
     for plugin, findings in installation.plugins.hooks.collect(
         "health_checks", installation=installation
     ):

@@ -8,6 +8,7 @@ from dougong.installation import Installation
 from dougong.web.admin.menu import ADMINISTRATION, menu_page
 from dougong.web.app import current_installation, require_scope
 
+ORDER = ("wrong", "warning", "well")
 VIEW = "dougong.health.view"
 
 
@@ -29,7 +30,7 @@ def health() -> str:
     """Show every finding, what is wrong first."""
     scope = require_scope()
     scope.require(VIEW)
-    found = sorted(examine(current_installation()), key=lambda finding: finding.is_well)
+    found = sorted(examine(current_installation()), key=lambda finding: ORDER.index(finding.level))
     return render_template(
         "admin/health.html",
         findings=found,

@@ -1,7 +1,9 @@
 """Checks of what goes on: plugins, keys, workers, jobs, facts, the audit log, mail."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
@@ -10,14 +12,18 @@ from dougong.audit.checkpoints import witness_files
 from dougong.errors import DougongError
 from dougong.hookspecs import HealthFinding
 from dougong.i18n import N_, gettext, translate_error
+from dougong.limits import JOB_S
 from dougong.plugins import PluginState, operations
 from dougong.tenancy.operations import PLATFORM
 
 if TYPE_CHECKING:
     from dougong.installation import Installation
 
-HEARTBEAT_S, WAITING_S, SEALED_WITHIN_S = 30, 900, 120
+HEARTBEAT_S, WAITING_S, SEALED_WITHIN_S, SILENT_S = 30, 900, 120, 300
 CHECKPOINT_WITHIN = timedelta(minutes=5)
+MOST_FAILED = 10
+# A line names the chains that moved: enough for the last one of some ten thousand.
+LAST_LINES = 4 * 1024 * 1024
 
 
 def plugins(installation: "Installation") -> Iterator[HealthFinding]:
@@ -79,16 +85,18 @@ def workers(installation: "Installation") -> Iterator[HealthFinding]:
 
 
 def jobs(installation: "Installation") -> Iterator[HealthFinding]:
-    """Jobs start soon and do not fail."""
+    """Jobs start soon, end some time, and do not fail."""
     with installation.platform() as session:
-        late, failed = session.execute(
+        late, long, failed = session.execute(
             text(
                 "select count(*) filter (where state = 'waiting'"
                 "  and asked_at < now() - make_interval(secs => :s)),"
+                " count(*) filter (where state = 'running'"
+                "  and started_at < now() - make_interval(secs => :most)),"
                 " count(*) filter (where state = 'failed' and ended_at > now() - interval '1 day')"
-                " from dougong.job where state in ('waiting', 'failed')"
+                " from dougong.job where state in ('waiting', 'running', 'failed')"
             ),
-            {"s": WAITING_S},
+            {"s": WAITING_S, "most": JOB_S},
         ).one()
     yield HealthFinding(
         gettext(N_("Jobs start soon")),
@@ -97,10 +105,19 @@ def jobs(installation: "Installation") -> Iterator[HealthFinding]:
         gettext(N_("Look at the jobs page for what holds them up; run more workers.")),
     )
     yield HealthFinding(
+        gettext(N_("Jobs end")),
+        long == 0,
+        gettext(N_("%(count)s run for more than an hour"), count=long),
+        gettext(
+            N_("Cancel them on the jobs page, or start the worker anew: `dougong down`, `up`.")
+        ),
+    )
+    yield HealthFinding(
         gettext(N_("Jobs succeed")),
         failed == 0,
         gettext(N_("%(count)s failed within a day"), count=failed),
         gettext(N_("The jobs page says why; run them again when the cause is gone.")),
+        is_urgent=failed > MOST_FAILED,
     )
 
 
@@ -126,10 +143,11 @@ def events(installation: "Installation") -> Iterator[HealthFinding]:
 def audit(installation: "Installation") -> Iterator[HealthFinding]:
     """The log is sealed, signed, and a witness has the newest line."""
     with installation.platform() as session:
-        lag, newest = session.execute(
+        lag, newest, number = session.execute(
             text(
                 "select coalesce(extract(epoch from now() - min(e.at)), 0)::float8,"
-                " (select max(at) from dougong.audit_checkpoint)"
+                " (select max(at) from dougong.audit_checkpoint),"
+                " (select coalesce(max(number), 0) from dougong.audit_checkpoint)"
                 " from dougong.audit_pending p join dougong.audit_event e on e.id = p.id"
             )
         ).one()
@@ -140,21 +158,62 @@ def audit(installation: "Installation") -> Iterator[HealthFinding]:
         gettext(N_("Start the worker, or run `dougong audit seal`.")),
     )
     age = datetime.now(UTC) - newest if newest else None
-    witness = [path for path in witness_files(installation.settings.paths) if path.exists()]
     yield HealthFinding(
-        gettext(N_("Checkpoints are signed and witnessed")),
-        bool(witness) and age is not None and age < CHECKPOINT_WITHIN,
-        f"{len(witness)} · {newest:%Y-%m-%d %H:%M}" if newest else "",
+        gettext(N_("Checkpoints are signed")),
+        age is not None and age < CHECKPOINT_WITHIN,
+        f"{newest:%Y-%m-%d %H:%M}" if newest else "",
         gettext(N_("Start the worker; look whether the witness files can be written.")),
+    )
+    files = witness_files(installation.settings.paths)
+    behind = [f"{path.name}: {number - seen}" for path in files if (seen := _seen(path)) < number]
+    yield HealthFinding(
+        gettext(N_("Witnesses have every checkpoint")),
+        not behind,
+        ", ".join(behind) or ", ".join(path.name for path in files),
+        gettext(N_("Write there what is missing: copy another witness; `dougong audit verify`.")),
+    )
+    yield HealthFinding(
+        gettext(N_("A witness lies elsewhere")),
+        len(files) > 1,
+        str(files[0].parent),
+        gettext(
+            N_("Link a file of another machine as %(path)s."),
+            path=str(files[0].parent / "witness-1.jsonl"),
+        ),
+        is_urgent=installation.settings.production,
     )
 
 
-def mail(installation: "Installation") -> Iterator[HealthFinding]:
-    """In production, mail can leave."""
-    settings = installation.settings
+def _seen(path: Path) -> int:
+    """Return the number of the last checkpoint in a witness file, 0 when it is not readable."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LAST_LINES))
+            return int(json.loads(file.read().splitlines()[-1])["number"])
+    except (OSError, ValueError, LookupError):
+        return 0
+
+
+def devices(installation: "Installation") -> Iterator[HealthFinding]:
+    """Devices and their gateways answer."""
+    with installation.platform() as session:
+        silent, total, names = session.execute(
+            text(
+                "select count(*) filter (where not h.is_ok and h.since_at < now()"
+                "  - make_interval(secs => :s)), count(*),"
+                " (array_agg(d.name order by h.since_at) filter (where not h.is_ok"
+                "  and h.since_at < now() - make_interval(secs => :s)))"
+                " from dougong.device d join dougong.device_health h"
+                " on h.community_id = d.community_id and h.subject_id = d.id where d.is_enabled"
+            ),
+            {"s": SILENT_S},
+        ).one()
     yield HealthFinding(
-        gettext(N_("E-mail")),
-        bool(settings.smtp_url) or not settings.production,
-        "" if settings.smtp_url else gettext(N_("no mail server is configured")),
-        gettext(N_("Set DOUGONG_SMTP_URL, such as smtp://user:password@mail.example:587.")),
+        gettext(N_("Devices answer")),
+        silent == 0,
+        f"{total - silent}/{total}" + (f" · {', '.join(names[:5])}" if silent else ""),
+        gettext(
+            N_("Look at power and line of the gateway; `dougong devices list` says since when.")
+        ),
+        is_urgent=silent > 0.2 * total,
     )

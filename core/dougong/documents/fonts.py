@@ -77,6 +77,11 @@ def missing_characters(text: str) -> str:
     return "".join(dict.fromkeys(c for c in text if ord(c) not in known and c.isprintable()))
 
 
+def are_prepared(folder: Path) -> bool:
+    """Tell whether the fonts lie in ``folder``."""
+    return _prepared(folder) is not None
+
+
 def _prepared(folder: Path) -> dict[str, Path] | None:
     found = {weight: folder / _file_name(weight) for weight in WEIGHTS}
     return found if all(path.is_file() for path in found.values()) else None

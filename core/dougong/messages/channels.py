@@ -103,6 +103,11 @@ class EmailChannel:
             return Outcome(False, detail=f"{type(error).__name__}: {error}"[:200])
         return Outcome(True, provider_id=message["Message-ID"])
 
+    def check(self) -> None:
+        """Sign in at the mail server and leave; raises OSError or SMTPException."""
+        with self._connection() as server:
+            server.noop()
+
     def _connection(self) -> smtplib.SMTP:
         host, port = self.url.hostname or "localhost", self.url.port
         if self.url.scheme == "smtps":
