@@ -5,6 +5,8 @@ from dougong.web.admin import RecordView, action
 from dougong_fees import services
 from dougong_fees.domain.states import OWED, SEEN
 from dougong_fees.models import (
+    Apportionment,
+    ApportionmentShare,
     Bill,
     BillLine,
     BillPayment,
@@ -64,7 +66,11 @@ class FeeItemView(RecordView, model=FeeItem):
     columns = ("code", "name", "method", "commodity", "period_method", "rounding", "is_active")
     filters = ("method", "is_active")
     search = ("code", "name")
-    actions = (action(services.add_price), action(services.assign_charges))
+    actions = (
+        action(services.add_price),
+        action(services.assign_charges),
+        action(services.start_apportionment),
+    )
     order = "code"
     menu_order = 40
 
@@ -84,6 +90,29 @@ class PriceTierView(RecordView, model=PriceTier):
     columns = ("price", "above", "up_to", "unit_price")
     filters = ("price",)
     menu_order = 60
+
+
+class ApportionmentView(RecordView, model=Apportionment):
+    title = bilingual("Apportionments", "公摊")
+    columns = ("name", "fee_item", "building", "from_on", "to_on", "key", "pool_amount", "state")
+    filters = ("state", "from_on", "fee_item")
+    actions = (
+        action(services.share_out),
+        action(services.publish_apportionment, confirm=True),
+        action(services.correct_apportionment, confirm=True),
+    )
+    order = "-from_on"
+    can_create = can_change = False
+    menu_order = 62
+
+
+class ApportionmentShareView(RecordView, model=ApportionmentShare):
+    title = bilingual("Shares", "公摊明细")
+    columns = ("apportionment", "room", "ratio", "amount", "is_excluded", "reason", "payer")
+    filters = ("apportionment", "room", "is_excluded")
+    inline = ("ratio", "reason")
+    can_create = can_delete = False
+    menu_order = 64
 
 
 class WaiverView(RecordView, model=Waiver):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
 from uuid import UUID, uuid4
 
 from flask import Flask, Response, redirect, render_template, request, url_for
@@ -13,12 +14,22 @@ from dougong.db import member_label
 from dougong.errors import Invalid, NotFound
 from dougong.i18n import N_, gettext
 from dougong.installation import Installation
+from dougong.tenancy.models import Room
+from dougong.texts import number
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
 from dougong_fees import services
 from dougong_fees.domain.periods import add_months
 from dougong_fees.domain.states import OWED, BillState
-from dougong_fees.models import Bill, BillPayment, BillRun, Waiver
+from dougong_fees.models import (
+    Apportionment,
+    ApportionmentShare,
+    Bill,
+    BillKind,
+    BillPayment,
+    BillRun,
+    Waiver,
+)
 from dougong_fees.services import mine, reports
 from dougong_fees.services.explain import period_text
 from dougong_ledger import services as ledger
@@ -61,7 +72,7 @@ def new_key() -> str:
 def page(template: str, **values: object) -> str:
     """Return a page of fees with what every one of them formats."""
     return render_template(
-        f"fees/{template}.html", period=period_text, member=member_label, **values
+        f"fees/{template}.html", period=period_text, member=member_label, number=number, **values
     )
 
 
@@ -166,6 +177,34 @@ def my_receipt(order_id: UUID) -> Response:
     """Download the receipt of one of the actor's orders."""
     document = services.print_mine(require_scope(), order_id)
     return _download(document.content, document.filename, document.media_type)
+
+
+@blueprint.get("/my/apportionment/<uuid:bill_id>")
+def my_apportionment(bill_id: UUID) -> str:
+    """Show an owner the whole worksheet that his share comes from."""
+    scope = require_scope()
+    bill = mine.my_bill(scope, bill_id)
+    if bill.kind is not BillKind.APPORTIONMENT:
+        raise NotFound(N_("There is no such bill here."))
+    found = scope.get(Apportionment, UUID(bill.trace["apportionment"]))
+    return page("my_apportionment", bill=bill, found=found, shares=_worksheet(found))
+
+
+def _worksheet(found: Apportionment) -> list[Any]:
+    """Return room, ratio, exclusion and amount of every share, by room; no names."""
+    query = (
+        select(
+            Room.code,
+            ApportionmentShare.ratio,
+            ApportionmentShare.amount,
+            ApportionmentShare.is_excluded,
+            ApportionmentShare.reason,
+        )
+        .join(Room, Room.id == ApportionmentShare.room_id)
+        .where(ApportionmentShare.apportionment_id == found.id)
+        .order_by(Room.sort_key)
+    )
+    return list(require_scope().session.execute(query))
 
 
 # --- staff ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from dougong.tenancy.operations import set_setting
 from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_fees import services
 from dougong_fees.domain.states import BillState
-from dougong_fees.models import Bill
+from dougong_fees.models import Bill, ShareKey
 from dougong_fees.services import reports
 from dougong_ledger import services as ledger
 from dougong_ledger.models import Payment
@@ -191,6 +191,34 @@ def test_arrears_are_summed_by_age_and_narrowed_to_the_buildings_of_a_role(
     with installation.scope(actor, community=place.community_id) as scope:
         rooms = {r.room_id for r in reports.arrears(scope).rows}
         assert rooms == {r for n, r in enumerate(place.room_ids) if n % 2 == 0}
+
+
+def test_an_owner_opens_the_worksheet_of_his_share_and_nobody_elses(installation, place, browser):
+    with installation.access() as session:
+        set_setting(session, place.community_id, "fees.apportionment_allowed", True)
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        item = add_item(scope, place, "lift", name="电梯电费")
+        made = services.start_apportionment(
+            scope,
+            item,
+            "电梯电费公摊",
+            OCTOBER,
+            NOVEMBER,
+            NOVEMBER,
+            ShareKey.AREA,
+            "合同第九条",
+            "业主大会决议",
+            pool_amount=Decimal("100.01"),
+        )
+        services.publish_apportionment(scope, made)
+        bills = {bill.payer_id: bill.id for bill in scope.session.scalars(select(Bill))}
+    owner, base = browser(0), f"/c/{place.community_id}/fees/my"
+    bill = owner.get(f"{base}/{bills[place.person_ids[0]]}").text
+    assert f"my/apportionment/{bills[place.person_ids[0]]}" in bill
+    sheet = owner.get(f"{base}/apportionment/{bills[place.person_ids[0]]}").text
+    assert "100.01" in sheet and sheet.count("1-1-") + sheet.count("2-1-") >= 4
+    assert "业主1" not in sheet, "rooms, never names"
+    assert owner.get(f"{base}/apportionment/{bills[place.person_ids[1]]}").status_code == 404
 
 
 @pytest.mark.parametrize("locale", ["zh_Hans_CN", "en"])

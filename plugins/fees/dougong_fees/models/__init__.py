@@ -1,5 +1,11 @@
 """Fee items and prices, charges, bill runs, bills, payments of bills, waivers."""
 
+from dougong_fees.models.apportionments import (
+    Apportionment,
+    ApportionmentShare,
+    ApportionmentState,
+    ShareKey,
+)
 from dougong_fees.models.bills import Bill, BillKind, BillLine, BillPayment, BillRun, Waiver
 from dougong_fees.models.items import (
     AreaKind,
@@ -14,6 +20,9 @@ from dougong_fees.models.items import (
 )
 
 __all__ = [
+    "Apportionment",
+    "ApportionmentShare",
+    "ApportionmentState",
     "AreaKind",
     "Base",
     "Bill",
@@ -27,6 +36,7 @@ __all__ = [
     "FeeItem",
     "FeePrice",
     "PriceTier",
+    "ShareKey",
     "TierSpan",
     "Waiver",
 ]

@@ -56,8 +56,13 @@ class BillKind(StrEnum):
 
     FEES = "fees"
     LATE_FEE = "late_fee"
+    APPORTIONMENT = "apportionment"
 
-    __labels__ = labels(FEES=("Fees", "费用"), LATE_FEE=("Late fee", "违约金"))
+    __labels__ = labels(
+        FEES=("Fees", "费用"),
+        LATE_FEE=("Late fee", "违约金"),
+        APPORTIONMENT=("Apportionment", "公摊"),
+    )
 
 
 class BillRun(InCommunity, Base):

@@ -1,5 +1,11 @@
 """What people, jobs and other plugins do with fees."""
 
+from dougong_fees.services.apportionments import (
+    correct_apportionment,
+    publish_apportionment,
+    share_out,
+    start_apportionment,
+)
 from dougong_fees.services.bills import (
     pay_bills,
     reverse_bill,
@@ -34,6 +40,7 @@ __all__ = [
     "approve_run",
     "approve_waiver",
     "assign_charges",
+    "correct_apportionment",
     "create_group_runs",
     "create_run",
     "demand_late_fee",
@@ -48,6 +55,7 @@ __all__ = [
     "pay_mine",
     "prepare_run",
     "print_mine",
+    "publish_apportionment",
     "publish_run",
     "reckon_run",
     "refuse_waiver",
@@ -55,6 +63,8 @@ __all__ = [
     "reverse_bill",
     "roll_back_run",
     "settle",
+    "share_out",
+    "start_apportionment",
     "take_back",
     "top_up_mine",
     "withdraw_bill",

@@ -14,7 +14,15 @@ from dougong.i18n import N_, current_locale, gettext
 from dougong.services import service
 from dougong.texts import number
 from dougong_fees.domain.formula import parse, reckon
-from dougong_fees.models import Bill, BillKind, BillLine, ChargeMethod, Commodity, FeePrice
+from dougong_fees.models import (
+    Bill,
+    BillKind,
+    BillLine,
+    ChargeMethod,
+    Commodity,
+    FeePrice,
+    ShareKey,
+)
 
 UOM = {
     Commodity.WATER: "m³",
@@ -51,6 +59,8 @@ def explain_bill(scope: Scope, bill: Bill) -> list[LineExplanation]:
     """Return the explanation of every line of a bill, in the locale in force."""
     if bill.kind is BillKind.LATE_FEE:
         return [_late(entry) for entry in bill.trace or ()]
+    if bill.kind is BillKind.APPORTIONMENT:
+        return [_apportioned(bill, bill.trace or {})]
     lines = scope.session.scalars(
         select(BillLine)
         .where(BillLine.bill_id == bill.id)
@@ -167,6 +177,26 @@ def _notes(line: BillLine, price: FeePrice | None) -> list[str]:
         notes.append(gettext("Price in force since %(day)s", day=since) + source)
     notes.append(gettext("Rounded once, to %(unit)s", unit=member_label(line.fee_item.rounding)))
     return notes
+
+
+def _apportioned(bill: Bill, trace: dict[str, Any]) -> LineExplanation:
+    pool, ratio = Decimal(trace["pool"]), Decimal(trace["ratio"])
+    notes = [
+        gettext(
+            "Divided by: %(key)s; ratio of this room: %(ratio)s",
+            key=member_label(ShareKey(trace["key"])),
+            ratio=number(ratio),
+        ),
+        gettext("The shares of all rooms add up to %(pool)s yuan.", pool=f"{pool:,.2f}"),
+    ]
+    if "main" in trace:
+        main, deducted = Decimal(trace["main"]), Decimal(trace.get("deducted", 0))
+        price = number(Decimal(trace["price"]))
+        left = f"({number(main)} − {number(deducted)}) × {price} = {pool:,.2f}"
+        notes.insert(0, gettext("Main meter less the meters below it: %(left)s", left=left))
+    period = period_text(bill.from_on, bill.to_on)
+    text = gettext("Share of %(pool)s yuan", pool=f"{pool:,.2f}")
+    return LineExplanation(bill.title, period, f"{text} = {bill.amount:,.2f}", bill.amount, notes)
 
 
 def _late(entry: dict[str, Any]) -> LineExplanation:

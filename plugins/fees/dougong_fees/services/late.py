@@ -36,7 +36,7 @@ def late_items(scope: Scope, bill: Bill, on: date) -> list[LateItem]:
     What was paid or waived counts against the items in proportion to their amounts. A late fee
     bears none: the list is empty for it.
     """
-    if bill.kind is BillKind.LATE_FEE or bill.state not in SEEN:
+    if bill.kind is not BillKind.FEES or bill.state not in SEEN:
         return []
     rows = scope.session.execute(
         select(FeeItem, func.sum(BillLine.amount).label("amount"))

@@ -32,6 +32,42 @@ CREATE TABLE fees.fee_item (
 	CONSTRAINT ck_fee_item_tier_span CHECK (tier_span IN ('bill', 'month', 'year'))
 );
 
+CREATE TABLE fees.apportionment (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	name VARCHAR(80) NOT NULL, 
+	fee_item_id UUID NOT NULL, 
+	building_id UUID, 
+	from_on DATE NOT NULL, 
+	to_on DATE NOT NULL, 
+	due_on DATE NOT NULL, 
+	key VARCHAR(40) NOT NULL, 
+	main_quantity NUMERIC(18, 6), 
+	deducted_quantity NUMERIC(18, 6), 
+	unit_price NUMERIC(14, 6), 
+	pool_amount BIGINT NOT NULL, 
+	legal_basis VARCHAR(200) NOT NULL, 
+	resolution VARCHAR(200) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	corrects_id UUID, 
+	CONSTRAINT pk_apportionment PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_apportionment_period CHECK (to_on > from_on), 
+	CONSTRAINT ck_apportionment_pool_amount CHECK (pool_amount >= 0), 
+	CONSTRAINT ck_apportionment_quantities CHECK (main_quantity >= deducted_quantity), 
+	CONSTRAINT fk_apportionment_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
+	CONSTRAINT fk_apportionment_building_id FOREIGN KEY(community_id, building_id) REFERENCES dougong.building (community_id, id), 
+	CONSTRAINT fk_apportionment_corrects_id FOREIGN KEY(community_id, corrects_id) REFERENCES fees.apportionment (community_id, id), 
+	CONSTRAINT fk_apportionment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_apportionment_share_key CHECK (key IN ('area', 'household', 'persons', 'floor', 'custom')), 
+	CONSTRAINT ck_apportionment_apportionment_state CHECK (state IN ('draft', 'published', 'withdrawn'))
+);
+
+CREATE INDEX ix_apportionment_building_id ON fees.apportionment (community_id, building_id);
+
+CREATE INDEX ix_apportionment_corrects_id ON fees.apportionment (community_id, corrects_id);
+
+CREATE INDEX ix_apportionment_fee_item_id ON fees.apportionment (community_id, fee_item_id);
+
 CREATE TABLE fees.bill_run (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -134,7 +170,7 @@ CREATE TABLE fees.bill (
 	CONSTRAINT fk_bill_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
 	CONSTRAINT fk_bill_parent_id FOREIGN KEY(community_id, parent_id) REFERENCES fees.bill (community_id, id), 
 	CONSTRAINT fk_bill_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
-	CONSTRAINT ck_bill_bill_kind CHECK (kind IN ('fees', 'late_fee')), 
+	CONSTRAINT ck_bill_bill_kind CHECK (kind IN ('fees', 'late_fee', 'apportionment')), 
 	CONSTRAINT ck_bill_bill_state CHECK (state IN ('draft', 'open', 'partly_paid', 'paid', 'withdrawn'))
 )
  WITH (fillfactor = 50);
@@ -174,6 +210,36 @@ CREATE TABLE fees.charge (
 CREATE INDEX ix_charge_fee_item_id ON fees.charge (community_id, fee_item_id);
 
 CREATE INDEX ix_charge_room_id ON fees.charge (community_id, room_id);
+
+CREATE TABLE fees.apportionment_share (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	apportionment_id UUID NOT NULL, 
+	room_id UUID NOT NULL, 
+	ratio NUMERIC(18, 6) NOT NULL, 
+	is_excluded BOOLEAN DEFAULT false NOT NULL, 
+	reason VARCHAR(200), 
+	payer_id UUID, 
+	amount BIGINT NOT NULL, 
+	bill_id UUID, 
+	CONSTRAINT pk_apportionment_share PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_apportionment_share_community_id_apportionment_id_room_id UNIQUE (community_id, apportionment_id, room_id), 
+	CONSTRAINT ck_apportionment_share_ratio CHECK (ratio >= 0 and amount >= 0), 
+	CONSTRAINT ck_apportionment_share_excluded CHECK (not is_excluded or (reason is not null and payer_id is not null)), 
+	CONSTRAINT fk_apportionment_share_apportionment_id FOREIGN KEY(community_id, apportionment_id) REFERENCES fees.apportionment (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_apportionment_share_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_apportionment_share_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_apportionment_share_bill_id FOREIGN KEY(community_id, bill_id) REFERENCES fees.bill (community_id, id), 
+	CONSTRAINT fk_apportionment_share_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_apportionment_share_apportionment_id ON fees.apportionment_share (community_id, apportionment_id);
+
+CREATE INDEX ix_apportionment_share_bill_id ON fees.apportionment_share (community_id, bill_id);
+
+CREATE INDEX ix_apportionment_share_payer_id ON fees.apportionment_share (community_id, payer_id);
+
+CREATE INDEX ix_apportionment_share_room_id ON fees.apportionment_share (community_id, room_id);
 
 CREATE TABLE fees.bill_line (
 	community_id UUID NOT NULL, 
