@@ -15,6 +15,11 @@ def payment_refunded(scope, payment, refund):
 
 
 @hookimpl
+def month_end_figures(scope, from_on, to_on):
+    return services.month_end_figures(scope, from_on, to_on)
+
+
+@hookimpl
 def dashboard_cards(scope):
     return cards.dashboard(scope)
 

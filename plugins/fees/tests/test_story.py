@@ -18,8 +18,16 @@ from dougong_fees import services
 from dougong_fees.domain.states import OWED, BillState, RunState
 from dougong_fees.models import Bill, BillKind, BillLine, BillPayment, BillRun
 from dougong_ledger import services as ledger
-from dougong_ledger.domain import PREPAID, RECEIVABLE, PaymentChannel, gaps
-from dougong_ledger.models import Payment, Receipt, Wallet, WalletMovement
+from dougong_ledger.domain import (
+    CASH,
+    PREPAID,
+    RECEIVABLE,
+    WAIVED,
+    PaymentChannel,
+    PeriodState,
+    gaps,
+)
+from dougong_ledger.models import BookPeriod, Payment, Receipt, Wallet, WalletMovement
 
 from .conftest import add_item
 
@@ -142,12 +150,33 @@ class Story(RuleBasedStateMachine):
         assert trial.is_balanced
         owed = total(select(func.sum(Bill.balance)).where(Bill.state.in_(OWED))) or 0
         assert trial.balance(RECEIVABLE) == owed
+        assert all(a.balance >= 0 for a in trial.accounts if a.code not in (WAIVED, CASH))
+        self.the_month_ends_with_what_is_owed(owed)
         in_wallets = total(select(func.sum(Wallet.balance)))
         assert (
             trial.balance(PREPAID) == in_wallets == total(select(func.sum(WalletMovement.amount)))
         )
         self.each_bill_is_the_sum_of_its_parts()
         assert gaps(self.scope.session.scalars(select(Receipt.number))) == []
+
+    def the_month_ends_with_what_is_owed(self, owed):
+        end = ledger.month_end(self.scope, self.scope.today.replace(day=1))
+        for item in end.items:
+            assert item.opening + item.billed - item.received - item.waived == item.closing
+            assert item.closing >= 0 == item.opening
+        assert end.total("closing") == owed
+
+    @rule(number=numbers)
+    def close_or_open(self, number):
+        """Close a month before this one, or let another person open it again."""
+        month = MONTHS[number % len(MONTHS)]
+        found = self.all(BookPeriod, BookPeriod.month_on == month)
+        if not found or found[0].state is PeriodState.REOPENED:
+            self.attempt(ledger.close_month, month)
+        elif found[0].state is PeriodState.CLOSED:
+            self.attempt(ledger.ask_reopening, found[0], "漏记")
+        else:
+            self.attempt(ledger.reopen_month, found[0])
 
     def each_bill_is_the_sum_of_its_parts(self):
         parts = dict(self.rows(BillLine.bill_id, func.sum(BillLine.amount)))

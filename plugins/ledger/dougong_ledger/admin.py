@@ -5,6 +5,9 @@ from dougong.web.admin import RecordView, action
 from dougong_ledger import services
 from dougong_ledger.models import (
     Account,
+    BookPeriod,
+    Deposit,
+    DepositMovement,
     JournalEntry,
     JournalLine,
     Payment,
@@ -79,6 +82,40 @@ class WalletMovementView(RecordView, model=WalletMovement):
     filters = ("wallet", "moved_at", "amount")
     can_create = can_change = can_delete = False
     menu_order = 60
+
+
+class DepositView(RecordView, model=Deposit):
+    title = bilingual("Deposits", "押金")
+    columns = ("title", "room", "person", "amount", "given_back", "deducted", "held")
+    filters = ("room", "held")
+    search = ("room", "person", "title")
+    actions = (
+        action(services.give_back_deposit, confirm=True),
+        action(services.deduct_deposit, confirm=True),
+    )
+    can_change = can_delete = False
+    menu_order = 64
+
+
+class DepositMovementView(RecordView, model=DepositMovement):
+    title = bilingual("Deposit movements", "押金明细")
+    columns = ("moved_at", "deposit", "kind", "amount", "reason")
+    filters = ("deposit", "kind", "moved_at")
+    can_create = can_change = can_delete = False
+    menu_order = 66
+
+
+class BookPeriodView(RecordView, model=BookPeriod):
+    title = bilingual("Closed months", "结账月份")
+    columns = ("month_on", "state", "closed_at", "reopening_reason")
+    filters = ("state", "month_on")
+    order = "-month_on"
+    actions = (
+        action(services.ask_reopening),
+        action(services.reopen_month, confirm=True),
+    )
+    can_create = can_change = can_delete = False
+    menu_order = 84
 
 
 class JournalEntryView(RecordView, model=JournalEntry):

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -46,6 +47,22 @@ class PaymentChannel(StrEnum):
     POS = "pos"
     BANK_TRANSFER = "bank_transfer"
     DEMO = "demo"
+
+
+class PeriodState(StrEnum):
+    """Whether a month of the books may be posted into."""
+
+    CLOSED = "closed"
+    REOPENING = "reopening"
+    REOPENED = "reopened"
+
+
+class MovementKind(StrEnum):
+    """What happened to a deposit."""
+
+    TAKEN = "taken"
+    GIVEN_BACK = "given_back"
+    DEDUCTED = "deducted"
 
 
 class ReceiptState(StrEnum):
@@ -157,6 +174,11 @@ class TrialBalance:
     def balance(self, code: str) -> Decimal:
         """Return the balance of an account, zero when nothing was ever posted to it."""
         return sum((a.balance for a in self.accounts if a.code == code), ZERO)
+
+
+def next_month(month_on: date) -> date:
+    """Return the first day of the month after the one that a day is in."""
+    return date(month_on.year + month_on.month // 12, month_on.month % 12 + 1, 1)
 
 
 def yuan(fen: Any) -> Decimal:

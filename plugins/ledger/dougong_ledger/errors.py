@@ -25,3 +25,9 @@ class NotSettled(Conflict):
     """What was to be paid is no longer owed, or not that much of it."""
 
     code = "ledger.not_settled"
+
+
+class BooksClosed(Conflict):
+    """The month that something would be posted into is closed."""
+
+    code = "ledger.books_closed"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -25,6 +26,37 @@ class Settlement:
     memo: str = ""
     room_id: UUID | None = None
     person_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class MonthEndItem:
+    """A fee item's receivables over a month, in yuan.
+
+    opening + billed − received − waived = closing.
+
+    received_current, waived_current: of what the month billed; received_old: of the opening.
+    """
+
+    name: str
+    opening: Decimal
+    billed: Decimal
+    received: Decimal
+    waived: Decimal
+    closing: Decimal
+    received_current: Decimal = Decimal(0)
+    received_old: Decimal = Decimal(0)
+    waived_current: Decimal = Decimal(0)
+
+
+@hookspec
+def month_end_figures(scope: "Scope", from_on: date, to_on: date) -> Sequence[MonthEndItem]:
+    """Say what was owed, billed, received and waived in a month, by fee item.
+
+    scope: the community whose month is closed. from_on: its first day. to_on: the day after its
+    last.
+    Asked when a month is looked at or closed; the answers are frozen with it.
+    Result: one item per kind of claim. Their closings add up to the receivables account.
+    """
 
 
 @hookspec

@@ -1,5 +1,6 @@
 """The trial balance and a receipt over HTTP."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -37,6 +38,27 @@ def test_the_books_are_shown_balanced_and_a_receipt_prints(app, installation, pl
     assert f"ledger/print/{receipt_id}" in shown
     for model in ("payment", "payment_order", "wallet", "journal_entry", "journal_line", "account"):
         assert cashier.get(f"{base}/admin/ledger/{model}/").status_code == 200, model
+
+
+def test_a_month_is_closed_and_exported_in_the_browser(app, installation, place, receipt_id):
+    manager = sign_in(app, installation, make_login(installation, place, "community_manager"))
+    base = f"/c/{place.community_id}/ledger"
+    page = manager.get(f"{base}/month").get_data(as_text=True)
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)[1]
+    month = re.search(r'type="hidden" name="month" value="([^"]+)"', page)[1]
+    closed = manager.post(f"{base}/month", data={"csrf_token": token, "month": month})
+    assert closed.status_code == 200 and 'type="hidden" name="month"' not in closed.text
+    assert manager.get(f"{base}/month?month=soon").status_code == 422
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        this = f"{scope.today:%Y-%m}"
+    book = manager.get(f"{base}/vouchers.xlsx?month={this}")
+    assert book.data.startswith(b"PK")
+    table = manager.get(f"{base}/vouchers.csv?month={this}").get_data(as_text=True)
+    assert table.count("107000.53") == 2
+    assert manager.get(f"{base}/vouchers.exe?month={this}").status_code == 404
+    for model in ("deposit", "deposit_movement", "book_period"):
+        assert manager.get(f"/c/{place.community_id}/admin/ledger/{model}/").status_code == 200
+    assert manager.get(f"/c/{place.community_id}/admin/ledger/deposit/new").status_code == 200
 
 
 def test_a_guard_sees_neither(app, installation, place, receipt_id):

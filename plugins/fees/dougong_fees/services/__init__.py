@@ -25,6 +25,7 @@ from dougong_fees.services.mine import (
     print_mine,
     top_up_mine,
 )
+from dougong_fees.services.month_end import month_end_figures
 from dougong_fees.services.runs import (
     approve_run,
     create_run,
@@ -49,6 +50,7 @@ __all__ = [
     "group_runs",
     "late_fee_due",
     "late_items",
+    "month_end_figures",
     "my_bills",
     "order_mine",
     "pay_bills",

@@ -1,6 +1,16 @@
 """What people, portals and other plugins do with money."""
 
 from dougong_ledger.services.bulk import ReceivedPayment, record_many
+from dougong_ledger.services.closing import (
+    MonthEnd,
+    ask_reopening,
+    close_month,
+    frozen,
+    month_end,
+    reopen_month,
+    vouchers,
+)
+from dougong_ledger.services.deposits import deduct_deposit, give_back_deposit, take_deposit
 from dougong_ledger.services.journal import (
     account_ids,
     ensure_account,
@@ -14,6 +24,16 @@ from dougong_ledger.services.receipts import issue_receipt, print_receipt, void_
 from dougong_ledger.services.wallets import add_to_wallet, balance_of, pay_out, top_up, wallet_of
 
 __all__ = [
+    "MonthEnd",
+    "ask_reopening",
+    "close_month",
+    "deduct_deposit",
+    "frozen",
+    "give_back_deposit",
+    "month_end",
+    "reopen_month",
+    "take_deposit",
+    "vouchers",
     "OrderItem",
     "ReceivedPayment",
     "account_ids",

@@ -14,11 +14,13 @@ from dougong_ledger.domain import (
     CHART,
     AccountBalance,
     AccountKind,
+    PeriodState,
     Posting,
     TrialBalance,
     yuan,
 )
-from dougong_ledger.models import Account, JournalEntry, JournalLine
+from dougong_ledger.errors import BooksClosed
+from dougong_ledger.models import Account, BookPeriod, JournalEntry, JournalLine
 
 
 def community_of(scope: Scope) -> UUID:
@@ -83,15 +85,17 @@ def post(
     """Post what happened to the journal, in the caller's transaction.
 
     kind, source_id: the happening; the same one twice is a Conflict. on: the day of the books,
-    today by default. There is nothing to balance: every posting has both sides.
+    today by default; what belongs into a closed month is posted today. Raises BooksClosed when
+    today's month is closed as well. There is nothing to balance: every posting has both sides.
     """
     lines = list(postings)
+    day = _open_day(scope, on)
     ids = account_ids(scope, {c for line in lines for c in (line.debit, line.credit)})
     entry = JournalEntry(
         kind=kind,
         source_id=source_id,
         memo=memo[:200],
-        posted_on=on or scope.today,
+        posted_on=day,
         legal_entity_id=legal_entity_of(scope),
         reverses_id=reverses_id,
     )
@@ -113,6 +117,34 @@ def post(
             },
         )
     return entry
+
+
+def lock_books(scope: Scope, *, exclusive: bool = False) -> None:
+    """Let a community's books not be closed while something is posted, nor the reverse."""
+    shared = "" if exclusive else "_shared"
+    scope.session.execute(
+        text(
+            f"select pg_advisory_xact_lock{shared}"
+            "(hashtextextended('ledger.books ' || :community, 0))"
+        ),
+        {"community": str(scope.community_id)},
+    )
+
+
+def _open_day(scope: Scope, on: date | None) -> date:
+    """Return the day that something is posted on: never one of a closed month."""
+    lock_books(scope)
+    months = {(on or scope.today).replace(day=1), scope.today.replace(day=1)}
+    query = select(BookPeriod.month_on).where(
+        BookPeriod.month_on.in_(months), BookPeriod.state != PeriodState.REOPENED
+    )
+    closed = set(scope.session.scalars(query))
+    day = on or scope.today
+    if day.replace(day=1) in closed:
+        day = scope.today
+    if day.replace(day=1) in closed:
+        raise BooksClosed(N_("This month's books are closed; have them opened again first."))
+    return day
 
 
 def posted_before(scope: Scope, kind: str, source_id: UUID) -> bool:

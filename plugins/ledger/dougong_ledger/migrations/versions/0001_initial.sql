@@ -11,6 +11,24 @@ CREATE TABLE ledger.account (
 	CONSTRAINT ck_account_account_kind CHECK (kind IN ('asset', 'liability', 'income', 'expense'))
 );
 
+CREATE TABLE ledger.book_period (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	month_on DATE NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	closed_by UUID, 
+	closed_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	snapshot JSONB NOT NULL, 
+	reopening_by UUID, 
+	reopening_reason VARCHAR(200), 
+	reopened_by UUID, 
+	CONSTRAINT pk_book_period PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_book_period_community_id_month_on UNIQUE (community_id, month_on), 
+	CONSTRAINT ck_book_period_month_on CHECK (extract(day from month_on) = 1), 
+	CONSTRAINT fk_book_period_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_book_period_period_state CHECK (state IN ('closed', 'reopening', 'reopened'))
+);
+
 CREATE TABLE ledger.journal_entry (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -134,6 +152,30 @@ CREATE TABLE ledger.wallet_movement (
 
 CREATE INDEX ix_wallet_movement_wallet_id ON ledger.wallet_movement (community_id, wallet_id);
 
+CREATE TABLE ledger.deposit (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	title VARCHAR(80) NOT NULL, 
+	person_id UUID NOT NULL, 
+	room_id UUID NOT NULL, 
+	amount BIGINT NOT NULL, 
+	channel VARCHAR(40) NOT NULL, 
+	given_back BIGINT DEFAULT 0 NOT NULL, 
+	deducted BIGINT DEFAULT 0 NOT NULL, 
+	held BIGINT GENERATED ALWAYS AS (amount - given_back - deducted) STORED NOT NULL, 
+	CONSTRAINT pk_deposit PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_deposit_amounts CHECK (amount > 0 and given_back >= 0 and deducted >= 0), 
+	CONSTRAINT ck_deposit_held CHECK (given_back + deducted <= amount), 
+	CONSTRAINT fk_deposit_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_deposit_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_deposit_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_deposit_payment_channel CHECK (channel IN ('wallet', 'cash', 'pos', 'bank_transfer', 'demo'))
+);
+
+CREATE INDEX ix_deposit_person_id ON ledger.deposit (community_id, person_id);
+
+CREATE INDEX ix_deposit_room_id ON ledger.deposit (community_id, room_id);
+
 CREATE TABLE ledger.journal_line (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -204,4 +246,23 @@ CREATE TABLE ledger.refund (
 );
 
 CREATE INDEX ix_refund_payment_id ON ledger.refund (community_id, payment_id);
+
+CREATE TABLE ledger.deposit_movement (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	deposit_id UUID NOT NULL, 
+	entry_id UUID NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	amount BIGINT NOT NULL, 
+	reason VARCHAR(200) NOT NULL, 
+	moved_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_deposit_movement PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_deposit_movement_amount CHECK (amount > 0), 
+	CONSTRAINT fk_deposit_movement_deposit_id FOREIGN KEY(community_id, deposit_id) REFERENCES ledger.deposit (community_id, id), 
+	CONSTRAINT fk_deposit_movement_entry_id FOREIGN KEY(community_id, entry_id) REFERENCES ledger.journal_entry (community_id, id), 
+	CONSTRAINT fk_deposit_movement_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_deposit_movement_movement_kind CHECK (kind IN ('taken', 'given_back', 'deducted'))
+);
+
+CREATE INDEX ix_deposit_movement_deposit_id ON ledger.deposit_movement (community_id, deposit_id);
 

@@ -1,4 +1,4 @@
-"""Accounts, journal, orders, payments, wallets and receipts."""
+"""Money that comes and goes: wallets, payment orders, payments, refunds, receipts."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,32 +9,11 @@ from sqlalchemy import CheckConstraint, Index, Integer, String, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dougong.db import InCommunity, label, labels, money, plugin_base, ref, state, to_one
-from dougong.tenancy.models import Person, Room
-from dougong_ledger.domain import (
-    AccountKind,
-    OrderState,
-    PaymentChannel,
-    PaymentState,
-    ReceiptState,
-)
+from dougong.db import InCommunity, label, labels, money, ref, state, to_one
+from dougong.tenancy.models import Person
+from dougong_ledger.domain import OrderState, PaymentChannel, PaymentState, ReceiptState
+from dougong_ledger.models.books import APPEND_ONLY, NEVER_DELETED, NOW, Base
 
-Base = plugin_base("ledger")
-
-# What has happened is never edited: corrections are rows of their own.
-APPEND_ONLY = {"dougong_app": "select, insert", "dougong_platform": "select, insert"}
-NEVER_DELETED = {
-    "dougong_app": "select, insert, update",
-    "dougong_platform": "select, insert, update",
-}
-NOW = text("now()")
-
-AccountKind.__labels__ = labels(
-    ASSET=("Asset", "资产"),
-    LIABILITY=("Liability", "负债"),
-    INCOME=("Income", "收入"),
-    EXPENSE=("Expense", "费用支出"),
-)
 OrderState.__labels__ = labels(
     OPEN=("Open", "待支付"), PAID=("Paid", "已支付"), CANCELLED=("Cancelled", "已取消")
 )
@@ -51,90 +30,6 @@ PaymentChannel.__labels__ = labels(
     DEMO=("Demonstration", "演示渠道"),
 )
 ReceiptState.__labels__ = labels(ISSUED=("Issued", "有效"), VOID=("Void", "作废"))
-
-
-class Account(InCommunity, Base):
-    """An account (科目) of a legal entity in a community."""
-
-    __tablename__ = "account"
-    __table_args__ = (
-        UniqueConstraint("community_id", "code"),
-        {"info": {"grants": NEVER_DELETED}},
-    )
-
-    code: Mapped[str] = mapped_column(String(20), info=label("Code", "科目编码"))
-    name: Mapped[str] = mapped_column(String(80), info=label("Name", "名称"))
-    kind: Mapped[AccountKind] = state(AccountKind, info=label("Kind", "类型"))
-    legal_entity_id: Mapped[UUID | None] = mapped_column(
-        info={**label("Legal entity", "法人"), "api": "read"}
-    )
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.name}"
-
-
-class JournalEntry(InCommunity, Base):
-    """A journal entry (凭证): what happened, once, with the lines that it posted.
-
-    kind and source_id name the happening; the pair is unique, so that it is posted once.
-    """
-
-    __tablename__ = "journal_entry"
-    __table_args__ = (
-        UniqueConstraint("community_id", "kind", "source_id"),
-        UniqueConstraint("community_id", "reverses_id"),
-        Index("ix_journal_entry_posted_on", "community_id", "posted_on"),
-        {"info": {"grants": APPEND_ONLY}},
-    )
-
-    posted_on: Mapped[date] = mapped_column(info=label("Posted on", "记账日期"))
-    kind: Mapped[str] = mapped_column(String(60), info=label("Kind", "类型"))
-    source_id: Mapped[UUID] = mapped_column(info={**label("Source", "来源"), "api": "read"})
-    memo: Mapped[str] = mapped_column(String(200), default="", info=label("Memo", "摘要"))
-    legal_entity_id: Mapped[UUID | None] = mapped_column(
-        info={**label("Legal entity", "法人"), "api": "read"}
-    )
-    reverses_id: Mapped[UUID | None] = ref(
-        "ledger.journal_entry", index=False, info=label("Reverses", "冲销")
-    )
-    posted_at: Mapped[datetime] = mapped_column(
-        server_default=NOW, info={**label("Posted at", "记账时间"), "api": "read"}
-    )
-
-    def __str__(self) -> str:
-        return f"{self.posted_on} {self.memo}"
-
-
-class JournalLine(InCommunity, Base):
-    """A line of the journal: an amount that moves from the credited to the debited account.
-
-    Debit and credit stand in one row, so that the journal balances whatever is written to it.
-    """
-
-    __tablename__ = "journal_line"
-    __table_args__ = (
-        CheckConstraint("amount > 0", name="amount"),
-        CheckConstraint("debit_id <> credit_id", name="two_accounts"),
-        {"info": {"grants": APPEND_ONLY}},
-    )
-
-    entry_id: Mapped[UUID] = ref("ledger.journal_entry", info=label("Entry", "凭证"))
-    entry: Mapped[JournalEntry] = to_one(entry_id, JournalEntry)
-    debit_id: Mapped[UUID] = ref("ledger.account", info=label("Debit", "借方"))
-    debit: Mapped[Account] = to_one(debit_id, Account)
-    credit_id: Mapped[UUID] = ref("ledger.account", info=label("Credit", "贷方"))
-    credit: Mapped[Account] = to_one(credit_id, Account)
-    amount: Mapped[Decimal] = money(info=label("Amount", "金额"))
-    memo: Mapped[str] = mapped_column(String(200), default="", info=label("Memo", "摘要"))
-    room_id: Mapped[UUID | None] = ref("dougong.room", index=False, info=label("Room", "房屋"))
-    room: Mapped[Room | None] = to_one(room_id, Room)
-    person_id: Mapped[UUID | None] = ref(
-        "dougong.person", index=False, info=label("Person", "人员")
-    )
-    person: Mapped[Person | None] = to_one(person_id, Person)
-
-    def __str__(self) -> str:
-        return f"{self.amount} {self.memo}"
 
 
 class Wallet(InCommunity, Base):
