@@ -97,6 +97,7 @@ class CommandSpec(BaseModel):
 
     address: where and what to write; opaque to the kernel, checked by the driver's own model.
     lowest, highest: what a caller may give as ``value``; no limits means that it takes none.
+    title: what people call it, in English and Chinese; without one, its name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -107,6 +108,7 @@ class CommandSpec(BaseModel):
     lowest: Decimal | None = None
     highest: Decimal | None = None
     verify: Verification | None = None
+    title: tuple[str, str] | None = None
 
     @property
     def takes_value(self) -> bool:

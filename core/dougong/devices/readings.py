@@ -64,6 +64,7 @@ class Point(BaseModel):
     kernel, checked against the driver's own model. The value is ``raw × scale + offset``.
     sentinels: raw numbers that mean "no value". valid: lowest and highest believable value.
     rollover: the value at which a counter starts again at zero. poll_s: None for the device's.
+    title: what people call it, in English and Chinese; without one, its key.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,6 +80,7 @@ class Point(BaseModel):
     rollover: Decimal | None = Field(default=None, gt=0)
     poll_s: float | None = Field(default=None, gt=0)
     tags: tuple[str, ...] = ()
+    title: tuple[str, str] | None = None
 
     @model_validator(mode="after")
     def _sensible(self) -> "Point":

@@ -14,6 +14,7 @@ from dougong.documents.rendering import (
     render_many,
     template_texts,
 )
+from dougong.documents.seals import seal
 from dougong.documents.services import write_text
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "render",
     "render_html",
     "render_many",
+    "seal",
     "template_texts",
     "write_text",
 ]

@@ -18,6 +18,7 @@ from dougong.documents.amounts import chinese_amount
 from dougong.documents.codes import qr_image
 from dougong.documents.models import DocumentText
 from dougong.documents.printing import to_pdf, to_pdfs
+from dougong.documents.seals import seal
 from dougong.errors import NotFound
 from dougong.i18n import N_, bilingual
 from dougong.tenancy.models import Community, LegalEntity, PropertyGroup
@@ -98,6 +99,7 @@ def _frame(scope: Scope, name: str) -> dict[str, Any]:
         "printed_at": scope.now,
         "zone": str(scope.zone),
         "locale": scope.locale,
+        "shows_seal": bool(scope.setting("documents.shows_seal", True)),
         "_texts": _own_texts(scope, name),
     }
 
@@ -185,7 +187,7 @@ def _environment(installation: Any) -> ImmutableSandboxedEnvironment:
     texts.add_translation(made)
     texts.add_formats(made)
     made.filters["capital"] = chinese_amount
-    made.globals.update(qr=qr_image, text=_text)
+    made.globals.update(qr=qr_image, seal=seal, text=_text)
     return made
 
 

@@ -1,5 +1,6 @@
 """Pages of devices: how each is doing, what it says, its past hours, and commands to it."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -11,14 +12,15 @@ from werkzeug.wrappers import Response
 
 from dougong.db.columns import member_label
 from dougong.db.scope import Scope
-from dougong.devices.commands import CommandSpec, CommandState, Effect, Ground
+from dougong.devices.commands import CommandState, Effect, Ground
 from dougong.devices.configuration import drivers_of
 from dougong.devices.history import hours_of
 from dougong.devices.models import Device, DeviceCommand, DeviceHealth, DeviceValue, Gateway
-from dougong.devices.profiles import find_profile
+from dougong.devices.profiles import Profile, find_profile
+from dougong.devices.readings import PointKind
 from dougong.devices.services import approve_command
 from dougong.errors import DougongError, Invalid, NotFound
-from dougong.i18n import N_, gettext, translate_error
+from dougong.i18n import N_, bilingual, gettext, translate_error
 from dougong.installation import Installation
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import current_installation, require_scope
@@ -29,7 +31,7 @@ VIEW, ORDER, APPROVE = (
     "dougong.device.order",
     "dougong.device_command.approve",
 )
-MOST, SHOWN_VALUES, SHOWN_COMMANDS = 400, 4, 20
+MOST, SHOWN_VALUES, SHOWN_COMMANDS = 400, 3, 20
 SPANS = {24: N_("24 hours"), 168: N_("7 days"), 720: N_("30 days")}
 DANGEROUS = (Effect.CUT_SUPPLY, Effect.OPEN_DOOR, Effect.OPEN_BARRIER)
 blueprint = Blueprint("devices", __name__, url_prefix="/<scope:scope>/devices")
@@ -53,6 +55,7 @@ class Line:
     device: Device
     health: DeviceHealth | None = None
     values: list[DeviceValue] = field(default_factory=list)
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tone(self) -> str:
@@ -104,6 +107,34 @@ def overview() -> str:
     )
 
 
+def _profile(device: Device) -> Profile | None:
+    """Return the model of a device; None without its driver."""
+    drivers, _ = drivers_of(current_installation())
+    driver = drivers.working.get(device.driver)
+    if driver is None:
+        return None
+    try:
+        return find_profile(driver, device.profile, device.gateway.transport)
+    except DougongError:
+        return None
+
+
+def _titles(profile: Profile | None) -> dict[str, str]:
+    """Return what people call the points and commands of a model, in its order."""
+    if profile is None:
+        return {}
+    points = {p.key: str(bilingual(*p.title)) if p.title else p.key for p in profile.points}
+    return points | {
+        c.name: str(bilingual(*c.title)) if c.title else c.name for c in profile.commands
+    }
+
+
+def _in_order(values: Iterable[DeviceValue], titles: Mapping[str, str]) -> list[DeviceValue]:
+    """Return values as their model lists them."""
+    places = {key: place for place, key in enumerate(titles)}
+    return sorted(values, key=lambda v: (places.get(v.point, len(places)), v.point))
+
+
 def _lines(scope: Scope, words: str) -> list[Line]:
     query = select(Device).order_by(Device.gateway_id, Device.name).limit(MOST)
     if words:
@@ -113,9 +144,15 @@ def _lines(scope: Scope, words: str) -> list[Line]:
         lines[subject_id].health = health
     values = select(DeviceValue).where(DeviceValue.device_id.in_(lines)).order_by(DeviceValue.point)
     for value in scope.session.scalars(values):
-        shown = lines[value.device_id].values
-        if value.value is not None and len(shown) < SHOWN_VALUES:
-            shown.append(value)
+        if value.value is not None and value.point_kind not in (PointKind.TEXT, PointKind.STATE):
+            lines[value.device_id].values.append(value)
+    models: dict[tuple[str, str], dict[str, str]] = {}
+    for line in lines.values():
+        model = (line.device.driver, line.device.profile)
+        if model not in models:
+            models[model] = _titles(_profile(line.device))
+        line.titles = models[model]
+        line.values = _in_order(line.values, line.titles)[:SHOWN_VALUES]
     return list(lines.values())
 
 
@@ -132,9 +169,10 @@ def details(device: UUID) -> str:
 
 def _details(scope: Scope, device_id: UUID, problem: str = "", **given: Any) -> str:
     device = scope.get(Device, device_id)
-    values = scope.session.scalars(
-        select(DeviceValue).where(DeviceValue.device_id == device.id).order_by(DeviceValue.point)
-    ).all()
+    profile = _profile(device)
+    titles = _titles(profile)
+    found = select(DeviceValue).where(DeviceValue.device_id == device.id)
+    values = _in_order(scope.session.scalars(found), titles)
     commands = scope.session.scalars(
         select(DeviceCommand)
         .where(DeviceCommand.device_id == device.id)
@@ -149,7 +187,8 @@ def _details(scope: Scope, device_id: UUID, problem: str = "", **given: Any) -> 
         values=values,
         commands=commands,
         waits=[c for c in commands if c.state in (CommandState.QUEUED, CommandState.SENT)],
-        specs=_specs(device) if scope.may(ORDER) else [],
+        titles=titles,
+        specs=profile.commands if profile is not None and scope.may(ORDER) else (),
         is_dangerous=lambda spec: spec.effect in DANGEROUS,
         needs_ground=lambda spec: spec.effect is Effect.CUT_SUPPLY,
         grounds=[g for g in Ground if g is not Ground.PROPERTY_FEES],
@@ -161,18 +200,6 @@ def _details(scope: Scope, device_id: UUID, problem: str = "", **given: Any) -> 
                 (gettext(N_("Device monitor")), url_for(".overview")), (device.name, None)],
         **_chart(scope, device, values),
     )  # fmt: skip
-
-
-def _specs(device: Device) -> list[CommandSpec]:
-    """Return the commands that the device's model offers; none without its driver."""
-    drivers, _ = drivers_of(current_installation())
-    driver = drivers.working.get(device.driver)
-    if driver is None:
-        return []
-    try:
-        return list(find_profile(driver, device.profile, device.gateway.transport).commands)
-    except DougongError:
-        return []
 
 
 def _chart(scope: Scope, device: Device, values: Any) -> dict[str, Any]:

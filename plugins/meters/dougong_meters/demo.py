@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dougong.db import Scope, insert_rows, uuid7
-from dougong.devices.models import Device, DevicePoint, Gateway
+from dougong.devices.models import Device, DeviceHour, DevicePoint, Gateway
 from dougong.devices.simulators import LOOPBACK, FarmGateway, FarmMeter, farm
 from dougong.tenancy.models import CommunityKind, Room, RoomKind, RoomState
 from dougong_meters.drivers import dlt645, modbus
@@ -28,7 +28,8 @@ from dougong_meters.models import Meter, Reading
 MONTHS = 7
 DAILY = 10
 POLL_S = 30
-ORDER = (Meter, Reading, Gateway, Device, DevicePoint)
+ORDER = (Meter, Reading, Gateway, Device, DevicePoint, DeviceHour)
+CHARTED_HOURS = 72
 DRIVERS = {"modbus": modbus.driver, "dlt645": dlt645.driver}
 CENT = Decimal("0.01")
 # Of every hundred rooms read by hand: what people of the trade look for first.
@@ -259,6 +260,19 @@ class Demonstration:
             DevicePoint, device_id=device_id, point="energy_import", subject_kind="meters.meter",
             subject_id=meter_id,
         )  # fmt: skip
+
+        self._hours(device_id, counting)
+
+    def _hours(self, device_id: UUID, counting: Counting) -> None:
+        """Give the meter's counter a past, so that its page has a line to show."""
+        now = self.scope.now.replace(minute=0, second=0, microsecond=0)
+        for back in range(CHARTED_HOURS, 0, -1):
+            at = now - timedelta(hours=back)
+            first, last = counting.at(at), counting.at(at + timedelta(minutes=59))
+            self.rows.add(
+                DeviceHour, id=uuid7(at), device_id=device_id, point="energy_import",
+                hour_at=at, lowest=first, highest=last, last=last,
+            )  # fmt: skip
 
     def _collected_at(self) -> list[datetime]:
         """Return midnights: the first of each month, and the last days."""

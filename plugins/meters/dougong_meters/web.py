@@ -180,7 +180,7 @@ def balance() -> str:
     if scope.community_id is None:
         raise NotFound(N_("Choose a community first."))
     scope.require(VIEW)
-    kind = _commodity(request.args.get("commodity") or Commodity.WATER.value)
+    kind = _commodity(request.args.get("commodity") or services.main_commodity(scope))
     start = _month(scope, request.args.get("month", ""))
     end = (start + timedelta(days=32)).replace(day=1)
     found = services.balance(scope, kind.value, start, end)

@@ -59,6 +59,25 @@ class TestModbusRtu(DriverConformance):
         return {"device_id": number}
 
 
+class TestRoomClimate(DriverConformance):
+    """An environment sensor is a profile and nothing else: below zero, and one part that fails."""
+
+    driver, profile, transport = modbus, "room_climate", Transport.TCP
+    has_checksum = False
+    golden = (
+        Golden(
+            ("temperature", "humidity", "pm25", "noise"),
+            sent="0001 0000 0006 01 04 0000 0004",
+            answer="0001 0000 000B 01 04 08 FFCE 01C2 FFFF 020D",
+            values={"temperature": "-5.0", "humidity": "45.0", "pm25": None, "noise": "52.5"},
+        ),
+    )
+
+    @classmethod
+    def settings(cls, number):
+        return {"device_id": number}
+
+
 class TestDlt645(DriverConformance):
     """The frame of a published note on the standard; more of them are in the kernel's tests."""
 

@@ -81,6 +81,6 @@ class TestJsonPush(PushConformance):
             "a",
             datetime(2026, 11, 24, tzinfo=UTC),
         ),
-        Pushed(b'{"id": "b", "values": {"litres": "many", "battery": 3.6}}',
-               {"volume": None, "battery": "3.6"}, "b"),
+        Pushed(b'{"id": "b", "values": {"litres": "many", "battery": 3.6, "tamper": true}}',
+               {"volume": None, "battery": "3.6", "is_tampered": "true"}, "b"),
     )  # fmt: skip

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dougong.devices import Driver, Transport
 from dougong.devices.contract import PushCodec, Told
 from dougong.devices.profiles import Profile, read_profiles
-from dougong.devices.readings import Measured, Point, Quality
+from dougong.devices.readings import Measured, Point, PointKind, Quality
 
 PROFILES = Path(__file__).with_name("profiles") / "json_push"
 
@@ -61,6 +61,8 @@ class JsonPushCodec(PushCodec):
 
 def _measure(point: Point, values: Mapping[str, Any], at: datetime | None) -> Measured:
     raw = values[point.address.name]
+    if point.kind is PointKind.STATE and isinstance(raw, bool):
+        return Measured(point.key, raw, Quality.GOOD, at)
     if not isinstance(raw, Decimal):
         return Measured(point.key, None, Quality.BAD_DATA, at, "not a number")
     return point.measure(raw, at)

@@ -1,7 +1,7 @@
 """What people, jobs and devices do with meters."""
 
 from dougong_meters.services.alarms import close_alarm, raise_tamper, watch
-from dougong_meters.services.balance import Balance, balance
+from dougong_meters.services.balance import Balance, balance, main_commodity
 from dougong_meters.services.collecting import collect
 from dougong_meters.services.readings import (
     accept_reading,
@@ -24,6 +24,7 @@ __all__ = [
     "close_alarm",
     "collect",
     "estimate_reading",
+    "main_commodity",
     "next_stop",
     "raise_tamper",
     "record_at",

@@ -6,11 +6,11 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from dougong.db import Scope
 from dougong.tenancy.models import Room
-from dougong_meters.models import Meter, MeterRole
+from dougong_meters.models import Commodity, Meter, MeterRole
 from dougong_meters.services.usage import RoomUsage, usage_of_meters
 
 
@@ -58,6 +58,18 @@ def balance(scope: Scope, commodity: str, from_on: date, to_on: date) -> list[Ba
         _balance(place, main, _behind(place, meters, set(mains)), used)
         for place, main in sorted(mains.items(), key=lambda item: str(item[0] or ""))
     ]
+
+
+def main_commodity(scope: Scope) -> str:
+    """Return what most of the main meters here count; water when there are none."""
+    query = (
+        select(Meter.commodity)
+        .where(Meter.role == MeterRole.MAIN)
+        .group_by(Meter.commodity)
+        .order_by(func.count().desc())
+        .limit(1)
+    )
+    return (scope.session.scalars(query).first() or Commodity.WATER).value
 
 
 Placed = tuple[Meter, UUID | None]
