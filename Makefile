@@ -17,9 +17,9 @@ help: ## list the targets
 $(STAMP): setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg) $(wildcard plugins/*/pyproject.toml)
 	@tools/system.sh python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) …"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e . $(foreach p,$(PLUGINS),-e plugins/$(p))
 	@$(BIN)/python -m dougong.i18n
-	@$(BIN)/python -m dougong.documents.fonts
 	@touch $@
 
 setup: $(STAMP) ## install Dougong and its plugins into .venv
@@ -27,6 +27,7 @@ setup: $(STAMP) ## install Dougong and its plugins into .venv
 setup-test: $(STAMP) ## install what the tests need as well: tools, browser, protocol peers
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
 	@tools/system.sh test
+	@$(BIN)/python -c 'from dougong.documents.fonts import font_files; font_files()'
 	@$(BIN)/python tools/peers.py
 
 up: setup ## start Dougong with demo data and device simulators; prints one link

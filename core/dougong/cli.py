@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from dougong.i18n import DEFAULT_LOCALE, use_locale
+
 # A command's module; the command itself is the click object of that name inside it.
 COMMANDS = {
     "up": "dougong.supervisor.commands",
@@ -72,8 +74,16 @@ def main(context: click.Context) -> None:
     from dougong.supervisor.child import log_to_stderr
 
     log_to_stderr()
+    context.with_resource(use_locale(_language()))
     if context.invoked_subcommand != "up":
         _speak_of_what_runs()
+
+
+def _language() -> str:
+    """Return the terminal's language where it is ours; Chinese where it says nothing."""
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    told = next((value for name in names if (value := os.environ.get(name))), "")
+    return "en" if told.lower().startswith("en") else DEFAULT_LOCALE
 
 
 def _speak_of_what_runs() -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,11 +34,21 @@ def home():
 
 
 @pytest.fixture(scope="module")
-def environment(home):
+def taken():
+    """A port that another program listens at."""
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        made.listen()
+        yield made.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def environment(home, taken):
     return {
         **{k: v for k, v in os.environ.items() if not k.startswith("DOUGONG_")},
         "DOUGONG_HOME": str(home),
-        "DOUGONG_PORT": "18700",
+        "DOUGONG_PORT": str(taken),
+        "LANG": "en_US.UTF-8",
         "DOUGONG_HANG_S": "15",
     }
 
@@ -101,6 +112,20 @@ def test_everything_is_ready_when_the_link_is_printed(up, environment):
     said = dougong(environment, "status")
     assert said.returncode == 0, said.stdout + said.stderr
     assert "stopped" not in said.stdout
+
+
+def test_a_port_that_is_taken_is_told(up, environment, taken):
+    up.ready()
+    assert f"Port {taken} is taken by another program; this is port" in up.out.read_text()
+    with tempfile.TemporaryDirectory(dir="/tmp") as other:
+        more = {
+            "DOUGONG_HOME": other,
+            "DOUGONG_PRODUCTION": "1",
+            "DOUGONG_URL": "https://x.example",
+        }
+        said = dougong(environment | more, "up", "--no-demo")
+    assert said.returncode == 1
+    assert f"Port {taken} is taken" in said.stderr
 
 
 def test_a_second_up_says_where_the_first_one_runs(up, environment):
@@ -222,6 +247,46 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_one_starts(up, envir
     server = EmbeddedPostgres(home, home / "keys")
     assert not server.is_running()
     assert dougong(environment, "status").returncode == 1
+
+
+def test_a_database_of_a_newer_version_is_left_alone(home, environment):
+    server = EmbeddedPostgres(home, home / "keys")
+    server.start()
+    with psycopg.connect(server.dsn(), autocommit=True) as link:
+        link.execute("update dougong.alembic_version set version_num = 'z9'")
+        said = dougong(environment, "up", "--no-demo")
+        server.start()
+    with psycopg.connect(server.dsn(), autocommit=True) as link:
+        link.execute("update dougong.alembic_version set version_num = '0001'")
+    server.stop()
+    assert said.returncode == 1
+    assert "newer Dougong (revision z9)" in said.stderr
+
+
+def test_data_of_another_postgresql_are_left_alone(home, environment):
+    path = EmbeddedPostgres(home, home / "keys").data / "PG_VERSION"
+    before = path.read_bytes()
+    path.write_text("17\n")
+    try:
+        said = dougong(environment, "up", "--no-demo")
+    finally:
+        path.write_bytes(before)
+    assert said.returncode == 1
+    assert "belong to PostgreSQL 17" in said.stderr
+
+
+def test_a_full_disk_is_told(tmp_path, environment):
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=20m", "dougong-test", str(tmp_path)], check=False
+    )
+    if mounted.returncode:
+        pytest.skip("only root may make a small disk")
+    try:
+        said = dougong(environment | {"DOUGONG_HOME": str(tmp_path / "home")}, "up", "--no-demo")
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+    assert said.returncode == 1
+    assert "MB are free in" in said.stderr
 
 
 def test_reset_deletes_what_up_made(home, environment):

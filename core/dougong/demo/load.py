@@ -12,6 +12,7 @@ from dougong.db import uuid7
 from dougong.db.scope import Actor
 from dougong.demo.ground import Ground, demonstrations
 from dougong.demo.users import load_users
+from dougong.i18n import N_, gettext
 from dougong.installation import Installation
 from dougong.plugins.operations import enable, install
 from dougong.tenancy.models import (
@@ -64,18 +65,18 @@ def load(installation: Installation, progress: Progress | None = None) -> UUID:
     with installation.access(system) as session:
         for name, value in SETTINGS.items():
             set_setting(session, group_id, name, value)
-    report("organisation", 1, total)
+    report(gettext(N_("property group")), 1, total)
     for number, (name, kind, _) in enumerate(communities):
         chance = Random(SEED + number)
         community_id = ids[name]
         with installation.scope(system, community=community_id) as scope:
             getattr(Ground(chance, number * 20_000), kind)().write(scope)
         _analyze(installation)
-        report(f"{name}: rooms and people", number * 3 + 2, total)
+        report(gettext(N_("%(place)s: rooms and people"), place=name), number * 3 + 2, total)
         _enable(installation, system, community_id, kind)
-        report(f"{name}: plugins", number * 3 + 3, total)
+        report(gettext(N_("%(place)s: plugins"), place=name), number * 3 + 3, total)
         load_plugins(installation, community_id, chance)
-        report(f"{name}: meters, fees and bills", number * 3 + 4, total)
+        report(gettext(N_("%(place)s: meters, fees and bills"), place=name), number * 3 + 4, total)
     load_users(installation, group_id, {kind: ids[name] for name, kind, _ in communities})
     return group_id
 

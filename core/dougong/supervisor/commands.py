@@ -1,5 +1,6 @@
 """`dougong up`, `down`, `reset`, `status`."""
 
+import errno
 import shutil
 import sys
 import time
@@ -8,9 +9,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.exc import DBAPIError
 
 from dougong.db.embedded import EmbeddedServerError
-from dougong.i18n import N_, gettext
+from dougong.errors import DougongError
+from dougong.i18n import N_, gettext, translate_error
 from dougong.installation import Installation, embedded_server
 from dougong.settings import Settings
 from dougong.supervisor import state
@@ -34,19 +37,56 @@ def up(demo: bool) -> None:
         console.print(gettext(N_("Stopped. All data is kept; `make up` starts it again.")))
     except (NotReady, EmbeddedServerError) as error:
         raise click.ClickException(str(error)) from error
+    except DougongError as error:
+        raise click.ClickException(translate_error(error)) from error
+    except (OSError, DBAPIError) as error:
+        if (told := _explained(error, settings)) is None:
+            raise
+        raise click.ClickException(told) from error
+
+
+def _explained(error: OSError | DBAPIError, settings: Settings) -> str | None:
+    """Return what the machine refuses, for people; None for what is our own fault."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.ENOSPC or getattr(getattr(error, "orig", None), "sqlstate", "") == "53100":
+        return gettext(
+            N_("The disk of %(home)s is full. Make room, or name another with DOUGONG_HOME."),
+            home=str(settings.paths.home),
+        )
+    if number == errno.EADDRINUSE:
+        return gettext(
+            N_("Port %(port)s is taken by another program. Choose another with DOUGONG_PORT."),
+            port=settings.port,
+        )
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return gettext(
+            N_("%(file)s cannot be written. Start as the user whose it is, or set DOUGONG_HOME."),
+            file=getattr(error, "filename", None) or str(settings.paths.home),
+        )
+    return None
 
 
 def _run(settings: Settings, demo: bool) -> None:
     from dougong.supervisor.running import Supervisor, listening_socket, reachable_settings
-    from dougong.supervisor.startup import administrator, prepare, shown_steps
+    from dougong.supervisor.startup import (
+        BackgroundFonts,
+        administrator,
+        prepare,
+        refuse_full_disk,
+        shown_steps,
+    )
 
     began = time.monotonic()
     state.stop_leftovers(settings.paths)
     server = embedded_server(settings)
     listener = listening_socket(settings.host, settings.port, exact=settings.production)
+    _tell_port(settings.port, listener.getsockname()[1])
     settings = reachable_settings(settings, listener.getsockname()[1])
     supervisor = Supervisor(settings, server, listener, tell=_tell)
+    fonts = BackgroundFonts()
     try:
+        refuse_full_disk(settings)
+        fonts.start()
         with shown_steps(console) as steps:
             installation = prepare(settings, steps, demo=demo)
             user = administrator(installation)
@@ -57,7 +97,14 @@ def _run(settings: Settings, demo: bool) -> None:
         _welcome(link, time.monotonic() - began)
         supervisor.run()
     finally:
+        fonts.stop()
         supervisor.stop()
+
+
+def _tell_port(wanted: int, found: int) -> None:
+    if found != wanted:
+        words = N_("Port %(wanted)s is taken by another program; this is port %(found)s.")
+        console.print(gettext(words, wanted=wanted, found=found))
 
 
 def _link(installation: Installation, user: object) -> str:

@@ -1,8 +1,13 @@
 """What happens before the processes start: server, migrations, plugins, demonstration."""
 
+import os
 import secrets
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +17,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import text
 
+import dougong
 from dougong.db.embedded import EmbeddedPostgres
+from dougong.db.migrator import KERNEL
 from dougong.db.servers import create_database
+from dougong.documents import fonts
+from dougong.errors import Conflict
 from dougong.i18n import N_, gettext
 from dougong.installation import Installation, embedded_server
 from dougong.plugins.operations import install_everything
@@ -21,6 +30,8 @@ from dougong.settings import Settings
 
 Report = Callable[[str, int, int], None]
 LOADING = "loading"
+LEAST_FREE_MB = 500
+CUT_FONTS = "import os; os.nice(10); from dougong.documents import fonts; fonts.font_files()"
 
 
 class Steps:
@@ -32,20 +43,21 @@ class Steps:
     @contextmanager
     def step(self, title: str) -> Iterator[Report]:
         """Show one step; the report inside moves its bar: (what, done, total)."""
-        task = self.progress.add_task(gettext(title), total=None, what="")
+        task = self.progress.add_task(gettext(title), total=None, what="", mark=" ")
 
         def report(what: str, done: int, total: int) -> None:
             self.progress.update(task, completed=done, total=max(total, 1), what=what)
 
         yield report
         shown = self.progress.tasks[task].total or 1
-        self.progress.update(task, completed=shown, total=shown, what="")
+        self.progress.update(task, completed=shown, total=shown, what="", mark="[green]✔[/]")
 
 
 @contextmanager
 def shown_steps(console: Console) -> Iterator[Steps]:
     """Show steps while they run."""
     columns = (
+        TextColumn("{task.fields[mark]}"),
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         TimeElapsedColumn(),
@@ -68,6 +80,7 @@ def prepare(settings: Settings, steps: Steps, *, demo: bool = True) -> Installat
             create_database(server.dsn(database="postgres"), server.passwords())
     with steps.step(N_("Migrating")) as report:
         installation = Installation.open(settings)
+        refuse_newer(installation)
         installation.migrate(report)
     with steps.step(N_("Plugins")) as report:
         install_everything(installation, report)
@@ -75,6 +88,60 @@ def prepare(settings: Settings, steps: Steps, *, demo: bool = True) -> Installat
         with steps.step(N_("Demonstration data")) as report:
             _load_demo(installation, report)
     return installation
+
+
+def refuse_full_disk(settings: Settings) -> None:
+    """Raise Conflict when the first writes would fill the disk."""
+    free_mb = shutil.disk_usage(settings.paths.home).free // 1024**2
+    if free_mb < LEAST_FREE_MB:
+        raise Conflict(
+            N_("Only %(free)s MB are free in %(home)s; Dougong needs %(least)s MB to start."),
+            free=free_mb,
+            home=str(settings.paths.home),
+            least=LEAST_FREE_MB,
+        )
+
+
+def refuse_newer(installation: Installation) -> None:
+    """Raise Conflict when the database was migrated by a newer Dougong than this one."""
+    migrator = installation.migrator
+    with installation.databases.engine("migrator").connect() as connection:
+        revision = migrator.unknown_revision(KERNEL, connection)
+    if revision is not None:
+        raise Conflict(
+            N_(
+                "This database was upgraded by a newer Dougong (revision %(revision)s); this one"
+                " is %(version)s. Install the newer one, or restore a backup made before."
+            ),
+            revision=revision,
+            version=dougong.__version__,
+        )
+
+
+class BackgroundFonts:
+    """Cuts the fonts of documents beside the first start, which does not need them."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start cutting, with low priority, unless the fonts are there."""
+        if any(fonts.are_prepared(folder) for folder in fonts.default_folders()):
+            return
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", CUT_FONTS],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def stop(self) -> None:
+        """End what still runs; the next start begins it again."""
+        if self._process is not None and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
 
 def is_empty(installation: Installation) -> bool:
