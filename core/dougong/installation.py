@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from dougong.db.embedded import EmbeddedPostgres
 from dougong.db.migrator import Migrator, import_kernel_models
 from dougong.db.scope import Actor, Claim, Scope, ScopeKey
-from dougong.db.servers import Databases, create_database
+from dougong.db.servers import Databases
 from dougong.errors import NotFound
 from dougong.i18n import N_
 from dougong.plugins import Plugins
@@ -152,7 +152,12 @@ class Installation:
         return enqueue(scope, service, **arguments)
 
     def setting(self, scope: Scope, name: str, default: Any) -> Any:
-        """Return a run-time setting; see ``dougong.tenancy.operations.setting``."""
+        """Return a run-time setting, else the default that its plugin's manifest declares.
+
+        See ``dougong.tenancy.operations.setting``.
+        """
+        if default is None:
+            default = self.plugins.default_of(name)
         return setting(scope, name, default)
 
     # --- places -----------------------------------------------------------------------------
@@ -226,12 +231,3 @@ def scope_key(settings: Settings) -> ScopeKey:
             os.link(temporary, path)
         temporary.unlink()
     return ScopeKey(path.read_bytes())
-
-
-def start_embedded(settings: Settings) -> EmbeddedPostgres | None:
-    """Start the embedded server and make roles and database; None when there is none."""
-    server = embedded_server(settings)
-    if server is not None:
-        server.start()
-        create_database(server.dsn(database="postgres"), server.passwords())
-    return server

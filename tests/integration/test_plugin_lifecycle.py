@@ -200,3 +200,11 @@ def test_a_plugin_hears_that_it_was_switched_on_and_its_failure_there_is_its_own
         [issue] = operations.repairs(installation)
         assert (issue.plugin, issue.point) == ("heard", "hook plugin_enabled")
         assert installation.plugins.standing("heard").state == PluginState.INSTALLED
+
+
+def test_a_setting_that_nobody_set_is_what_the_manifest_says(first, place):
+    with first.scope(SYSTEM, community=place.community_id) as scope:
+        assert scope.setting("lifts.keep_days") == 90
+        assert scope.setting("lifts.keep_days", 7) == 7
+        assert scope.setting("lifts.nothing") is None
+        assert scope.setting("nobody.nothing") is None

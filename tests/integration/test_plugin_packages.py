@@ -104,7 +104,7 @@ def test_a_wheel_is_installed_when_it_is_signed_and_unsigned_only_by_developers(
     described = wheel.with_name(f"{wheel.name}.json")
     kept = described.read_text()
     described.unlink()
-    assert "not signed" in run("install", wheel, ok=False)
+    assert "签名" in run("install", wheel, ok=False)
     described.write_text(kept)
     run("install", wheel)
     assert installation.plugins.origin("lifts").kind == "signed"

@@ -19,6 +19,7 @@ import pytest
 from dougong.db.embedded import EmbeddedPostgres
 from dougong.supervisor import state
 from dougong.supervisor.children import Child, Phase
+from dougong.tenancy.operations import PLATFORM
 from dougong.testing.probe import wait_for
 
 pytestmark = pytest.mark.xdist_group("supervisor")
@@ -219,7 +220,10 @@ def test_a_new_generation_loses_no_request(up, home):
     url, before = up.ready(), up.pid("web")
     server = EmbeddedPostgres(home, home / "keys")
     with psycopg.connect(server.dsn(), autocommit=True) as link:
-        link.execute("update dougong.plugin set content_hash = 'x' || left(content_hash, 60)")
+        moved = link.execute(
+            "update dougong.scope_version set version = version + 1 where id = %s", [PLATFORM]
+        )
+        assert moved.rowcount == 1, "installing has made it"
     failed = 0
     deadline = time.monotonic() + 40
     while time.monotonic() < deadline:

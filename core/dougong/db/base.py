@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
-    Column,
     Date,
     DateTime,
     ForeignKeyConstraint,
@@ -197,8 +196,3 @@ def _reference(cls: type[Row], name: str, ref: Ref) -> list[Any]:
 def _give_id(target: Any, args: Any, kwargs: dict[str, Any]) -> None:
     if "id" not in kwargs and hasattr(type(target), "id"):
         kwargs["id"] = uuid7()
-
-
-def has_column(model: type, name: str) -> bool:
-    """Tell whether the model's table has a column of this name."""
-    return isinstance(model.__table__.c.get(name), Column)  # type: ignore[attr-defined]

@@ -362,7 +362,10 @@ class Scope:
         return self.installation.enqueue(self, service, arguments)
 
     def setting(self, name: str, default: Any = None) -> Any:
-        """Return a run-time setting: the community's, else the group's, else the platform's."""
+        """Return a run-time setting: the community's, else the group's, else the platform's.
+
+        Where nobody set it, ``default``, or when that is None the manifest's.
+        """
         return self.installation.setting(self, name, default)
 
 

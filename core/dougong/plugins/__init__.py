@@ -68,7 +68,7 @@ class Plugins:
         self.settings = settings
         self.discovered = discovered
         self.found: dict[str, Found] = {}
-        self.errors = dict(discovered.errors)
+        self.errors: dict[str, str] = {}
         self.order: tuple[str, ...] = ()
         self.standings: dict[str, Standing] = {}
         self.loaded: list[str] = []
@@ -87,7 +87,6 @@ class Plugins:
     def look_again(self) -> None:
         """Find what has come into the plugin directory meanwhile; what is loaded stays."""
         self.discovered = _look(self.settings)
-        self.errors = dict(self.discovered.errors)
         self._choose(tuple(self.standings))
 
     def _choose(self, preferred: tuple[str, ...]) -> None:
@@ -98,6 +97,7 @@ class Plugins:
             if plugin not in self.settings.disabled_plugins
         }
         solution = solve(candidates, dougong.__version__, preferred)
+        self.errors = dict(self.discovered.errors)
         self.order = solution.order
         for plugin, versions in self.discovered.candidates.items():
             chosen = solution.chosen.get(plugin, versions[0].manifest)
@@ -147,6 +147,13 @@ class Plugins:
             (f.manifest.capabilities for f in self.found.values() if f.manifest.package == package),
             (),
         )
+
+    def default_of(self, setting: str) -> Any:
+        """Return the default that a plugin's manifest declares for ``<plugin>.<key>``, or None."""
+        plugin, _, key = setting.partition(".")
+        found = self.found.get(plugin)
+        entry = found.manifest.settings.get(key) if found else None
+        return entry.default if entry else None
 
     def distribution(self, plugin: str) -> Distribution:
         """Return what the migrator needs to know of a plugin."""
@@ -260,7 +267,8 @@ class Plugins:
             return
         standing = Standing(state, reason, known.version, known.content_hash)
         self.standings[plugin] = standing
-        log.warning("plugin %s: %s %s", plugin, state.value, reason)
+        level = logging.INFO if state == PluginState.INSTALLED else logging.WARNING
+        log.log(level, "plugin %s: %s %s", plugin, state.value, reason)
         with self._installation.access() as session:
             records.name_verb(session, "load", reason)
             records.write_standing(session, plugin, standing)

@@ -9,13 +9,6 @@ from dougong.db.base import METADATA
 from dougong.errors import Conflict, DougongError, Invalid
 from dougong.i18n import N_, LazyText, gettext
 
-_messages: dict[str, str] = {}
-
-
-def constraint_message(name: str, message: str) -> None:
-    """Say what a violation of the constraint ``name`` means (an English msgid)."""
-    _messages[name] = message
-
 
 def explain_constraint(error: IntegrityError) -> DougongError:
     """Return the error that a person can act on; the values in it never leave the server."""
@@ -23,8 +16,6 @@ def explain_constraint(error: IntegrityError) -> DougongError:
     state = getattr(error.orig, "sqlstate", "") or ""
     name = (diagnosis.constraint_name if diagnosis else "") or ""
     table = (diagnosis.table_name if diagnosis else "") or ""
-    if name in _messages:
-        return Conflict(_messages[name])
     columns = _labels(table, name)
     if state == "23505":
         return Conflict(N_("There is already one with this %(columns)s."), columns=columns)

@@ -19,14 +19,13 @@ from dougong.settings import Settings
 from dougong.supervisor import state
 from dougong.supervisor.child import PROGRAMS
 from dougong.supervisor.children import HANG_S, START_S, Child, Phase
+from dougong.tenancy.operations import PLATFORM
 
 LOOK_S, CHECK_S, STOP_S = 0.1, 1.0, 15.0
 PORTS_TRIED = 50
 OVERLAPPING = {"web", "worker"}
-GENERATION = (
-    "select string_agg(plugin || version || coalesce(content_hash, ''), ',' order by plugin)"
-    " from dougong.plugin where state not in ('available', 'archived', 'revoked')"
-)
+# Moves whenever somebody installs, upgrades, uninstalls or restores a plugin.
+GENERATION = f"select version from dougong.scope_version where id = '{PLATFORM}'"
 
 
 class Stopped(BaseException):

@@ -46,10 +46,6 @@ class Origin:
     kind: str
     maker: str = ""
 
-    @property
-    def is_acceptable(self) -> bool:
-        return self.kind in ("signed", "local")
-
 
 def origin_of(paths: Paths, package: Path) -> Origin:
     """Tell where the package that lies at ``package`` comes from."""

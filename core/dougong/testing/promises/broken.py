@@ -8,7 +8,7 @@ from dougong.testing.faults import Fault
 SERVICES, MODELS, MANIFEST = "services.py", "models.py", "manifest.toml"
 PO = "locale/zh_Hans_CN/LC_MESSAGES/messages.po"
 RECEIVER = "    receiver: Mapped[str | None]"
-VERBS = 'item = ["view", "create", "change", "delete", "give_back"]'
+VERBS = 'item = ["view", "create", "change", "delete", "give_back", "clear_out"]'
 INSIDE = "\n\ndef later(scope):\n    {code}\n"
 VIEW = "class ItemView(RecordView, model=Item):"
 OWN_PAGE = """
@@ -148,8 +148,8 @@ BROKEN: dict[str, Fault] = {
     "every_service_takes_the_scope_first_and_says_its_types": _swap(
         SERVICES, "receiver: str", "receiver"
     ),
-    "every_permission_means_something": _swap(MANIFEST, '"give_back"]', '"give_back", "fly"]'),
-    "every_service_has_its_permission": _swap(MANIFEST, ', "give_back"]', "]"),
+    "every_permission_means_something": _swap(MANIFEST, '"clear_out"]', '"clear_out", "fly"]'),
+    "every_service_has_its_permission": _swap(MANIFEST, ', "give_back",', ","),
     "every_model_can_be_granted": _swap(MANIFEST, '["view", "create"', '["create"'),
     "its_services_do_nothing_where_it_is_off": _inside(
         "return None\n\n\nlater.service = give_back.service"

@@ -40,7 +40,6 @@ PROBLEM = {
         "errors": {"type": "object", "additionalProperties": {"type": "string"}},
     },
 }
-COMMA = {"style": "form", "explode": False}
 _cache: dict[Any, dict[str, Any]] = {}
 MOST_CACHED = 64
 
