@@ -167,6 +167,16 @@ MEDDLING = {
         " where chain_id = %(c)s and seq = 3)",
         Fault.CHANGED,
     ),
+    "a body that is no JSON any more": (
+        "update dougong.audit_event set body = replace(body, '\"row\":', 'A') where id in"
+        " (select id from dougong.audit_link where chain_id = %(c)s and seq = 3)",
+        Fault.CHANGED,
+    ),
+    "a net that is no number": (
+        'update dougong.audit_event set body = (body::jsonb || \'{"net": ["x", true, 1.5]}\')::text'
+        " where id in (select id from dougong.audit_link where chain_id = %(c)s and seq = 3)",
+        Fault.CHANGED,
+    ),
     "a deleted event": (
         "delete from dougong.audit_event where id in (select id from dougong.audit_link"
         " where chain_id = %(c)s and seq = 3)",

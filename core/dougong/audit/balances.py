@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,8 @@ NAMED = 5
 PLATFORM = UUID(int=0)
 WAITING = text(
     """
-    select e.chain_id, e.schema_name, e.table_name, e.body::jsonb -> 'net' as net
+    select e.chain_id, e.schema_name, e.table_name,
+           case when e.body is json object then e.body::jsonb -> 'net' end as net
     from dougong.audit_pending p join dougong.audit_event e on e.id = p.id
     where cast(:only as uuid) is null or e.chain_id = :only
     """
@@ -37,7 +39,8 @@ TABLES = text(
 # The newest image of each row, where no bulk statement came after it.
 STRAYED = """
 with newest as (
-    select distinct on (e.row_id) e.row_id, e.operation, e.body::jsonb as body
+    select distinct on (e.row_id) e.row_id, e.operation,
+           case when e.body is json object then e.body::jsonb end as body
     from dougong.audit_event e
     where e.chain_id = :chain and e.schema_name = :schema and e.table_name = :table
       and e.row_id is not null and e.at > coalesce((
@@ -65,7 +68,7 @@ class Balance:
 
     def add(self, net: Any, way: int = 1) -> None:
         """Add a net, or take it away; anything else counts as nothing."""
-        if not (isinstance(net, list) and len(net) == 3):
+        if not (isinstance(net, list) and len(net) == 3 and all(map(_is_number, net))):
             return
         self.rows += way * int(net[0])
         self.first = (self.first + way * int(net[1])) % LANE
@@ -74,6 +77,10 @@ class Balance:
     @property
     def is_even(self) -> bool:
         return not (self.rows or self.first or self.second)
+
+
+def _is_number(part: Any) -> bool:
+    return isinstance(part, int | Decimal) and not isinstance(part, bool)
 
 
 def original_name(schema: str, table: str) -> str:

@@ -1,4 +1,4 @@
-"""The audit gate: a superuser meddles with the log in every way, and verification finds it.
+"""The audit gate: a superuser meddles with log and tables, and verification finds it.
 
 Usage: python -m dougong.audit.gate [--mutations N]. Starts a server of its own. Each mutation is
 made in a transaction of the superuser, verified, and rolled back. First it shows that an untouched
@@ -11,7 +11,8 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -33,6 +34,7 @@ from dougong.testing.throwaway import throwaway_installation
 SYSTEM = Actor.system("gate")
 COLUMNS = ("verb", "table_name", "row_id", "operation", "at", "actor_id", "txid", "schema_name")
 AT = "(select id from dougong.audit_link where chain_id = %(c)s and seq = %(n)s)"
+ROOM = "(select id from dougong.room where community_id = %(c)s order by id limit 1)"
 NEW_VALUES = {
     "at": "at + interval '1 microsecond'",
     "actor_id": "uuidv7()",
@@ -103,7 +105,9 @@ class Meddler:
         )
 
     def cut_the_tail(self) -> None:
-        n = self.any()
+        self._cut(self.any())
+
+    def _cut(self, n: int) -> None:
         self.execute(
             "with t as (delete from dougong.audit_link where chain_id = %(c)s and seq >= %(n)s"
             " returning id) delete from dougong.audit_event where id in (select id from t)",
@@ -118,6 +122,19 @@ class Meddler:
             {"c": self.chain, "n": n},
         )
 
+    def take_the_last_back(self) -> None:
+        """Make the last change undone in log and table alike: as if it had never been."""
+        with self._triggers_off():
+            self.execute(
+                f"with gone as (delete from dougong.room where id = (select row_id::uuid from"
+                f" dougong.audit_event where id = {AT}) returning id)"
+                " insert into dougong.room select r.* from dougong.audit_event e,"
+                " jsonb_populate_record(null::dougong.room, e.body::jsonb -> 'old') r"
+                f" where e.id = {AT} and exists (select from gone)",
+                n=self.length,
+            )
+        self._cut(self.length)
+
     def put_an_event_in(self) -> None:
         self.execute(
             "insert into dougong.audit_event select (jsonb_populate_record(e,"
@@ -131,6 +148,35 @@ class Meddler:
             f" jsonb_build_object('erasure', uuidv7()))::text where id = {AT}",
             n=self.any(),
         )
+
+    def change_past_the_triggers(self) -> None:
+        with self._triggers_off():
+            self.execute(f"update dougong.room set floor = floor + 1 where id = {ROOM}")
+
+    def delete_past_the_triggers(self) -> None:
+        with self._triggers_off():
+            self.execute(f"delete from dougong.room where id = {ROOM}")
+
+    def swap_past_the_triggers(self) -> None:
+        """Give two rows each other's value: as many rows and the same values as before."""
+        with self._triggers_off():
+            self.execute(
+                "update dougong.room r set floor = o.floor from dougong.room o"
+                " where r.community_id = %(c)s and o.community_id = %(c)s and r.id <> o.id"
+                " and r.floor <> o.floor and r.id in (select id from dougong.room"
+                " where community_id = %(c)s order by id limit 2) and o.id in (select id"
+                " from dougong.room where community_id = %(c)s order by id limit 2)"
+            )
+
+    @contextmanager
+    def _triggers_off(self) -> Iterator[None]:
+        self.connection.exec_driver_sql("alter table dougong.room disable trigger all")
+        yield
+        self.connection.exec_driver_sql("alter table dougong.room enable trigger all")
+        for name in ("insert", "update", "delete"):
+            self.connection.exec_driver_sql(
+                f"alter table dougong.room enable always trigger audit_{name}"
+            )
 
     def rewrite_the_chain(self) -> None:
         """Change one event and compute every hash after it anew, head included."""
@@ -193,11 +239,15 @@ MUTATIONS: dict[str, Callable[[Meddler], None]] = {
         "cut_the_tail",
         "put_an_event_in",
         "empty_an_image",
+        "change_past_the_triggers",
+        "delete_past_the_triggers",
+        "swap_past_the_triggers",
+        "take_the_last_back",
         "rewrite_the_chain",
         "drop_one_and_rewrite",
     )
 }
-WITNESS_ONLY = ("cut_the_tail", "rewrite_the_chain", "drop_one_and_rewrite")
+WITNESS_ONLY = ("rewrite_the_chain", "take_the_last_back")
 
 
 def busy_chain(installation: Installation, changes: int = 40) -> UUID:
