@@ -14,5 +14,5 @@ def test_no_wrong_value_from_mute_refusing_late_and_noisy_devices():
     without, tally = asyncio.run(both())
     assert without.wrong > 0, "the gate would not see a wrong value"
     assert (tally.wrong, tally.from_the_mute) == (0, 0)
-    assert tally.devices_read > 45
+    assert tally.devices_read > 20
     assert tally.qualities["bad_comm"] > 0

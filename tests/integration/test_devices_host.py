@@ -38,7 +38,7 @@ COMMUNITY = uuid4()
 def on_a_loop(test):
     @functools.wraps(test)
     def run(*arguments, **named):
-        asyncio.run(asyncio.wait_for(test(*arguments, **named), 40))
+        asyncio.run(asyncio.wait_for(test(*arguments, **named), 120))
 
     return run
 

@@ -39,7 +39,7 @@ def need(is_there, name):
 
 
 def on_a_loop(action, *arguments):
-    return asyncio.run(asyncio.wait_for(action(*arguments), 20))
+    return asyncio.run(asyncio.wait_for(action(*arguments), 90))
 
 
 def meter(transport):

@@ -50,7 +50,7 @@ def entry(module):
     return ("-c", f"import sys; from dougong.devices import {module}; sys.exit({module}.main())")
 
 
-def until(condition, seconds=25):
+def until(condition, seconds=120):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "it did not happen in time"

@@ -9,6 +9,7 @@ from dougong.cli import main
 from dougong.db.base import uuid7
 from dougong.db.scope import Actor
 from dougong.errors import Conflict
+from dougong.i18n import use_locale
 from dougong.installation import Installation
 from dougong.paths import Paths
 from dougong.plugins import operations
@@ -46,7 +47,8 @@ def run(installation, monkeypatch):
 
     def call(*arguments, ok=True):
         words = [str(word) for word in arguments]
-        result = CliRunner().invoke(main, ["plugin", *words], obj=installation)
+        with use_locale("en"):
+            result = CliRunner().invoke(main, ["plugin", *words], obj=installation)
         assert (result.exit_code == 0) is ok, result.output
         return result.output
 
