@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from dougong.db.embedded import EmbeddedPostgres
@@ -111,6 +112,12 @@ class Installation:
             yield session
 
     @contextmanager
+    def looking_up(self) -> Iterator[Connection]:
+        """Open a connection of the access role for reads that stand alone: one trip each."""
+        with self.databases.engine("access").connect() as plain:
+            yield plain.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
     def platform(self, actor: Actor | None = None) -> Iterator[Session]:
         """Open a transaction of the platform role, which sees every community.
 
@@ -165,15 +172,15 @@ class Installation:
     def _place(
         self, actor: Actor, community: UUID | None, group: UUID | None
     ) -> tuple[CommunityFacts | GroupFacts, tuple[UUID, ...]]:
-        with self.access() as session:
+        with self.looking_up() as connection:
             if community is not None:
-                facts = community_facts(session, community)
+                facts = community_facts(connection, community)
                 if not _reaches(actor, facts):
                     raise NotFound(N_("There is no such community."))
                 return facts, (community,)
             if group is None:
                 raise ValueError("a scope needs a community or a group")
-            whole = group_facts(session, group)
+            whole = group_facts(connection, group)
         readable = tuple(c.id for c in whole.communities if _reaches(actor, c))
         if not readable and not any(g.group_id in (None, group) for g in actor.grants):
             raise NotFound(N_("There is no such property group."))

@@ -73,15 +73,16 @@ def actor_for_session(installation: "Installation", token: str) -> Actor | None:
     A session ends after 30 minutes without a request and 12 hours after sign-in.
     """
     now = datetime.now(UTC)
-    with installation.access() as session:
+    with installation.looking_up() as connection:
         row = (
-            session.execute(BY_SESSION, {"hash": hash_of(token), "now": now, "idle": now - IDLE})
+            connection.execute(BY_SESSION, {"hash": hash_of(token), "now": now, "idle": now - IDLE})
             .mappings()
             .first()
         )
-        if row is None:
-            return None
-        if row["seen_at"] < now - TOUCH:
+    if row is None:
+        return None
+    if row["seen_at"] < now - TOUCH:
+        with installation.access() as session:
             session.execute(
                 text("update dougong.sign_in_session set seen_at = :now where id = :id"),
                 {"now": now, "id": row["session_id"]},

@@ -223,6 +223,7 @@ class Scope:
         self.progress: Callable[..., None] = lambda done, total, message="": None
         self.reason: str | None = None
         self.narrowed: dict[Any, Any] = {}
+        self._allowed: dict[str, bool] = {}
         self._restrictions: dict[Any, Mapping[str, str]] = {}
         session.info["scope"] = self
 
@@ -235,7 +236,11 @@ class Scope:
 
     def may(self, permission: str) -> bool:
         """Tell whether the actor may do ``permission`` here; on group pages, anywhere in it."""
-        return self.actor.may(permission, self.group_id, self.community_id)
+        known = self._allowed.get(permission)
+        if known is None:
+            known = self.actor.may(permission, self.group_id, self.community_id)
+            self._allowed[permission] = known
+        return known
 
     def where_may(self, permission: str) -> list[UUID]:
         """Return the communities of this scope in which the actor may do ``permission``."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 from dougong.errors import NotFound
@@ -50,7 +50,7 @@ COMMUNITY = text(
 )
 
 
-def community_facts(session: Session, community_id: UUID) -> CommunityFacts:
+def community_facts(session: Session | Connection, community_id: UUID) -> CommunityFacts:
     """Return the facts of one community; raises NotFound. One statement, as the access role."""
     row = (
         session.execute(text(f"{COMMUNITY.text} where c.id = :id"), {"id": community_id})
@@ -62,7 +62,7 @@ def community_facts(session: Session, community_id: UUID) -> CommunityFacts:
     return CommunityFacts(**row)
 
 
-def group_facts(session: Session, group_id: UUID) -> GroupFacts:
+def group_facts(session: Session | Connection, group_id: UUID) -> GroupFacts:
     """Return the facts of a group and its communities; raises NotFound. Two statements."""
     group = (
         session.execute(

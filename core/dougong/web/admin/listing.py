@@ -5,11 +5,12 @@ There is no OFFSET and no count of a whole table: a page costs the same wherever
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
+    union_all,
 )
 from sqlalchemy import Column as Column_
 from sqlalchemy.orm import joinedload
@@ -39,7 +41,10 @@ from dougong.i18n import N_, gettext
 from dougong.web.admin.views import Column, RecordView
 
 SIZES = (20, 50, 100)
-COUNT_LIMIT = 10_000
+COUNT_LIMIT, FILTERED_LIMIT = 10_000, 1_000
+MOST_MATCHES = 200
+FRESH_S = 60
+_lengths: dict[tuple[str, str], tuple[int, float]] = {}
 LAST_CHARACTER = "\U0010ffff"
 
 
@@ -161,8 +166,8 @@ def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
     """
     columns = view.shown(scope, wish.columns)
     conditions, active = _conditions(scope, view, wish)
-    total = _count(scope, view, conditions)
-    indexed = sortable(view) if total > COUNT_LIMIT else None
+    indexed = sortable(view) if _is_long(scope, view) else None
+    wanted = list(conditions)
     key, is_descending = _order(scope, view, wish.sort, indexed)
     backwards = bool(wish.before)
     cursor = _decode(wish.before or wish.after)
@@ -178,11 +183,14 @@ def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
     found = found[: wish.size]
     if backwards:
         found.reverse()
+    total, is_capped = len(found), False
+    if has_more or cursor is not None or not wanted:
+        total, is_capped = _count(scope, view, wanted)
     return Page(
         records=found,
         columns=columns,
-        total=min(total, COUNT_LIMIT),
-        is_capped=total > COUNT_LIMIT,
+        total=total,
+        is_capped=is_capped,
         next=_encode(found[-1], key) if found and (has_more or backwards) else None,
         previous=_encode(found[0], key)
         if found and cursor and (has_more or not backwards)
@@ -225,9 +233,29 @@ def matching(scope: Scope, view: type[RecordView], wish: Wish) -> Select[Any]:
     return _sorted(select(view.model).where(*conditions), view.model, key, is_descending)
 
 
-def _count(scope: Scope, view: type[RecordView], conditions: list[Any]) -> int:
-    some = select(view.model.id).where(*conditions).limit(COUNT_LIMIT + 1).subquery()
-    return scope.session.execute(select(func.count()).select_from(some)).scalar_one()
+def _count(scope: Scope, view: type[RecordView], conditions: list[Any]) -> tuple[int, bool]:
+    """Return how many rows there are and whether there are more: nobody waits for all of them."""
+    limit = FILTERED_LIMIT if conditions else COUNT_LIMIT
+    place = (view.name(), scope.url_part)
+    if not conditions and _is_long(scope, view) and _lengths[place][1] > monotonic() - FRESH_S:
+        return limit, True
+    some = select(view.model.id).where(*conditions).limit(limit + 1).subquery()
+    number = scope.session.execute(select(func.count()).select_from(some)).scalar_one()
+    if not conditions:
+        _lengths[place] = (number, monotonic())
+    return min(number, limit), number > limit
+
+
+def count_all(scope: Scope, view: type[RecordView], wish: Wish) -> int:
+    """Return how many rows the wish's filters pass, however long it takes."""
+    conditions, _ = _conditions(scope, view, wish)
+    query = select(func.count()).select_from(view.model).where(*conditions)
+    return scope.session.execute(query).scalar_one()
+
+
+def _is_long(scope: Scope, view: type[RecordView]) -> bool:
+    """Tell whether a list had more rows than are counted when somebody last saw it unfiltered."""
+    return _lengths.get((view.name(), scope.url_part), (0, 0.0))[0] > COUNT_LIMIT
 
 
 # --- order and cursors ----------------------------------------------------------------------------
@@ -376,6 +404,7 @@ def _search(scope: Scope, view: type[RecordView], words: str) -> Any:
     """
     known = view.seen_columns(scope)
     choices: list[Any] = []
+    relations: list[Column] = []
     for key in view.search:
         column = known.get(key)
         if column is None:
@@ -386,15 +415,41 @@ def _search(scope: Scope, view: type[RecordView], words: str) -> Any:
             if len(words) == 4 and column.encrypted.search == "last4":
                 choices.append(bound.ends_with(scope, words))
         elif column.kind == "relation":
-            choices.append(_related(view.model, column, words))
+            relations.append(column)
         else:
-            attribute = getattr(view.model, key)
-            choices.append(and_(attribute >= words, attribute < words + LAST_CHARACTER))
+            choices.append(_starts(getattr(view.model, key), words))
+    choices += _related(scope, view.model, relations, words)
     return or_(false(), *choices)
 
 
-def _related(model: Any, column: Column, words: str) -> Any:
-    target = column.target
+def _starts(attribute: Any, words: str) -> Any:
+    return and_(attribute >= words, attribute < words + LAST_CHARACTER)
+
+
+def _related(scope: Scope, model: Any, columns: Sequence[Column], words: str) -> Iterator[Any]:
+    """Yield conditions for what refers to a record whose name starts with words.
+
+    Few such records are looked up first, in one statement for all relations, so that indexes find
+    what refers to them; of many the first page comes soon whatever way is taken.
+    """
+    names = [_named(column.target, words) for column in columns]
+    if not names:
+        return
+    parts = [
+        select(literal(number).label("which"), some.c.id)
+        for number, query in enumerate(names)
+        for some in [query.limit(MOST_MATCHES + 1).subquery()]
+    ]
+    found: dict[int, list[UUID]] = {}
+    for which, identity in scope.session.execute(union_all(*parts)):
+        found.setdefault(which, []).append(identity)
+    for number, (column, query) in enumerate(zip(columns, names, strict=True)):
+        ids = found.get(number, [])
+        attribute = getattr(model, column.attribute)
+        if ids:
+            yield attribute.in_(query if len(ids) > MOST_MATCHES else ids)
+
+
+def _named(target: Any, words: str) -> Select[Any]:
     name = target.code if hasattr(target, "code") else target.name
-    ids = select(target.id).where(name >= words, name < words + LAST_CHARACTER).limit(200)
-    return getattr(model, f"{column.key}_id").in_(ids)
+    return select(target.id).where(_starts(name, words))

@@ -192,6 +192,15 @@ def records(plugin: str, model: str) -> str:
     )
 
 
+@blueprint.get("/<plugin>/<model>/count")
+def count(plugin: str, model: str) -> str:
+    """Return how many rows the list's filters pass, counted to the end because someone asked."""
+    scope = require_scope()
+    view = find_view(plugin, model)
+    number = listing.count_all(scope, view, listing.Wish.read(request.args))
+    return f'<span class="count" role="status">{number:,}</span>'
+
+
 def _address(**changes: Any) -> str:
     """Return this list's address with some arguments changed; paging starts anew."""
     arguments = {k: v for k, v in request.args.items() if k not in ("after", "before", "done")}

@@ -66,10 +66,17 @@ class MenuPage:
 _views: dict[str, "type[RecordView]"] = {}
 _extensions: dict[tuple[str, str, str], ViewExtension] = {}
 _pages: dict[tuple[str, str], MenuPage] = {}
+_version = [0]
+
+
+def version() -> int:
+    """Return a number that moves with every declaration, for what is put together from them."""
+    return _version[0]
 
 
 def add_view(view: "type[RecordView]") -> None:
     """Keep a view; one for the same model takes its place."""
+    _version[0] += 1
     _views[view.name()] = view
 
 
@@ -107,6 +114,7 @@ def extensions_of(scope: Scope, view: "type[RecordView]") -> list[ViewExtension]
 
 def add_page(page: MenuPage) -> None:
     """Keep a page of the menu; the same endpoint and title take its place."""
+    _version[0] += 1
     _pages[page.endpoint, page.title.message] = page
 
 
@@ -117,6 +125,7 @@ def pages() -> list[MenuPage]:
 
 def forget(plugin: str) -> None:
     """Take out what a plugin has declared."""
+    _version[0] += 1
     for name in [name for name, view in _views.items() if view.plugin() == plugin]:
         del _views[name]
     for key in [key for key, extension in _extensions.items() if extension.plugin == plugin]:

@@ -1,6 +1,7 @@
 """Saved views: a list's filters, order and columns under a name, for oneself or for all."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, or_, select
@@ -12,21 +13,20 @@ from dougong.i18n import N_, gettext
 from dougong.web.admin.views import RecordView
 
 
-def views_of(scope: Scope, view: type[RecordView]) -> Sequence[SavedView]:
+def views_of(scope: Scope, view: type[RecordView]) -> Sequence[Any]:
     """Return the actor's own views of a list and those shared in the group."""
-    with scope.installation.access(scope.actor) as session:
-        found = session.scalars(
-            select(SavedView)
-            .where(
-                SavedView.group_id == scope.group_id,
-                SavedView.view == view.name(),
-                or_(SavedView.user_id == scope.actor.user_id, SavedView.is_shared),
-            )
-            .order_by(SavedView.name)
-            .limit(20)
-        ).all()
-        session.expunge_all()
-        return found
+    query = (
+        select(SavedView.id, SavedView.user_id, SavedView.name, SavedView.query)
+        .where(
+            SavedView.group_id == scope.group_id,
+            SavedView.view == view.name(),
+            or_(SavedView.user_id == scope.actor.user_id, SavedView.is_shared),
+        )
+        .order_by(SavedView.name)
+        .limit(20)
+    )
+    with scope.installation.looking_up() as connection:
+        return connection.execute(query).all()
 
 
 def keep(scope: Scope, view: type[RecordView], name: str, query: str, *, is_shared: bool) -> None:
