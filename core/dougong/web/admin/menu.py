@@ -1,10 +1,12 @@
 """The side menu: the dashboard, then a section per plugin, then administration."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import g, request, url_for
+from markupsafe import Markup, escape
 
 from dougong.db.scope import Scope
 from dougong.i18n import N_, bilingual, current_locale, gettext
@@ -12,32 +14,38 @@ from dougong.installation import Installation
 from dougong.web.admin import registry
 from dougong.web.admin.registry import MenuPage
 from dougong.web.admin.views import RecordView
+from dougong.web.assets import icon
 
 ADMINISTRATION = "administration"
 MOST_KNOWN = 500
-_known: dict[Any, "list[tuple[str, list[_Line]]]"] = {}
+_known: dict[Any, "list[Section]"] = {}
 
 
 @dataclass(frozen=True)
 class Item:
-    """One line of the menu."""
-
-    label: str
-    url: str
-    icon: str
-    is_current: bool
-    order: int
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A line of the menu whoever looks at it. endpoint: of a page that is no list."""
+    """One line of the menu. endpoint: of a page that is no list."""
 
     label: str
     url: str
     icon: str
     order: int
     endpoint: str = ""
+
+    def is_current(self) -> bool:
+        """Tell whether this request shows the page or one below it."""
+        if self.endpoint:
+            return self.endpoint == request.endpoint
+        return request.path.startswith(self.url)
+
+    @cached_property
+    def opening(self) -> str:
+        """Return its HTML up to where it may be marked as the current one."""
+        return f'<li><a href="{escape(self.url)}"'
+
+    @cached_property
+    def rest(self) -> str:
+        """Return the HTML after that."""
+        return f">{icon(self.icon)}{escape(self.label)}</a></li>"
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,11 @@ class Section:
 
     title: str
     items: list[Item]
+
+    @cached_property
+    def opening(self) -> str:
+        """Return the HTML before its lines."""
+        return f"<h2>{escape(self.title)}</h2><ul>" if self.title else "<ul>"
 
 
 def menu_page(endpoint: str, title: tuple[str, str], permission: str, **more: Any) -> None:
@@ -73,25 +86,29 @@ def menu(installation: Installation) -> list[Section]:
         if len(_known) >= MOST_KNOWN:
             _known.clear()
         known = _known[key] = _sections(installation, scope)
-    return [Section(title, [_item(line) for line in lines]) for title, lines in known]
+    return known
 
 
-def _item(line: _Line) -> Item:
-    if line.endpoint:
-        is_current = line.endpoint == request.endpoint
-    else:
-        is_current = request.path.startswith(line.url)
-    return Item(line.label, line.url, line.icon, is_current, line.order)
+def menu_html(installation: Installation) -> Markup:
+    """Return the menu as HTML: sixty lines as a template were a tenth of a page's time."""
+    made: list[str] = []
+    for section in menu(installation):
+        made.append(section.opening)
+        for line in section.items:
+            mark = ' aria-current="page"' if line.is_current() else ""
+            made.append(f"{line.opening}{mark}{line.rest}")
+        made.append("</ul>")
+    return Markup("".join(made))
 
 
-def _sections(installation: Installation, scope: Scope) -> list[tuple[str, list[_Line]]]:
-    found: dict[str, list[_Line]] = {"dougong": []}
+def _sections(installation: Installation, scope: Scope) -> list[Section]:
+    found: dict[str, list[Item]] = {"dougong": []}
     for plugin in installation.plugins.loaded:
         found[plugin] = []
     found[ADMINISTRATION] = []
     for view in registry.views():
         if view.in_menu and view.may(scope, "view") and belongs(view, scope):
-            line = _Line(view.label(), list_url(view), view.icon, view.menu_order)
+            line = Item(view.label(), list_url(view), view.icon, view.menu_order)
             found.setdefault(section_of(view), []).append(line)
     here = "community" if scope.community_id else "group"
     for page in registry.pages():
@@ -99,15 +116,15 @@ def _sections(installation: Installation, scope: Scope) -> list[tuple[str, list[
             continue
         if page.plugin in scope.enabled and scope.may(page.permission):
             url = url_for(page.endpoint)
-            line = _Line(str(page.title), url, page.icon, page.order, page.endpoint)
+            line = Item(str(page.title), url, page.icon, page.order, page.endpoint)
             found.setdefault(page.section or page.plugin, []).append(line)
     home = "admin.dashboard"
-    first = _Line(gettext(N_("Dashboard")), url_for(home), "home", 0, home)
-    sections = [("", [first])]
+    first = Item(gettext(N_("Dashboard")), url_for(home), "home", 0, home)
+    sections = [Section("", [first])]
     for key, lines in found.items():
         if lines:
             title = section_title(installation, key)
-            sections.append((title, sorted(lines, key=lambda line: line.order)))
+            sections.append(Section(title, sorted(lines, key=lambda line: line.order)))
     return sections
 
 

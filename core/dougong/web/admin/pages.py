@@ -14,7 +14,7 @@ from dougong.errors import NotAllowed, NotFound
 from dougong.hookspecs import Card, SearchHit
 from dougong.i18n import N_, gettext
 from dougong.web.admin import bulk, drawing, listing, lookups, registry, saved
-from dougong.web.admin.menu import belongs, list_url, menu, section_of, section_title
+from dougong.web.admin.menu import belongs, list_url, menu, menu_html, section_of, section_title
 from dougong.web.admin.views import RecordAction, RecordView, show, tone
 from dougong.web.app import current_installation, require_scope
 
@@ -25,7 +25,7 @@ blueprint = Blueprint("admin", __name__, url_prefix="/<scope:scope>/admin")
 def frame() -> dict[str, Any]:
     """Return what the admin's frame needs in every template."""
     return {
-        "menu": lambda: menu(current_installation()),
+        "menu": lambda: menu_html(current_installation()),
         "show": show,
         "tone": tone,
         "words": drawing.words,
