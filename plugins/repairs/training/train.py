@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 PER_CLASS, HAND_WEIGHT, EPOCHS, RATE, SHRINK, RAREST = 190, 6, 8, 0.12, 2e-5, 3
 SCALE = 100
 OUTPUTS = len(CATEGORIES) + len(GRADES)
-WRITTEN = ("sentences.txt", "wordy.txt", "dev.txt")
+WRITTEN = ("sentences.txt", "wordy.txt", "dev.txt", "hard.txt")
 Example = tuple[list[str], int, int]
 
 

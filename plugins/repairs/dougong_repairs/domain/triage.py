@@ -23,7 +23,7 @@ from dougong_repairs.domain.safety import dangers
 MODEL = Path(__file__).parents[1] / "triage_model.json"
 CATEGORIES, GRADES = tuple(Category), tuple(Urgency)
 LIKE_ENOUGH = 0.5
-SURE_ENOUGH = 0.25
+SURE_ENOUGH = 0.15
 LONGEST = 600
 _KEPT = re.compile(r"[^\u4e00-\u9fffa-z0]+")
 

@@ -30,7 +30,7 @@
   async function within(name, mode, work) {
     const database = await store;
     return new Promise((resolve, reject) => {
-      const transaction = database.transaction(name, mode);
+      const transaction = database.transaction(name, mode, { durability: "strict" });
       const request = work(transaction.objectStore(name));
       transaction.oncomplete = () => resolve(request && request.result);
       transaction.onabort = transaction.onerror = () => reject(transaction.error);
@@ -201,6 +201,8 @@
 
   let written = {};
 
+  let isDrawing = false;
+
   function draw() {
     say(status());
     if (root.contains(document.activeElement) && /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName) && document.activeElement.type !== "file") {
@@ -213,9 +215,11 @@
     const orders = shown.orders.map(expected);
     const list = root.querySelector("[data-list]");
     const focused = document.activeElement && document.activeElement.id;
+    isDrawing = true;
     list.replaceChildren(...orders.map(card));
     if (!orders.length) list.append(make("p", { className: "muted" }, words.none));
     if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
+    isDrawing = false;
   }
 
   function card(order) {
@@ -353,7 +357,10 @@
   window.addEventListener("online", send);
   window.addEventListener("offline", draw);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) send(); });
-  document.addEventListener("focusout", () => setTimeout(draw, 0));
+  // Drawing waits while somebody types; drawing itself takes the focus away, which is not that.
+  document.addEventListener("focusout", (event) => {
+    if (!isDrawing && /INPUT|TEXTAREA/.test(event.target.tagName)) setTimeout(draw, 0);
+  });
   setInterval(send, 30000);
   begin();
 })();

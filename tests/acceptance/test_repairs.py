@@ -1,0 +1,233 @@
+"""Repairs, as an owner, a passer-by, a dispatcher and a technician live through them."""
+
+import base64
+import re
+import shutil
+from contextlib import contextmanager
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select
+
+from dougong.db.scope import Actor
+from dougong.files import attachments_of
+from dougong.installation import Installation
+from dougong.settings import Settings
+
+ORDERS = 20
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# A picture of four thousand by three thousand dots, as a phone takes it.
+TAKE = """async () => {
+  const canvas = document.createElement("canvas");
+  canvas.width = 4000; canvas.height = 3000;
+  const pen = canvas.getContext("2d");
+  for (let n = 0; n < 4000; n++) {
+    pen.fillStyle = `hsl(${(n * 37) % 360}, 60%, ${30 + n % 50}%)`;
+    pen.fillRect((n * 7919) % 4000, (n * 104729) % 3000, 80, 80);
+  }
+  return canvas.toDataURL("image/jpeg", 0.92).split(",")[1];
+}"""
+
+
+@contextmanager
+def community(product, place):
+    """Open the demonstration's community as the system, beside the product that runs."""
+    installation = Installation.open(Settings.from_environment(product.environment))
+    try:
+        with installation.scope(Actor.system("test"), community=UUID(place)) as scope:
+            yield scope
+    finally:
+        installation.close()
+
+
+@pytest.fixture
+def place(visit):
+    """Return the id of the community where the owner lives."""
+    page = visit("owner", phone=True).open("/")
+    return re.search(r"/c/([0-9a-f-]{36})", page.url).group(1)
+
+
+def test_a_tile_and_a_photo_are_a_report_and_the_owner_sees_each_step(visit, place, tmp_path):
+    owner, desk = visit("owner", phone=True), visit("dispatcher")
+    page = owner.open(f"/c/{place}/repairs/my/new")
+    assert owner.check() == []
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(base64.b64decode(page.evaluate(TAKE)))
+    page.check("[name=category][value=plumbing]")
+    page.set_input_files("#photos", photo)
+    page.wait_for_selector(".previews img[data-bytes]")
+    assert int(page.get_attribute(".previews img", "data-bytes")) <= 200 * 1024
+    assert photo.stat().st_size > 200 * 1024
+    owner.picture("owner-report")
+    page.click("main button.button-primary")
+    page.wait_for_url(re.compile(r"/repairs/my/[0-9a-f-]{36}$"))
+    order = page.url.rpartition("/")[2]
+    assert page.locator(".previews img").count() == 1
+    assert owner.check() == []
+
+    board = desk.open(f"/c/{place}/repairs/board/")
+    assert desk.check() == []
+    desk.picture("dispatcher-board")
+    board.locator(f"[data-order='{order}'] select").select_option(index=1)
+    page.wait_for_selector("text=已派单", timeout=30_000)
+    owner.picture("owner-repair")
+
+
+def test_an_order_is_dragged_to_a_technician(product, visit, place):
+    with community(product, place) as scope:
+        from dougong_repairs.domain.kinds import Category
+        from dougong_repairs.services import create_work_order
+
+        order = str(create_work_order(scope, "楼道灯不亮", Category.PUBLIC_AREA).id)
+    page = visit("dispatcher").open(f"/c/{place}/repairs/board/")
+    card = page.locator(f"[data-order='{order}']")
+    card.drag_to(page.locator("[data-technician]:has-text('维修刘师傅')"))
+    page.wait_for_selector(f"[aria-label='已派单'] [data-order='{order}']", timeout=30_000)
+
+
+def test_a_passer_by_reports_without_signing_in(product, browser, place):
+    from dougong_repairs.models import ReportPoint
+
+    with community(product, place) as scope:
+        code = scope.session.scalars(select(ReportPoint.code)).first()
+    context = browser.new_context(locale="zh-CN", viewport={"width": 360, "height": 740})
+    page = context.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(f"{product.url}/repairs/at/{place}/{code}")
+    page.check("[name=category][value=electrical]")
+    page.click("main button.button-primary")
+    page.wait_for_selector("text=谢谢，已受理")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    context.close()
+    assert faults == []
+
+
+@pytest.mark.parametrize("look", [{"dark": True}, {"locale": "en-US"}], ids=["dark", "english"])
+def test_the_pages_can_be_read_in_the_dark_and_in_english(visit, place, look):
+    owner = visit("owner", phone=True, **look)
+    for path in ("my/", "my/new"):
+        owner.open(f"/c/{place}/repairs/{path}")
+        assert owner.check() == []
+    desk = visit("dispatcher", **look)
+    for path in ("repairs/board/", "repairs/metrics", "admin/repairs/work_order/"):
+        desk.open(f"/c/{place}/{path}")
+        assert desk.check() == []
+    technician = visit("technician", phone=True, **look)
+    technician.open(f"/c/{place}/repairs/work/")
+    assert technician.check() == []
+
+
+def test_twenty_orders_done_without_network_arrive_once(
+    product, browser, signed_in, place, tmp_path
+):
+    numbers = handed_to_technician(product, place)
+    photo = tmp_path / "after.jpg"
+    arguments = {
+        "locale": "zh-CN",
+        "viewport": {"width": 390, "height": 844},
+    }
+    phone = Phone(product, browser, signed_in("technician"), tmp_path / "profile", arguments)
+    page = phone.start(f"/c/{place}/repairs/work/")
+    page.wait_for_selector(f"#o{numbers[-1]}")
+    photo.write_bytes(base64.b64decode(page.evaluate(TAKE)))
+    page.evaluate("navigator.serviceWorker.ready")
+    page.reload()
+    page.wait_for_selector(f"#o{numbers[-1]}")
+    phone.context.set_offline(True)
+    for done, number in enumerate(numbers):
+        if done == 7:
+            page.reload()
+        if done == 14:
+            page = phone.killed_and_started(f"/c/{place}/repairs/work/")
+        finish(page, number, photo, 3 * done)
+    phone.context.set_offline(False)
+    page.wait_for_selector("[data-status]:has-text('已全部同步')", timeout=120_000)
+    assert page.locator("[data-conflicts] .note").count() == 0
+    phone.context.close()
+    assert arrived(product, place, numbers) == [("done", 1, 1, 1)] * ORDERS
+
+
+def finish(page, number, photo, before):
+    """Start an order, take a photo, and say that it is done; ``before`` operations wait."""
+    page.click(f"#o{number}")
+    card = page.locator(f"article:has(#o{number})")
+    card.get_by_role("button", name="开始处理", exact=True).click()
+    waits(page, before + 1)
+    card.locator(f"#photo_after{number}").set_input_files(photo)
+    waits(page, before + 2)
+    card.get_by_role("button", name="完工", exact=True).click()
+    waits(page, before + 3)
+    page.click(f"#o{number}")
+
+
+def waits(page, count):
+    page.wait_for_selector(f"[data-status]:has-text(' {count} 项待同步')")
+
+
+class Phone:
+    """A browser with a store of its own on the disk, which can be killed."""
+
+    def __init__(self, product, browser, state, folder, arguments):
+        self.product, self.browser, self.state = product, browser, state
+        self.folder, self.arguments = folder, arguments
+        self.context = None
+
+    def start(self, address, *, is_offline=False):
+        options = {**self.arguments, "executable_path": CHROMIUM, "args": ["--no-sandbox"]}
+        launch = self.browser.browser_type.launch_persistent_context
+        self.context = launch(str(self.folder), offline=is_offline, **options)
+        self.context.add_cookies(self.state["cookies"])
+        page = self.context.pages[0]
+        page.goto(self.product.url + address)
+        return page
+
+    def killed_and_started(self, address):
+        """Kill the browser's process, and open the page again, still without network."""
+        page = self.context.pages[0]
+        session = self.context.new_cdp_session(page)
+        gone = []
+        self.context.on("close", lambda: gone.append(True))
+        try:
+            session.send("Browser.crash")
+        except Exception as error:  # noqa: BLE001 - nobody is left to answer
+            gone.append(str(error))
+        return self.start(address, is_offline=True)
+
+
+def handed_to_technician(product, place):
+    """Return the numbers of twenty orders that the technician has."""
+    from dougong_repairs.domain.kinds import Category
+    from dougong_repairs.models import Technician
+    from dougong_repairs.services import create_work_order, dispatch_order
+
+    with community(product, place) as scope:
+        query = select(Technician).where(Technician.name == "维修刘师傅")
+        technician = scope.session.scalars(query).one()
+        technician.capacity = 20
+        numbers = []
+        for n in range(ORDERS):
+            order = create_work_order(scope, f"地库第 {n + 1} 处管道渗水", Category.PLUMBING)
+            dispatch_order(scope, order, technician.id)
+            numbers.append(order.number)
+        return numbers
+
+
+def arrived(product, place, numbers):
+    """Return state, starts, ends and photos of each order."""
+    from dougong_repairs.models import WorkOrder, WorkOrderStep
+
+    with community(product, place) as scope:
+        query = select(WorkOrder).where(WorkOrder.number.in_(numbers)).order_by(WorkOrder.number)
+        told = []
+        for order in scope.session.scalars(query):
+            steps = dict(
+                scope.session.execute(
+                    select(WorkOrderStep.verb, func.count())
+                    .where(WorkOrderStep.work_order_id == order.id)
+                    .group_by(WorkOrderStep.verb)
+                ).all()
+            )
+            photos = len(attachments_of(scope, order))
+            told.append((order.state.value, steps["start"], steps["finish"], photos))
+        return told
