@@ -174,3 +174,13 @@ def test_a_chart_is_broken_where_nothing_was_heard():
     chart = line_chart([(start + timedelta(hours=h), Decimal(h)) for h in hours], UTC)
     assert len(chart.lines) == 2
     assert line_chart([(start, Decimal(1))], UTC) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(2417, 2421), (220.1, 220.4), (0, 90_000), (0.001, 0.002), (5, 5)]
+)
+def test_the_ticks_of_a_chart_are_told_apart(low, high):
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    points = [(start, Decimal(str(low))), (start + timedelta(hours=1), Decimal(str(high)))]
+    labels = [tick.label for tick in line_chart(points, UTC).rows]
+    assert len(set(labels)) == 5

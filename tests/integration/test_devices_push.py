@@ -20,6 +20,7 @@ from dougong.devices.models import (
     DeviceValue,
     Gateway,
 )
+from dougong.devices.recording import one_writer
 from dougong.devices.services import set_secrets
 from dougong.web.app import create_app
 from dougong_meters.models import Meter, Reading
@@ -167,3 +168,18 @@ def test_a_disabled_device_is_a_stranger(installation, client, community, meter)
     with installation.scope(Actor.system(), community=community) as scope:
         scope.session.scalars(select(Device)).one().is_enabled = False
     assert push(client, community, meter, message()).status_code == 403
+
+
+def test_a_device_is_answered_within_two_seconds_even_when_its_message_cannot_be_stored_now(
+    installation, client, community, meter
+):
+    """Somebody else writes for long: the device hears in time that it must try again."""
+    with installation.scope(Actor.system(), community=community) as scope:
+        one_writer(scope)
+        began = time.monotonic()
+        answer = push(client, community, meter, message())
+        took = time.monotonic() - began
+    assert answer.status_code == 503
+    assert took < 2
+    assert push(client, community, meter, message()).status_code == 200
+    assert count(installation, community, Reading) == 1

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flask import Flask, Response, current_app, request
+from psycopg.errors import QueryCanceled
 from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 
 from dougong.db import Actor, Scope
 from dougong.devices.configuration import device_config, drivers_of, is_switched_on
@@ -31,7 +33,7 @@ from dougong.devices.recording import (
     record_readings,
 )
 from dougong.devices.registry import Drivers
-from dougong.errors import Invalid, NotAllowed, NotFound
+from dougong.errors import DeviceError, Invalid, NotAllowed, NotFound
 from dougong.i18n import N_
 from dougong.services import entered
 
@@ -54,7 +56,12 @@ def install(app: Flask, installation: "Installation") -> None:
         if (request.content_length or 0) > MOST_BYTES:
             raise Invalid(N_("The message is too large."))
         body = request.get_data(cache=False)
-        answer = receiver.receive(community_id, push_key, body, header)
+        try:
+            answer = receiver.receive(community_id, push_key, body, header)
+        except OperationalError as error:
+            if not isinstance(error.orig, QueryCanceled):
+                raise
+            raise DeviceError(N_("This cannot be stored at the moment; send it again.")) from error
         return current_app.response_class(answer, mimetype="application/json")
 
 

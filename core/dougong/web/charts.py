@@ -58,7 +58,10 @@ def line_chart(
         parts[-1].append("{:g},{:g}".format(*place(at, value)))
     lines = tuple("M" + " L".join(part if len(part) > 1 else part * 2) for part in parts)
     rows = tuple(
-        Tick(place(start, low + (high - low) * n / 4)[1], _short(low + (high - low) * n / 4))
+        Tick(
+            place(start, low + (high - low) * n / 4)[1],
+            _short(low + (high - low) * n / 4, high - low),
+        )
         for n in range(5)
     )
     form = "%m-%d" if span > 2 * 86400 else "%H:%M"
@@ -75,5 +78,7 @@ def _bounds(values: Sequence[float]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+def _short(value: float, span: float) -> str:
+    """Return a value with as many places as tell it from the next tick of an axis."""
+    places = next((n for n in range(6) if span / 4 >= 10.0**-n), 6)
+    return f"{value:,.{places}f}"

@@ -91,6 +91,7 @@ class Demonstration:
     scope: Scope
     chance: Random
     rows: Rows = field(default_factory=Rows)
+    collected: list[tuple[UUID, Counting]] = field(default_factory=list)
 
     def rooms(self) -> Sequence[Any]:
         """Return the rooms that have meters, where the plugin is on, in order."""
@@ -127,19 +128,23 @@ class Demonstration:
         """Give each room a meter that somebody reads at the end of each month."""
         usual = Decimal("0.014") if commodity == "water" else Decimal("0.12")
         main: dict[tuple[UUID, datetime], Decimal] = defaultdict(Decimal)
+        for building_id, counting in self.collected if commodity == "electricity" else ():
+            for on in self.month_ends:
+                main[building_id, self._at(on, 18)] += (
+                    counting.at(self._at(on, 18)) - counting.start
+                )
         for number, room in enumerate(rooms):
             per_hour = usual * Decimal(self.chance.randrange(40, 220)) / 100
-            counting = Counting(
-                Decimal(self.chance.randrange(20, 900)), self._at(self.installed_on), per_hour
-            )
+            start = Decimal(self.chance.randrange(20, 900))
+            counting = Counting(start, self._at(self.installed_on), per_hour)
+            for on in self.month_ends:
+                main[room.building_id, self._at(on, 18)] += counting.at(self._at(on, 9)) - start
             prefix = "W" if commodity == "water" else "E"
             serial = f"{prefix}{2019 + number % 5}{number + 1:06d}"
             if number % 100 == REPLACED:
                 self._replaced(room, commodity, serial, counting)
                 continue
             readings = list(self._monthly(number, counting))
-            for on, value, _ in readings:
-                main[room.building_id, self._at(on, 18)] += value - counting.start
             self._meter(room, commodity, serial, counting, readings)
         self._main_meters(main, commodity)
 
@@ -200,12 +205,12 @@ class Demonstration:
         self._add_reading(new, self._at(self.month_ends[-1], 9), value)
 
     def _main_meters(self, sums: dict[tuple[UUID, datetime], Decimal], commodity: str) -> None:
-        """Give each building a main meter: 3 % above its rooms, 12 % for the first building."""
+        """Give each building a main meter: 3 % is lost behind it, 12 % in the first building."""
         buildings = list(dict.fromkeys(building for building, _ in sums))
         for number, building in enumerate(buildings):
-            loss = Decimal("1.12") if number == 0 else Decimal("1.03")
+            kept = Decimal("0.88") if number == 0 else Decimal("0.97")
             read = sorted((at, value) for (b, at), value in sums.items() if b == building)
-            values = [(at, (value * loss).quantize(Decimal(1))) for at, value in read]
+            values = [(at, (value / kept).quantize(Decimal(1))) for at, value in read]
             meter = self._add_meter(
                 serial=f"MAIN-{commodity[:1].upper()}{number + 1:02d}", commodity=commodity,
                 building_id=building, room_id=None, installed_on=self.installed_on, role="main",
@@ -239,6 +244,7 @@ class Demonstration:
         since = self._at(self.installed_on)
         load_kw = round(0.12 + meter.load_kw / 6, 3)
         counting = Counting(Decimal(int(meter.start_kwh)), since, Decimal(str(load_kw)))
+        self.collected.append((room.building_id, counting))
         secrets = {k: v for k, v in meter.settings.items() if k in DRIVERS[gateway.driver].secrets}
         device_id = self.rows.add(
             Device, gateway_id=gateway_id, building_id=room.building_id,

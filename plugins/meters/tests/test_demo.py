@@ -1,6 +1,7 @@
 """The demonstration's meters: bills of last month have their usage."""
 
 from datetime import date, timedelta
+from decimal import Decimal
 from random import Random
 
 import pytest
@@ -13,7 +14,7 @@ from dougong.tenancy.models import Community
 from dougong.testing.factories import make_place
 from dougong_meters import demo
 from dougong_meters.models import Meter, Reading
-from dougong_meters.services import usage_for_period
+from dougong_meters.services import balance, usage_for_period
 
 
 def last_month(today):
@@ -107,3 +108,14 @@ def test_the_cases_of_the_trade_are_among_them(installation, demonstration):
         assert count(select(func.count()).where(Reading.state == "suspect")) >= 2
         assert count(select(func.count()).where(Meter.room_id.is_(None))) >= 2
         assert count(select(func.min(Meter.installed_on))) < date.today() - timedelta(days=200)
+
+
+def test_one_building_loses_an_eighth_and_the_others_little(installation, demonstration):
+    kind, community = demonstration
+    with installation.scope(Actor.system("t"), community=community) as scope:
+        start, end = last_month(scope.today)
+        found = balance(scope, "electricity" if kind == "campus" else "water", start, end)
+        shares = sorted(place.share for place in found)
+        assert len(shares) >= 2
+        assert Decimal("0.11") < shares[-1] < Decimal("0.16")
+        assert all(Decimal("0.02") < share < Decimal("0.08") for share in shares[:-1])
