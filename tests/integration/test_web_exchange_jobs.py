@@ -138,7 +138,7 @@ def test_a_killed_worker_leaves_pieces_and_the_next_goes_on(
 def test_rows_refused_only_now_take_back_what_was_written(
     manager, installation, place, monkeypatch
 ):
-    monkeypatch.setattr(import_runs, "PIECE", 5)
+    monkeypatch.setattr(import_runs, "CHUNK", 5)
     wizard = Wizard(manager, "dougong/room")
     lines = [f"1-1-9{n:02d},1栋,80" for n in range(12)]
     wizard.upload("\n".join(["房号,楼栋,建筑面积", *lines]).encode())
@@ -203,7 +203,7 @@ def test_an_import_is_its_owners_until_it_is_written(app, manager, installation,
 
 
 def test_a_stopped_import_goes_on_or_is_taken_back(manager, installation, place, monkeypatch):
-    monkeypatch.setattr(import_runs, "PIECE", 100)
+    monkeypatch.setattr(import_runs, "CHUNK", 100)
     monkeypatch.setattr("dougong.jobs.running.TELL_EVERY_S", 0)
     wizard = Wizard(manager, "dougong/person")
     wizard.upload(people_file(300))

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, Column, text
+from sqlalchemy import JSON, Column, LargeBinary, Uuid, text
 from sqlalchemy.dialects import postgresql
 
 from dougong.db.base import Row, uuid7
@@ -48,14 +48,10 @@ def _seal(scope: Scope, model: Any, given: dict[str, Sequence[Any]]) -> None:
     for name, field in model.__encrypted__.items():
         if name not in given or owner is None:
             continue
-        plain, ids = given.pop(name), given["id"]
-        pairs = list(zip(ids, plain, strict=True))
-        given[f"{name}_sealed"] = [
-            scope.vault.seal(field, owner, i, p) if p else None for i, p in pairs
-        ]
-        tags = [scope.vault.tags(field, owner, p) if p else {} for p in plain]
-        for suffix in field.suffixes():
-            given[f"{name}_{suffix}"] = [tag.get(suffix) for tag in tags]
+        plain = given.pop(name)
+        given[f"{name}_sealed"] = scope.vault.seal_many(field, owner, given["id"], plain)
+        for suffix, tags in scope.vault.tags_many(field, owner, plain).items():
+            given[f"{name}_{suffix}"] = tags
 
 
 def _insert(scope: Scope, model: Any, given: dict[str, Sequence[Any]], on_conflict: str) -> int:
@@ -68,7 +64,11 @@ def _insert(scope: Scope, model: Any, given: dict[str, Sequence[Any]], on_confli
         column = model.__mapper__.columns[attribute]
         names.append(f'"{column.name}"')
         kind, bound = _array(column, values)
-        arrays.append(f"cast(:p{number} as {kind}[])")
+        arrays.append(
+            f"cast(cast(:p{number} as text) as {kind}[])"
+            if isinstance(bound, str)
+            else f"cast(:p{number} as {kind}[])"
+        )
         is_json = isinstance(column.type, JSON)
         selected.append(f"c{number}::jsonb" if is_json else f"c{number}")
         parameters[f"p{number}"] = bound
@@ -89,13 +89,30 @@ def _insert(scope: Scope, model: Any, given: dict[str, Sequence[Any]], on_confli
     return done.rowcount
 
 
-def _array(column: Column[Any], values: Sequence[Any]) -> tuple[str, list[Any]]:
-    """Return the PostgreSQL type of the array's elements and the values ready to bind."""
+def _array(column: Column[Any], values: Sequence[Any]) -> tuple[str, list[Any] | str]:
+    """Return the PostgreSQL type of the array's elements and the values ready to bind.
+
+    Texts, bytes and ids come as the text of an array: the driver would escape them one by one.
+    """
+    if isinstance(column.type, LargeBinary):
+        return "bytea", _literal([None if v is None else f"\\x{v.hex()}" for v in values])
     if isinstance(column.type, JSON):
-        return "text", [None if v is None else _json(v) for v in values]
+        return "text", _literal([None if v is None else _json(v) for v in values])
     process = column.type.dialect_impl(_dialect).bind_processor(_dialect)
     bound = [process(v) for v in values] if process else list(values)
-    return str(column.type.compile(dialect=_dialect)), bound
+    if isinstance(column.type, Uuid):
+        bound = [None if v is None else str(v) for v in bound]
+    is_text = all(v is None or isinstance(v, str) for v in bound)
+    return str(column.type.compile(dialect=_dialect)), _literal(bound) if is_text else bound
+
+
+def _literal(values: Sequence[str | None]) -> str:
+    """Return texts as PostgreSQL writes an array of them."""
+    quoted = (
+        "null" if v is None else '"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        for v in values
+    )
+    return "{" + ",".join(quoted) + "}"
 
 
 def _json(value: Any) -> str:

@@ -1,8 +1,8 @@
 """Encrypts and decrypts personal values of one scope, with the keys of their community."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from dougong.db import ciphers
 from dougong.db.columns import EncryptedField
@@ -56,6 +56,36 @@ class Vault:
             return {}
         key = self.keyring.index_keys([owner])[owner][0]
         return tags_under(key, field.table, field.name, field.mask, plain, field.suffixes())
+
+    def seal_many(
+        self,
+        field: EncryptedField,
+        owner: UUID,
+        row_ids: Sequence[UUID],
+        plain: Sequence[str | None],
+    ) -> list[bytes | None]:
+        """Return the ciphertexts of a column's values, row by row; None stays None."""
+        # A row that no value has: it is found in the bound bytes and replaced for each row.
+        place = ciphers.Place(owner, field.table, field.name, uuid4())
+        return ciphers.seal_many(self.keyring.current(owner), place, row_ids, plain)
+
+    def tags_many(
+        self, field: EncryptedField, owner: UUID, plain: Sequence[str | None]
+    ) -> dict[str, list[bytes | None]]:
+        """Return the search tags of a column's values by column suffix; None stays None."""
+        if field.search is None:
+            return {}
+        key = self.keyring.index_keys([owner])[owner][0]
+        normal = [ciphers.normalise(field.mask, value) if value else "" for value in plain]
+        table, name = field.table, field.name
+        makers = {
+            "index": lambda text: ciphers.blind_index(key, table, name, "exact", text),
+            "tail": lambda text: ciphers.tail_tag(key, table, name, text[-4:]),
+        }
+        return {
+            suffix: [makers[suffix](n) if p else None for n, p in zip(normal, plain, strict=True)]
+            for suffix in field.suffixes()
+        }
 
     def known_tags(self, field: EncryptedField, owner: UUID, plain: str) -> tuple[bytes, ...]:
         """Return every exact tag that ``plain`` may have in one community; keys may be rotating."""

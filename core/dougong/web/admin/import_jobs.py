@@ -107,6 +107,8 @@ def write_import(scope: Scope, run_id: UUID) -> int:
 
                 is_more = _module(run).write_piece(own, run, tell)
                 done = run.done
+                if not is_more:
+                    tell(total)
         except Refused as refused:
             with working(scope, run_id, RunState.WRITING) as found:
                 if found is not None:

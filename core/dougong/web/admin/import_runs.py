@@ -22,7 +22,6 @@ from dougong.i18n import N_, gettext, translate_error
 from dougong.services.inputs import record_input
 from dougong.web.admin import registry, uploads
 from dougong.web.admin.importing import (
-    PIECE,
     Outcome,
     Plan,
     RecordImport,
@@ -36,6 +35,7 @@ from dougong.web.admin.views import RecordView
 from dougong.web.admin.writing import Entry
 
 AT_ONCE = 200
+CHUNK = 1_000
 ROWS, PROBLEMS = "rows", "problems"
 
 Problem = tuple[int, list[tuple[str, str]]]
@@ -163,7 +163,7 @@ def write_piece(scope: Scope, run: ImportRun, tell: Tell = lambda done: None) ->
     tell(run.done)
     view, draft = view_of(run), draft_of_run(scope, run)
     known = {number for number, _ in problems_of(scope, run)}
-    piece = draft.lines[run.done : run.done + PIECE]
+    piece = draft.lines[run.done : run.done + CHUNK]
     wanted = [line for line in piece if line.number not in known]
     outcome = _importer(scope, draft, view, plan_of_run(run)).run(wanted)
     if outcome.refused and not run.only_good:

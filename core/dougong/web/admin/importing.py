@@ -23,7 +23,7 @@ from dougong.web.admin.uploads import Line
 from dougong.web.admin.views import Column, RecordView
 from dougong.web.admin.writing import Entry, Writer
 
-PIECE = 1_000
+PIECE = 500
 Tell = Callable[[int], None]
 # How the columns of other systems' exports are called, by attribute.
 SYNONYMS: Mapping[str, tuple[str, ...]] = {

@@ -16,7 +16,6 @@ from flask import render_template, request, url_for
 from sqlalchemy import delete, select
 
 from dougong import services
-from dougong.db.columns import member_label
 from dougong.db.scope import Scope
 from dougong.errors import DougongError, Invalid, NotFound
 from dougong.exchange import ImportRun, RunState
@@ -297,7 +296,7 @@ def _run_page(plugin: str, model: str, id: UUID) -> dict[str, Any]:
         "crumbs": crumbs(
             view,
             (gettext(N_("Import")), url_of(view, "import_records")),
-            (member_label(run.state), None),
+            (run.file_name or "—", None),
         ),
     }
 

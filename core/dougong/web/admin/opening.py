@@ -129,7 +129,7 @@ def _run_page(id: UUID) -> dict[str, Any]:
         "number": run.counts.get("refused", 0),
         "results": run.counts.get("sheets", []),
         "may_undo": scope.may(UNDO),
-        "crumbs": _path(scope, (member_label(run.state), None)),
+        "crumbs": _path(scope, (run.file_name or "—", None)),
     }
 
 
