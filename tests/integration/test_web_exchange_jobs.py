@@ -394,7 +394,7 @@ def logged(installation, place, verb):
         return [json.loads(row) for row in rows]
 
 
-def test_every_export_is_in_the_log_before_the_file(manager, installation, place):
+def test_every_export_is_in_the_log_before_the_file(app, manager, installation, place):
     manager.get(f"{manager.base}/dougong/person/export.csv?q=13800130001&is_protected=false")
     (found,) = exports_of(installation, place)
     assert (found.view, found.kind, found.rows, found.is_clear) == (
@@ -406,6 +406,11 @@ def test_every_export_is_in_the_log_before_the_file(manager, installation, place
     assert event["new"]["view"] == "dougong.person" and event["new"]["rows"] == 1
     assert "13800130001" not in json.dumps(event), "what was searched for is sealed"
     assert UUID(event["actor"]) == found.user_id
+    log = manager.get(f"{manager.base}/audit")
+    assert log.status_code == 403, "the one who exports does not read the log"
+    auditor = browser(app, installation, place, "audit_administrator", place.community_id)
+    page = auditor.get(f"{auditor.base}/audit?verb=dougong.export").text
+    assert "导出列表" in page and "手机号" in page and "×1" in page and "脱敏" in page
 
 
 def clear_eyed(app, installation, place):

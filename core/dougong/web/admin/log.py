@@ -1,4 +1,4 @@
-"""The audit log of a place, its check, and the jobs page."""
+"""The audit log of a place and its check, and the record page of a job."""
 
 import json
 from datetime import datetime
@@ -11,13 +11,16 @@ from sqlalchemy import text
 from dougong.audit.checkpoints import read_witness, signing_key, witness_files
 from dougong.audit.timeline import model_of
 from dougong.audit.verification import snapshot, verify
+from dougong.db.columns import member_label
 from dougong.db.scope import Scope
+from dougong.exchange import Export
 from dougong.i18n import N_, gettext
 from dougong.jobs import cancel_job, retry_job
 from dougong.jobs.models import Job
+from dougong.privacy.models import RevealReason
 from dougong.web.admin import registry
 from dougong.web.admin.menu import ADMINISTRATION, list_url, menu_page
-from dougong.web.admin.pages import blueprint
+from dougong.web.admin.pages import blueprint, verb_label
 from dougong.web.admin.views import RecordView, action
 from dougong.web.app import current_installation, require_scope
 
@@ -113,11 +116,11 @@ def _entries(scope: Scope, wanted: dict[str, str]) -> list[Any]:
 
 def _shown(row: Any) -> dict[str, Any]:
     """Return a row of the log with the record's name for people and its address."""
-    from dougong.web.admin.pages import verb_label
-
     model = model_of(f"{row.schema_name}.{row.table_name}")
     view = registry.view_of(model) if model else None
     body = json.loads(row.body)
+    if model is Export and body.get("new"):
+        return _shown_export(row, body["new"])
     url = ""
     if view is not None and row.row_id:
         url = f"{list_url(view, scope=_place(row, view))}{row.row_id}/"
@@ -129,6 +132,25 @@ def _shown(row: Any) -> dict[str, Any]:
         "reason": body.get("reason", ""),
         "many": body.get("rows") if row.row_id is None else None,
         "url": url,
+    }
+
+
+def _shown_export(row: Any, taken: dict[str, Any]) -> dict[str, Any]:
+    """Return who took which list out, how many rows, with which personal columns and why."""
+    view = registry.view_named(taken["view"])
+    columns = view.all_columns() if view is not None else {}
+    personal = [str(columns[key].label) for key in taken["personal"] if key in columns]
+    how = gettext(N_("in clear")) if taken["is_clear"] else gettext(N_("masked"))
+    why = member_label(RevealReason(taken["reason"])) if taken["reason"] else ""
+    facts = [f"{'、'.join(personal)} ({how})" if personal else "", why, taken["note"]]
+    return {
+        "at": row.at,
+        "who": row.actor or "",
+        "what": verb_label(row.verb, row.operation),
+        "kind": view.label() if view is not None else taken["view"],
+        "reason": " · ".join(fact for fact in facts if fact),
+        "many": taken["rows"],
+        "url": "",
     }
 
 

@@ -69,9 +69,9 @@
     source.onopen = function () {
       clearTimeout(late);
       stopPolling();
-      // The first time, only what was being waited for may have moved since the page was made.
-      if (wasOpen) refreshAll(AGAIN);
-      else parts().filter((part) => part.dataset.liveWhile && isWaiting(part)).forEach(refresh);
+      // The first time, a list is as fresh as the page; what waits or counts may have moved on.
+      const isLate = (part) => part.dataset.liveWhile || "liveNow" in part.dataset;
+      parts().filter((part) => (wasOpen || isLate(part)) && wants(part, AGAIN)).forEach(refresh);
       wasOpen = true;
     };
     source.onmessage = (event) => refreshAll(JSON.parse(event.data).name);
@@ -92,6 +92,5 @@
       part.dataset.liveFrom = from.pathname + from.search;
     });
   });
-  parts().filter((part) => "liveNow" in part.dataset).forEach(refresh);
   setTimeout(listen, START_MS);
 })();
