@@ -29,6 +29,7 @@ from dougong.testing.factories import make_place
 from dougong.testing.throwaway import throwaway_installation
 from dougong_fees import services
 from dougong_fees.domain.periods import add_months
+from dougong_fees.domain.states import RunState
 from dougong_fees.models import BillRun, Charge, ChargeMethod, FeeItem, FeePrice
 from dougong_ledger import services as ledger
 
@@ -103,10 +104,15 @@ def run_once(installation: Installation, community: UUID, number: int) -> tuple[
     started = time.perf_counter()
     with installation.scope(SYSTEM, community=community) as scope:
         run = services.create_run(scope, f"{first}", first, end, end)
-        found = run.id, run.lines
+        run_id = run.id
+        if run.state is RunState.RECKONING:
+            scope.session.commit()
+            services.reckon_run(scope, run_id)
     with installation.scope(SYSTEM, community=community) as scope:
-        services.publish_run(scope, scope.get(BillRun, found[0]))
-    return time.perf_counter() - started, *found
+        run = scope.get(BillRun, run_id)
+        services.publish_run(scope, run)
+        lines = run.lines
+    return time.perf_counter() - started, run_id, lines
 
 
 def raw_once(server: EmbeddedPostgres, run: UUID) -> float:
@@ -179,18 +185,20 @@ def compare(installation: Installation, server: EmbeddedPostgres, rooms: int, ro
 
 def scale(installation: Installation, server: EmbeddedPostgres) -> None:
     """Tell what a line costs in ever larger runs, beside the smallest one, and the memory."""
-    costs, first_peak = [], 0.0
+    smallest: list[float] = []
+    first_peak = 0.0
     for rooms in (2_500, 25_000, 250_000):
         community = ground(installation, rooms)
         settle_down(server)
         forget_peak()
-        taken = []
-        for number in (1, 2, 3):
+        taken: list[float] = []
+        for number in range(1, 4 if rooms < 100_000 else 2):
             seconds, _, lines = run_once(installation, community, number)
             taken.append(seconds / lines * 1e6)
-        costs.append(taken)
+        smallest = smallest or taken
         first_peak = first_peak or peak_mib()
-        tell(f"bill_run_{rooms * 4}_us_per_line", "µs", taken, costs[0], reach="<= 1.3")
+        name = f"bill_run_{rooms * 4}_us_per_line"
+        tell(name, "µs", taken, smallest[: len(taken)], reach="<= 1.3")
         tell(f"bill_run_{rooms * 4}_peak_mib", "MiB", [peak_mib()], [first_peak], reach="<= 1.3")
 
 

@@ -27,9 +27,11 @@ class BillView(RecordView, model=Bill):
     search = ("room", "payer")
     actions = (
         action(services.pay_bills, states=OWED),
+        action(services.pay_from_wallet, states=OWED),
         action(services.request_waiver, states=OWED),
         action(services.demand_late_fee, confirm=True, bulk=True, states=SEEN),
         action(services.withdraw_bill, confirm=True, states=("open",)),
+        action(services.reverse_bill, confirm=True, states=("partly_paid", "paid")),
     )
     can_create = can_change = can_delete = False
     menu_order = 10
@@ -41,7 +43,7 @@ class BillRunView(RecordView, model=BillRun):
     columns = ("name", "from_on", "to_on", "due_on", "state", "bills", "amount", "previous_amount")
     filters = ("state", "from_on")
     actions = (
-        action(services.prepare_run, states=("draft", "approved")),
+        action(services.prepare_run, states=("reckoning", "draft", "approved")),
         action(services.approve_run, states=("draft",)),
         action(services.publish_run, confirm=True, states=("draft", "approved")),
         action(services.roll_back_run, confirm=True, states=("published",)),
@@ -68,6 +70,7 @@ class FeeItemView(RecordView, model=FeeItem):
     search = ("code", "name")
     actions = (
         action(services.add_price),
+        action(services.step_up_price),
         action(services.assign_charges),
         action(services.start_apportionment),
     )
@@ -94,12 +97,13 @@ class PriceTierView(RecordView, model=PriceTier):
 
 class ApportionmentView(RecordView, model=Apportionment):
     title = bilingual("Apportionments", "公摊")
+    icon = "share-2"
     columns = ("name", "fee_item", "building", "from_on", "to_on", "key", "pool_amount", "state")
     filters = ("state", "from_on", "fee_item")
     actions = (
-        action(services.share_out),
-        action(services.publish_apportionment, confirm=True),
-        action(services.correct_apportionment, confirm=True),
+        action(services.share_out, states=("draft",)),
+        action(services.publish_apportionment, confirm=True, states=("draft",)),
+        action(services.correct_apportionment, confirm=True, states=("published",)),
     )
     order = "-from_on"
     can_create = can_change = False
@@ -108,6 +112,7 @@ class ApportionmentView(RecordView, model=Apportionment):
 
 class ApportionmentShareView(RecordView, model=ApportionmentShare):
     title = bilingual("Shares", "公摊明细")
+    icon = "pie-chart"
     columns = ("apportionment", "room", "ratio", "amount", "is_excluded", "reason", "payer")
     filters = ("apportionment", "room", "is_excluded")
     inline = ("ratio", "reason")

@@ -86,6 +86,17 @@ def _estate(scope: Scope, first: date) -> None:
     _item(scope, "property", "物业服务费", "2.80", flats, vacancy_factor=Decimal("0.7"))
     _item(scope, "shop", "商铺物业费", "6.50", shops)
     _item(scope, "waste", "生活垃圾清运费", "8.00", flats, method=ChargeMethod.FIXED, late=False)
+    _item(
+        scope,
+        "lift",
+        "电梯运行费",
+        "0.12",
+        flats,
+        method=ChargeMethod.FORMULA,
+        formula="如果 楼层 <= 2 则 3 否则 min(建筑面积 * 单价[元/㎡], 20)",
+        late=False,
+        source="物业服务合同附件二：一、二层每月3元，其余按面积，最高20元",
+    )
     water = _item(
         scope,
         "water",

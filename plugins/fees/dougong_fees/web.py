@@ -227,6 +227,21 @@ def explain(bill_id: UUID) -> str:
     )
 
 
+@blueprint.get("/print/<uuid:bill_id>")
+def print_bill(bill_id: UUID) -> Response:
+    """Download a bill as PDF with every line explained."""
+    scope = require_scope()
+    document = services.print_bill(scope, scope.get(Bill, bill_id))
+    return _download(document.content, document.filename, document.media_type)
+
+
+@blueprint.get("/my/<uuid:bill_id>/print")
+def print_my_bill(bill_id: UUID) -> Response:
+    """Download one of the actor's own bills as PDF."""
+    document = services.print_my_bill(require_scope(), bill_id)
+    return _download(document.content, document.filename, document.media_type)
+
+
 @blueprint.get("/report/<uuid:run_id>")
 def report(run_id: UUID) -> str:
     """Show a run before or after it is published: sums, comparison, outliers, problems."""

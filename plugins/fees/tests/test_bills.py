@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import func, select
 
 from dougong.db.scope import Actor, Grant
-from dougong.errors import Conflict, NotAllowed, NotFound
+from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
 from dougong.tenancy.models import Family, Ownership, Person
 from dougong_fees import services
 from dougong_fees.domain.states import BillState, WaiverState
 from dougong_fees.errors import BillNotOwed, BillTouched, OwnRequest
-from dougong_fees.models import Bill, BillPayment
+from dougong_fees.models import Bill, BillPayment, Charge, FeePrice
 from dougong_fees.services.bills import open_bills_order
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import CASH, LATE_FEE_INCOME, PREPAID, RECEIVABLE, WAIVED, PaymentChannel
@@ -240,3 +240,45 @@ def test_a_co_owner_and_a_child_see_the_bill(scope, place, bill):
     scope.session.flush()
     for person in (partner, child):
         assert bill in scope.session.scalars(services.my_bills(scope, person.id)).all()
+
+
+def test_prepaid_money_pays_the_oldest_first_and_the_last_in_part(scope, place, item):
+    for charge in scope.session.scalars(select(Charge)):
+        charge.payer_id = place.person_ids[0]
+    scope.session.flush()
+    for month in (8, 9, 10):
+        period = date(2026, month, 1), date(2026, month + 1, 1), date(2026, month, 20)
+        services.publish_run(scope, services.create_run(scope, f"{month}月", *period))
+    person = scope.get(Person, place.person_ids[0])
+    ledger.top_up(scope, person, Decimal("1500.00"), "prepaid-0001")
+    any_bill = scope.session.scalars(select(Bill).order_by(Bill.due_on.desc()).limit(1)).one()
+    for _ in range(2):
+        services.pay_from_wallet(scope, any_bill, "allocate-0001")
+    scope.session.expire_all()
+    bills = scope.session.scalars(select(Bill).order_by(Bill.due_on, Bill.id)).all()
+    states = [bill.state for bill in bills]
+    order = [BillState.PAID, BillState.PARTLY_PAID, BillState.OPEN]
+    assert states == sorted(states, key=order.index)
+    assert states.count(BillState.PARTLY_PAID) == 1
+    assert sum(bill.paid for bill in bills) == 1500
+    assert ledger.balance_of(scope, person.id) == 0
+    with pytest.raises(Conflict):
+        services.pay_from_wallet(scope, any_bill, "allocate-0002")
+
+
+def test_a_rent_steps_up_by_dated_prices(scope, place, item):
+    assert services.step_up_price(scope, item, D(5), 12, 3) == 3
+    prices = scope.session.scalars(select(FeePrice).order_by(FeePrice.from_on)).all()
+    assert [(p.from_on.year, p.unit_price) for p in prices] == [
+        (2020, D("2.80")),
+        (2021, D("2.94")),
+        (2022, D("3.09")),
+        (2023, D("3.24")),
+    ]
+    assert [p.to_on for p in prices[:-1]] == [p.from_on for p in prices[1:]]
+    with pytest.raises(Invalid):
+        services.step_up_price(scope, item, D(0), 12, 3)
+
+
+def test_a_bill_prints_with_every_line_explained(scope, bill):
+    assert services.print_bill(scope, bill).content.startswith(b"%PDF")

@@ -13,6 +13,7 @@ from dougong_fees.domain.amounts import (
     Tier,
     apportion,
     line_amount,
+    oldest_first,
     round_amount,
     split_by_days,
     tier_parts,
@@ -227,3 +228,12 @@ def test_a_bill_is_paid_exactly_when_nothing_is_left(amount, paid, waived):
 def test_a_withdrawn_bill_stays_withdrawn():
     assert BILL_STEPS[BillState.WITHDRAWN] == frozenset()
     assert set(BILL_STEPS) == set(BillState)
+
+
+@given(st.decimals(0, 9000, places=2), st.lists(st.decimals(0, 900, places=2), max_size=6))
+def test_prepaid_money_pays_debts_in_their_order(money, owed):
+    shares = oldest_first(money, owed)
+    assert sum(shares) == min(money, sum(owed))
+    pairs = zip(shares, owed, strict=True)
+    short = next((n for n, (share, amount) in enumerate(pairs) if share < amount), len(owed))
+    assert not any(shares[short + 1 :])

@@ -86,6 +86,7 @@ class WalletMovementView(RecordView, model=WalletMovement):
 
 class DepositView(RecordView, model=Deposit):
     title = bilingual("Deposits", "押金")
+    icon = "shield"
     columns = ("title", "room", "person", "amount", "given_back", "deducted", "held")
     filters = ("room", "held")
     search = ("room", "person", "title")
@@ -99,6 +100,7 @@ class DepositView(RecordView, model=Deposit):
 
 class DepositMovementView(RecordView, model=DepositMovement):
     title = bilingual("Deposit movements", "押金明细")
+    icon = "activity"
     columns = ("moved_at", "deposit", "kind", "amount", "reason")
     filters = ("deposit", "kind", "moved_at")
     can_create = can_change = can_delete = False
@@ -107,12 +109,13 @@ class DepositMovementView(RecordView, model=DepositMovement):
 
 class BookPeriodView(RecordView, model=BookPeriod):
     title = bilingual("Closed months", "结账月份")
+    icon = "lock"
     columns = ("month_on", "state", "closed_at", "reopening_reason")
     filters = ("state", "month_on")
     order = "-month_on"
     actions = (
-        action(services.ask_reopening),
-        action(services.reopen_month, confirm=True),
+        action(services.ask_reopening, states=("closed",)),
+        action(services.reopen_month, confirm=True, states=("reopening",)),
     )
     can_create = can_change = can_delete = False
     menu_order = 84

@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dougong.db import Scope, insert_rows, uuid7
-from dougong.tenancy.models import Person, PersonKind
+from dougong.tenancy.models import Ownership, Person, PersonKind, Room
 from dougong_ledger import services
-from dougong_ledger.domain import CHANNEL, PREPAID, Posting
+from dougong_ledger.domain import CHANNEL, PREPAID, PaymentChannel, Posting
 from dougong_ledger.models import Wallet, WalletMovement
 
 AMOUNTS = [Decimal(yuan) for yuan in (200, 500, 500, 1000, 2000)]
@@ -22,6 +22,28 @@ def load(scope: Scope, chance: Random) -> None:
     people = [p for p in scope.session.scalars(query) if chance.random() < 0.8]
     if people:
         fill_wallets(scope, people, [chance.choice(AMOUNTS) for _ in people])
+    _deposits(scope)
+
+
+def _deposits(scope: Scope) -> None:
+    """Hold some renovation deposits; of one a part was kept, another has gone back."""
+    query = (
+        select(Ownership.room_id, Ownership.person_id)
+        .join(Room, Room.id == Ownership.room_id)
+        .where(Ownership.to_on.is_(None))
+        .order_by(Room.sort_key, Ownership.share.desc())
+    )
+    owners = dict(tuple(row) for row in scope.session.execute(query.limit(300)).all())
+    for number, (room_id, person_id) in enumerate(list(owners.items())[3:150:20]):
+        about = ("装修押金", room_id, person_id, Decimal(2000), PaymentChannel.POS)
+        deposit = services.take_deposit(scope, *about)
+        if number == 1:
+            reason = "装修垃圾划伤电梯轿厢"
+            services.deduct_deposit(scope, deposit, Decimal(350), reason, "demo-deduct")
+        if number == 2:
+            services.give_back_deposit(
+                scope, deposit, Decimal(2000), PaymentChannel.BANK_TRANSFER, "验收合格", "demo-back"
+            )
 
 
 def fill_wallets(scope: Scope, people: list[UUID], amounts: list[Decimal]) -> None:

@@ -122,6 +122,36 @@ def split_by_days(quantity: Decimal, days: Sequence[int]) -> list[Decimal]:
     return parts
 
 
+def oldest_first(money: Decimal, owed: Sequence[Decimal]) -> list[Decimal]:
+    """Return what ``money`` yuan pay of debts in their order; the last one may be paid in part.
+
+    Source: Civil Code art. 560: what was due first is paid first, unless the payer chooses.
+    """
+    shares = []
+    for amount in owed:
+        share = min(max(money, Decimal(0)), amount)
+        shares.append(share)
+        money -= share
+    return shares
+
+
+def step_up_prices(
+    price: Decimal, percent: Decimal, every_months: int, count: int
+) -> list[tuple[int, Decimal]]:
+    """Return the months after the beginning and the prices of a rent that steps up.
+
+    Each step is ``percent`` of the price before, rounded to the fen. Raises ValueError for a step
+    that never comes or a rent that falls below zero.
+    """
+    if every_months < 1 or count < 1 or percent <= -100:
+        raise ValueError("a rent steps up after at least a month, and stays above zero")
+    steps = []
+    for number in range(1, count + 1):
+        price = round_amount(Fraction(price) * (1 + Fraction(percent) / 100))
+        steps.append((number * every_months, price))
+    return steps
+
+
 def apportion(total: Decimal, keys: Sequence[Decimal]) -> list[Decimal]:
     """Return ``total`` yuan shared out by ``keys``; the shares add up to the fen.
 

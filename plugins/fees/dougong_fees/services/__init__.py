@@ -8,6 +8,7 @@ from dougong_fees.services.apportionments import (
 )
 from dougong_fees.services.bills import (
     pay_bills,
+    pay_from_wallet,
     reverse_bill,
     settle,
     take_back,
@@ -15,7 +16,7 @@ from dougong_fees.services.bills import (
 )
 from dougong_fees.services.explain import explain_bill
 from dougong_fees.services.group_runs import create_group_runs, group_runs
-from dougong_fees.services.items import add_price, assign_charges
+from dougong_fees.services.items import add_price, assign_charges, step_up_price
 from dougong_fees.services.late import demand_late_fee, late_fee_due, late_items
 from dougong_fees.services.mine import (
     explain_mine,
@@ -23,9 +24,11 @@ from dougong_fees.services.mine import (
     order_mine,
     pay_mine,
     print_mine,
+    print_my_bill,
     top_up_mine,
 )
 from dougong_fees.services.month_end import month_end_figures
+from dougong_fees.services.printing import print_bill
 from dougong_fees.services.runs import (
     approve_run,
     create_run,
@@ -54,9 +57,12 @@ __all__ = [
     "my_bills",
     "order_mine",
     "pay_bills",
+    "pay_from_wallet",
     "pay_mine",
     "prepare_run",
+    "print_bill",
     "print_mine",
+    "print_my_bill",
     "publish_apportionment",
     "publish_run",
     "reckon_run",
@@ -67,6 +73,7 @@ __all__ = [
     "settle",
     "share_out",
     "start_apportionment",
+    "step_up_price",
     "take_back",
     "top_up_mine",
     "withdraw_bill",

@@ -11,6 +11,7 @@ from dougong.db import Scope
 from dougong.errors import NotFound
 from dougong.i18n import N_, gettext
 from dougong.services import service
+from dougong_fees.domain.amounts import oldest_first
 from dougong_fees.domain.states import BILL_STEPS, OWED, SEEN, BillState, bill_state
 from dougong_fees.errors import BillNotOwed, BillTouched
 from dougong_fees.models import Bill, BillKind, BillLine, BillPayment, FeeItem
@@ -144,6 +145,36 @@ def pay_bills(
     if channel is PaymentChannel.WALLET:
         return ledger.pay_with_wallet(scope, order)
     return ledger.record_cash(scope, order, channel, reference)
+
+
+@service("bill.pay_from_wallet", title=("Pay from prepaid money", "预存冲抵"))
+def pay_from_wallet(scope: Scope, bill: Bill, idempotency_key: str) -> Payment:
+    """Let the prepaid money of a bill's payer pay what he owes, the oldest due first.
+
+    bill: any of his bills. The last one is paid in part when the money ends. Repeated with the same
+    key, it returns the first payment. Raises BillNotOwed when nothing is owed or prepaid.
+    """
+    known = scope.session.scalars(
+        select(PaymentOrder).where(PaymentOrder.idempotency_key == idempotency_key)
+    ).one_or_none()
+    if known is None:
+        known = _order_oldest_first(scope, bill.payer_id, idempotency_key)
+    return ledger.pay_with_wallet(scope, known)
+
+
+def _order_oldest_first(scope: Scope, payer_id: UUID, key: str) -> PaymentOrder:
+    query = select(Bill).where(Bill.payer_id == payer_id, Bill.state.in_(OWED))
+    bills = scope.session.scalars(query.order_by(Bill.due_on, Bill.id)).all()
+    shares = oldest_first(ledger.balance_of(scope, payer_id), [owed(bill) for bill in bills])
+    items = [
+        ledger.OrderItem(KIND, bill.id, f"{bill.room.code} {bill.title}", share)
+        for bill, share in zip(bills, shares, strict=True)
+        if share
+    ]
+    if not items:
+        raise BillNotOwed(N_("Nothing is owed, or nothing is prepaid."))
+    title = gettext("%(count)s bills", count=len(items))
+    return ledger.open_order(scope, "fees", title, items, key, payer_id)
 
 
 # --- withdrawing ----------------------------------------------------------------------------------

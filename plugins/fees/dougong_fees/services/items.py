@@ -11,6 +11,8 @@ from dougong.errors import Conflict, Invalid
 from dougong.i18n import N_, gettext
 from dougong.services import service
 from dougong.tenancy.models import RoomKind
+from dougong_fees.domain.amounts import step_up_prices
+from dougong_fees.domain.periods import add_months
 from dougong_fees.models import FeeItem, FeePrice
 from dougong_ledger.domain import is_amount
 from dougong_ledger.services.journal import community_of
@@ -73,6 +75,35 @@ def add_price(
     scope.session.add(price)
     scope.session.flush()
     return price
+
+
+@service("fee_price.step_up", title=("Step up the rent", "租金递增"))
+def step_up_price(
+    scope: Scope, fee_item: FeeItem, percent: Decimal, every_months: int, count: int
+) -> int:
+    """Add dated prices that grow from the last one on, as a lease says; return how many.
+
+    percent: of the price before each step, every so many months after the last price began.
+    Raises Conflict without a price to begin with, Invalid for steps that make no sense.
+    """
+    last = scope.session.scalars(
+        select(FeePrice)
+        .where(FeePrice.fee_item_id == fee_item.id)
+        .order_by(FeePrice.from_on.desc())
+        .limit(1)
+    ).first()
+    if last is None:
+        raise Conflict(N_("Give the fee item a first price."))
+    if not 1 <= every_months <= 120 or not 1 <= count <= 50 or not 0 < percent <= 100:
+        raise Invalid(
+            N_("Some fields are not right yet."),
+            fields={"percent": gettext("Up to 100 percent, 50 times, ten years apart.")},
+        )
+    words = {"percent": percent, "months": every_months}
+    source = gettext("Lease: %(percent)s%% every %(months)s months", **words)
+    for months, price in step_up_prices(last.unit_price, percent, every_months, count):
+        add_price(scope, fee_item, price, add_months(last.from_on, months), last.addition, source)
+    return count
 
 
 @service("charge.assign", title=("Charge rooms", "批量绑定房屋"))

@@ -17,6 +17,7 @@ from dougong_fees.domain.states import SEEN
 from dougong_fees.models import Bill
 from dougong_fees.services.bills import open_bills_order
 from dougong_fees.services.explain import LineExplanation, explain_bill
+from dougong_fees.services.printing import print_bill
 from dougong_ledger import services as ledger
 from dougong_ledger.models import Payment, PaymentOrder
 from dougong_ledger.services.receipts import receipt_of
@@ -105,6 +106,12 @@ def pay_mine(scope: Scope, order_id: UUID) -> Payment:
 def explain_mine(scope: Scope, bill_id: UUID) -> list[LineExplanation]:
     """Return the explanation of every line of one of the actor's bills."""
     return explain_bill(scope, my_bill(scope, bill_id))
+
+
+@service("bill.print_bill_mine", title=("Print", "打印账单"), permission=PORTAL, is_public=False)
+def print_my_bill(scope: Scope, bill_id: UUID) -> Document:
+    """Return one of the actor's bills as PDF; raises NotFound for anybody else's."""
+    return print_bill(scope, my_bill(scope, bill_id))
 
 
 @service("bill.top_up_mine", title=("Top up", "充值"), permission=PORTAL, is_public=False)
