@@ -9,7 +9,7 @@ from dougong.tenancy.models import Person, Room
 from dougong_fees.domain.states import OWED, RunState
 from dougong_fees.models import Bill, BillRun, FeeItem
 from dougong_fees.services.bills import overdue
-from dougong_fees.services.explain import explain_bill
+from dougong_fees.services.explain import explain_bill, fact_text
 from dougong_fees.services.formulas import try_formula
 from dougong_fees.services.mine import my_bills
 
@@ -182,7 +182,7 @@ def _formula_panel(scope: Scope, item: FeeItem) -> Panel:
     """Return what a formula comes to for three rooms, so that a slip is seen before a run."""
     rows = []
     for sample in try_formula(scope, item):
-        facts = ", ".join(f"{name} {value}" for name, value in sample.facts.items())
+        facts = "，".join(fact_text(name, value) for name, value in sample.facts.items())
         amount = gettext("no value") if sample.amount is None else yuan_text(sample.amount)
         rows.append((f"{sample.room} ({facts})", amount))
     return Panel(gettext("Tried on three rooms"), rows, order=10)

@@ -24,6 +24,7 @@ from dougong_fees.models import (
     FeePrice,
     PriceTier,
 )
+from dougong_fees.services.runs import publish_on
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import PaymentChannel
 from dougong_ledger.models import Wallet
@@ -58,8 +59,8 @@ def load(scope: Scope, chance: Random) -> None:
     }.get(kind, _estate)(scope, months[0])
     for number, (first, share) in enumerate(zip(months, PAID_SHARES, strict=True)):
         run = _run(scope, first)
-        services.publish_run(scope, run)
         # Seen from today the run was published on the second of the month after.
+        publish_on(scope, run, run.to_on + timedelta(days=1))
         run.published_at = datetime.combine(run.to_on + timedelta(days=1), time(9), scope.zone)
         scope.session.flush()
         _pay(scope, run, share, chance, number)

@@ -2,16 +2,18 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from random import Random
 
 import pytest
 from sqlalchemy import select, text
 
 from dougong.errors import Conflict
-from dougong_fees import services
+from dougong_fees import demo, services
 from dougong_fees.domain.states import BillState
 from dougong_fees.models import Bill, BillKind, Charge, FeeItem
+from dougong_ledger import demo as ledger_demo
 from dougong_ledger import services as ledger
-from dougong_ledger.domain import INCOME, RECEIVABLE, PaymentChannel, Posting
+from dougong_ledger.domain import INCOME, PREPAID, RECEIVABLE, PaymentChannel, Posting
 
 from .conftest import NOVEMBER, OCTOBER, add_item
 
@@ -108,3 +110,18 @@ def frozen_with_items(scope, month):
     posting = Posting(RECEIVABLE, INCOME, D("1.00"), "违约金")
     ledger.post(scope, "fees.late_fee", late.id, "违约金", [posting], on=month)
     return ledger.close_month(scope, month)
+
+
+def test_the_demonstration_has_months_that_close(scope, place):
+    ledger_demo.load(scope, Random(7))
+    demo.load(scope, Random(7))
+    month = scope.today.replace(day=1)
+    for _ in range(3):
+        end = figures(scope, month)
+        assert all(item.opening >= 0 and item.closing >= 0 for item in end.items)
+        last = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+        trial = ledger.trial_balance(scope, last)
+        assert trial.balance(RECEIVABLE) == end.total("closing")
+        assert trial.balance(PREPAID) >= 0
+        month = (month - timedelta(days=1)).replace(day=1)
+    assert end.total("billed") > 0

@@ -1,5 +1,6 @@
 """The demonstration's money: the chart of accounts, and wallets that most people have filled."""
 
+from datetime import date
 from decimal import Decimal
 from random import Random
 from uuid import UUID
@@ -53,7 +54,9 @@ def fill_wallets(scope: Scope, people: list[UUID], amounts: list[Decimal]) -> No
         Posting(CHANNEL, PREPAID, amount, "演示充值", person_id=person)
         for person, amount in zip(people, amounts, strict=True)
     ]
-    entry = services.post(scope, "ledger.demo_top_up", source, "演示充值", postings)
+    # Before the first of the demonstration's bills is paid from them.
+    on = date(scope.today.year - 1, 1, 1)
+    entry = services.post(scope, "ledger.demo_top_up", source, "演示充值", postings, on=on)
     ids = [uuid7() for _ in people]
     insert_rows(scope, Wallet, {"id": ids, "person_id": people, "balance": amounts})
     insert_rows(

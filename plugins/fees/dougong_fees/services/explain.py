@@ -114,13 +114,16 @@ def _facts(evidence: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def fact_text(name: str, value: Any) -> str:
+    """Return a fact of a formula in words, ``Built area 89.5``; a dash when it is not known."""
+    shown = value if isinstance(value, str) else "—" if value is None else number(value)
+    return f"{gettext(FACTS[name])} {shown}"
+
+
 def _formula_notes(evidence: dict[str, Any]) -> list[str]:
     formula = parse(evidence["formula"])
     named = {name: value for name, value in _facts(evidence).items() if name in formula.names()}
-    facts = "，".join(
-        f"{gettext(FACTS[name])} {value if isinstance(value, str) else number(value)}"
-        for name, value in named.items()
-    )
+    facts = "，".join(fact_text(name, value) for name, value in named.items())
     return [
         gettext("Formula: %(formula)s", formula=evidence["formula"]),
         *([facts] if facts else []),

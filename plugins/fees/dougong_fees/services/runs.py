@@ -284,6 +284,11 @@ def publish_run(scope: Scope, run: BillRun) -> BillRun:
     needs_approval = bool(scope.setting("fees.run_needs_approval", True))
     if needs_approval and scope.actor.kind != "system" and run.state is not RunState.APPROVED:
         raise RunClosed(N_("The bill run has not been approved yet."))
+    return publish_on(scope, run, scope.today)
+
+
+def publish_on(scope: Scope, run: BillRun, on: date) -> BillRun:
+    """Publish a run whose state was checked, in the books of the day ``on``."""
     step(run, RunState.PUBLISHED)
     keys = {"community": community_of(scope), "run": run.id}
     scope.session.execute(run_sql.PUBLISH, keys)
@@ -291,7 +296,7 @@ def publish_run(scope: Scope, run: BillRun) -> BillRun:
         Posting(RECEIVABLE, code, amount, f"{run.name} {name}")
         for code, name, amount in _by_account(scope, run_sql.INCOME, keys)
     ]
-    ledger.post(scope, PUBLISHED, run.id, run.name, postings)
+    ledger.post(scope, PUBLISHED, run.id, run.name, postings, on=on)
     run.published_at = scope.now
     scope.session.flush()
     scope.emit("fees.bill_published", run_id=run.id)

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -19,7 +19,14 @@ from dougong_ledger.domain import (
     receipt_code,
     request_hash,
 )
-from dougong_ledger.models import Payment, PaymentOrder, PaymentOrderItem, Receipt, WalletMovement
+from dougong_ledger.models import (
+    JournalEntry,
+    Payment,
+    PaymentOrder,
+    PaymentOrderItem,
+    Receipt,
+    WalletMovement,
+)
 from dougong_ledger.services.journal import post
 from dougong_ledger.services.receipts import take_numbers
 
@@ -57,7 +64,7 @@ class ReceivedPayment:
 def record_many(
     scope: Scope, plugin: str, kind: str, memo: str, payments: Sequence[ReceivedPayment]
 ) -> None:
-    """Write orders, payments, receipts and one journal entry, in a few statements for all.
+    """Write orders, payments, receipts and a journal entry for each day, in a few statements.
 
     kind: of the records, such as ``fees.bill``. The caller settles its records itself. Wallets must
     hold what is paid from them, else nothing is written.
@@ -67,32 +74,42 @@ def record_many(
     columns = _columns(scope, plugin, kind, payments)
     for model in (PaymentOrder, PaymentOrderItem, Payment, Receipt):
         insert_rows(scope, model, columns[model])
-    entry = post(
-        scope,
-        "ledger.payments",
-        uuid7(),
-        memo,
-        [
-            Posting(MONEY_ACCOUNT[p.channel], RECEIVABLE, p.amount, p.title, p.room_id, p.payer_id)
-            for p in payments
-        ],
-    )
+    days: dict[date, list[ReceivedPayment]] = defaultdict(list)
+    for payment in payments:
+        days[payment.paid_at.astimezone(scope.zone).date()].append(payment)
+    for day, received in sorted(days.items()):
+        entry = post(
+            scope,
+            "ledger.payments",
+            uuid7(),
+            memo,
+            [_posting(p) for p in received],
+            on=day,
+        )
+        _take_from_wallets(scope, entry, received)
+
+
+def _posting(paid: ReceivedPayment) -> Posting:
+    account = MONEY_ACCOUNT[paid.channel]
+    return Posting(account, RECEIVABLE, paid.amount, paid.title, paid.room_id, paid.payer_id)
+
+
+def _take_from_wallets(
+    scope: Scope, entry: JournalEntry, payments: Sequence[ReceivedPayment]
+) -> None:
     totals: Counter[UUID] = Counter()
     for payment in payments:
         if payment.channel is PaymentChannel.WALLET:
             totals[payment.payer_id] += int(payment.amount * 100)
-    if totals:
-        moved = scope.session.execute(
-            TAKE_FROM_WALLETS,
-            {
-                "community": scope.community_id,
-                "people": list(totals),
-                "amounts": list(totals.values()),
-            },
-        ).all()
-        taken = [-(Decimal(row.amount) / 100) for row in moved]
-        columns = {"wallet_id": [row.id for row in moved], "amount": taken}
-        insert_rows(scope, WalletMovement, {**columns, "entry_id": [entry.id] * len(moved)})
+    if not totals:
+        return
+    keys = {"people": list(totals), "amounts": list(totals.values())}
+    moved = scope.session.execute(
+        TAKE_FROM_WALLETS, {"community": scope.community_id, **keys}
+    ).all()
+    taken = [-(Decimal(row.amount) / 100) for row in moved]
+    columns = {"wallet_id": [row.id for row in moved], "amount": taken}
+    insert_rows(scope, WalletMovement, {**columns, "entry_id": [entry.id] * len(moved)})
 
 
 def _columns(
