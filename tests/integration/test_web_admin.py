@@ -194,7 +194,9 @@ def test_a_list_needs_at_most_six_statements(manager, installation):
     seen: list[str] = []
 
     def note(conn, cursor, statement, parameters, context, executemany):
-        seen.append(statement)
+        # What begins and ends (part of) a transaction is counted apart.
+        if not statement.startswith(("SAVEPOINT", "RELEASE")):
+            seen.append(statement)
 
     engines = [installation.databases.engine(role) for role in ("app", "access", "platform")]
     for engine in engines:

@@ -1,8 +1,8 @@
 """The admin's view of fee items, prices, charges, runs, bills and waivers."""
 
 from dougong.i18n import bilingual
-from dougong.web.admin import RecordView, action
-from dougong_fees import services
+from dougong.web.admin import RecordView, ViewExtension, action, extend_view
+from dougong_fees import cards, services
 from dougong_fees.domain.states import OWED, SEEN
 from dougong_fees.models import (
     Apportionment,
@@ -147,3 +147,18 @@ class BillPaymentView(RecordView, model=BillPayment):
     filters = ("bill", "settled_at")
     can_create = can_change = can_delete = False
     menu_order = 90
+
+
+# The room list says who owes, and can be narrowed to those, to whom bills may be shown.
+extend_view(
+    "fees",
+    ViewExtension(
+        "dougong.room",
+        "overdue",
+        bilingual("Overdue", "逾期欠费"),
+        cards.owed_by_room,
+        condition=cards.rooms_by_arrears,
+        choices=(("yes", bilingual("Owing", "有欠费")), ("no", bilingual("Nothing", "无欠费"))),
+        permission="fees.bill.view",
+    ),
+)

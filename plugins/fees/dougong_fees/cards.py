@@ -21,6 +21,22 @@ def yuan_text(amount) -> str:
     return f"¥{amount or 0:,.2f}"
 
 
+def owed_by_room(scope: Scope, rooms) -> dict:
+    """Return what is overdue in each of these rooms, for their list."""
+    query = (
+        select(Bill.room_id, func.sum(Bill.balance))
+        .where(Bill.room_id.in_([room.id for room in rooms]), *overdue(scope.today))
+        .group_by(Bill.room_id)
+    )
+    return {room: yuan_text(amount) for room, amount in scope.session.execute(query)}
+
+
+def rooms_by_arrears(scope: Scope, room, answer: str):
+    """Return the condition for rooms where something is overdue (``yes``) or nothing (``no``)."""
+    late = select(Bill.room_id).where(*overdue(scope.today))
+    return {"yes": room.id.in_(late), "no": room.id.not_in(late)}.get(answer)
+
+
 def dashboard(scope: Scope) -> list[Card]:
     """Return arrears and the collection rate of the last published period."""
     if not scope.may("fees.bill.view"):

@@ -23,8 +23,8 @@ from dougong.exchange import Export
 from dougong.i18n import N_, gettext
 from dougong.privacy.models import RevealReason
 from dougong.privacy.purposes import declarations
-from dougong.web.admin import listing
-from dougong.web.admin.pages import community_names, extension_columns
+from dougong.web.admin import extensions, listing
+from dougong.web.admin.pages import community_names
 from dougong.web.admin.views import Column, RecordView, show
 from dougong.web.admin.workbooks import CsvFile, SheetColumn, Workbook
 
@@ -161,7 +161,7 @@ def _told(rows: Iterable[list[Any]], tell: Any) -> Iterator[list[Any]]:
 def sheet_columns(scope: Scope, view: type[RecordView], wish: listing.Wish) -> list[SheetColumn]:
     """Return the columns of the file: the list's, other plugins' additions, the community."""
     columns = [SheetColumn(str(c.label), c.kind) for c in view.shown(scope, wish.columns)]
-    columns += [SheetColumn(str(e.label)) for e, _ in extension_columns(scope, view, [])]
+    columns += [SheetColumn(str(e.label)) for e, _ in extensions.columns(scope, view, [])]
     if scope.community_id is None and view.model.__kind__ == "community":
         columns.append(SheetColumn(gettext(N_("Community"))))
     return columns
@@ -192,7 +192,7 @@ def _values(
     names: dict[UUID, str],
     is_clear: bool,
 ) -> Iterator[list[Any]]:
-    further = [values for _, values in extension_columns(scope, view, records)]
+    further = [values for _, values in extensions.columns(scope, view, records)]
     for record in records:
         row = [value_of(scope, column, record, is_clear) for column in columns]
         row += [values.get(record.id, "") for values in further]

@@ -38,6 +38,7 @@ from dougong.db.columns import member_label
 from dougong.db.scope import Scope
 from dougong.errors import NotFound
 from dougong.i18n import N_, gettext
+from dougong.web.admin import extensions
 from dougong.web.admin.views import Column, RecordView
 
 SIZES = (20, 50, 100)
@@ -147,6 +148,10 @@ def filter_fields(scope: Scope, view: type[RecordView], wish: Wish) -> list[Filt
                 shown,
             )
         )
+    for extension in extensions.filters(scope, view):
+        choices = [(value, str(text)) for value, text in extension.choices]
+        kind, value = "state" if choices else "text", wish.filters.get(extension.name, "")
+        fields.append(FilterField(extension.name, str(extension.label), kind, value, "", choices))
     return fields
 
 
@@ -368,6 +373,9 @@ def _conditions(
         if condition is not None:
             conditions.append(condition)
             active[argument] = text
+    for name, (text, condition) in extensions.conditions(scope, view, wish.filters).items():
+        conditions.append(condition)
+        active[name] = text
     if wish.words and view.search:
         conditions.append(_search(scope, view, wish.words))
     return conditions, active

@@ -1,6 +1,5 @@
 """The admin's addresses: one set of pages serves every view."""
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -13,7 +12,7 @@ from dougong.db.scope import Scope
 from dougong.errors import NotAllowed, NotFound
 from dougong.hookspecs import Card, SearchHit
 from dougong.i18n import N_, gettext
-from dougong.web.admin import bulk, drawing, listing, lookups, registry, saved
+from dougong.web.admin import bulk, drawing, extensions, listing, lookups, registry, saved
 from dougong.web.admin.menu import belongs, list_url, menu, menu_html, section_of, section_title
 from dougong.web.admin.views import RecordAction, RecordView, show, tone
 from dougong.web.app import current_installation, require_scope
@@ -161,7 +160,7 @@ def records(plugin: str, model: str) -> str:
     bulk_actions = [a for a in allowed_actions(scope, view) if a.bulk]
     bulk_actions = bulk_actions if scope.community_id else []
     may_bulk = bulk.may(scope, view)
-    extensions, communities = extension_columns(scope, view, page.records), community_names(scope)
+    added, communities = extensions.columns(scope, view, page.records), community_names(scope)
     communities = communities if view.model.__kind__ == "community" else {}
     rows = drawing.rows(
         scope,
@@ -171,7 +170,7 @@ def records(plugin: str, model: str) -> str:
         link=lambda record: record_url(view, record),
         picks=bool(bulk_actions or may_bulk),
         inline=view.inline_keys(scope),
-        extensions=extensions,
+        extensions=added,
         communities=communities,
     )
     return render_template(
@@ -183,7 +182,7 @@ def records(plugin: str, model: str) -> str:
         crumbs=crumbs(view),
         filters=listing.filter_fields(scope, view, wish),
         saved=saved.views_of(scope, view),
-        extensions=extensions,
+        extensions=added,
         communities=communities,
         bulk=bulk_actions,
         address=_address,
@@ -207,18 +206,6 @@ def _address(**changes: Any) -> str:
     arguments |= {k: v for k, v in changes.items() if v is not None}
     kept = {k: v for k, v in arguments.items() if v not in ("", None)}
     return f"{request.path}?{urlencode(kept)}" if kept else request.path
-
-
-def extension_columns(
-    scope: Scope, view: type[RecordView], found: Any
-) -> list[tuple[Any, dict[UUID, str]]]:
-    """Return what other plugins add to these rows: each extension with its texts by id."""
-    columns = []
-    for extension in registry.extensions_of(scope, view):
-        values: Callable[..., Any] = extension.values
-        with scope.installation.plugins.boundary(extension.plugin, "view extension"):
-            columns.append((extension, dict(values(scope, found))))
-    return columns
 
 
 def community_names(scope: Scope) -> dict[UUID, str]:

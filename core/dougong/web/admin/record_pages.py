@@ -11,7 +11,7 @@ from dougong.db.scope import Scope
 from dougong.errors import Conflict, DougongError, Invalid, NotFound
 from dougong.i18n import N_, gettext, translate_error
 from dougong.privacy.detector import warnings_of
-from dougong.web.admin import lookups
+from dougong.web.admin import extensions, lookups
 from dougong.web.admin.actions import input_fields
 from dougong.web.admin.details import details_of, related_lists, timeline_of, undo_last
 from dougong.web.admin.forms import FormField, fingerprint, form_fields, values_from
@@ -80,7 +80,8 @@ def new(plugin: str, model: str) -> Any:
     view = find_view(plugin, model, "create")
     if request.method == "GET":
         given = {k: v for k, v in request.args.items() if k in view.form_keys()}
-        return _form(view, form_fields(scope, view, None, given or None))
+        fields = form_fields(scope, view, None, given or None)
+        return _form(view, fields + extensions.fields(scope, view, None))
     return _save(view, None)
 
 
@@ -95,7 +96,7 @@ def edit(plugin: str, model: str, id: UUID) -> Any:
         fields = form_fields(scope, view, record)
         for field in fields:
             field.hint = warnings.get(field.name, field.hint)
-        return _form(view, fields, record)
+        return _form(view, fields + extensions.fields(scope, view, record), record)
     return _save(view, record)
 
 
@@ -112,9 +113,11 @@ def _save(view: type[RecordView], record: Any | None) -> Any:
                 saved_record = services.create(scope, view.model, values)
             else:
                 saved_record = services.change(scope, record, values)
+            extensions.save(scope, view, saved_record, given)
     except (Invalid, Conflict) as error:
         errors = getattr(error, "fields", {})
         fields = form_fields(scope, view, record, given, errors)
+        fields += extensions.fields(scope, view, record, given, errors)
         shown = {field.name for field in fields}
         message = translate_error(error)
         other = [text for name, text in errors.items() if name not in shown]
