@@ -15,7 +15,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 $(STAMP): setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg) $(wildcard plugins/*/pyproject.toml)
-	@tools/system.sh python
+	@PYTHON=$(PYTHON) tools/system.sh python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) …"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e . $(foreach p,$(PLUGINS),-e plugins/$(p))

@@ -4,10 +4,17 @@
 set -euo pipefail
 
 need=()
+python=${PYTHON:-python3}
 case "$1" in
 python)
-    python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
-    python3 - <<'PY' || need+=(libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0)
+    if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        echo "Dougong needs Python 3.11 or newer, and $python is $("$python" --version 2>&1 ||
+            echo missing). Install it (on Debian 12 or Ubuntu 24.04: apt-get install python3" \
+            "python3-venv), or name another: make PYTHON=python3.12 up" >&2
+        exit 1
+    fi
+    "$python" -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
+    "$python" - <<'PY' || need+=(libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0)
 import ctypes.util, sys
 sys.exit(0 if ctypes.util.find_library("pango-1.0") and ctypes.util.find_library("pangoft2-1.0")
          and ctypes.util.find_library("harfbuzz-subset") else 1)
@@ -31,7 +38,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         chmod +x /usr/sbin/policy-rc.d
         trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     fi
-    apt-get update -qq
+    apt-get update -qq || true
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" \
         >/dev/null
 elif [ "$1" = test ] && [ "${CI:-}" != true ]; then
