@@ -84,7 +84,7 @@ def log_to_stderr() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    for talkative in ("procrastinate", "alembic", "httpx"):
+    for talkative in ("procrastinate", "alembic", "httpx", "weasyprint", "fontTools"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
