@@ -297,6 +297,7 @@ def test_reset_deletes_what_up_made(home, environment):
     assert dougong(environment, "reset", "--yes").returncode == 0
     assert not EmbeddedPostgres(home, home / "keys").data.exists()
     assert not (home / "keys" / "scope.key").exists()
+    assert [p.name for p in home.iterdir() if p.is_dir()] == []
 
 
 def test_a_process_that_dies_at_once_is_tried_with_growing_pauses(tmp_path):

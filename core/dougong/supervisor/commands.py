@@ -188,9 +188,18 @@ def reset(yes: bool) -> None:
 
 
 def _own_folders(settings: Settings) -> list[Path]:
-    """Return the folders that Dougong itself made; others in its home stay."""
+    """Return the folders that Dougong itself made; backups and what others put there stay."""
     paths = settings.paths
-    return [paths.files, paths.cache, paths.run, paths.log, paths.witness, paths.keys]
+    return [
+        paths.home / "spool",
+        paths.plugins,
+        paths.files,
+        paths.cache,
+        paths.run,
+        paths.log,
+        paths.witness,
+        paths.keys,
+    ]
 
 
 @click.command("status")
