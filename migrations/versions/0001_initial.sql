@@ -939,6 +939,26 @@ CREATE INDEX ix_message_unread_user ON dougong.message (community_id, user_id) W
 
 CREATE INDEX ix_message_user_id ON dougong.message (community_id, user_id, id);
 
+CREATE TABLE dougong.privacy_request (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	person_id UUID NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	asked_on DATE NOT NULL, 
+	due_on DATE NOT NULL, 
+	answered_at TIMESTAMP WITH TIME ZONE, 
+	note VARCHAR(500), 
+	answer VARCHAR(500), 
+	CONSTRAINT pk_privacy_request PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_privacy_request_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_privacy_request_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_privacy_request_request_kind CHECK (kind IN ('copy', 'correction', 'erasure', 'restriction')), 
+	CONSTRAINT ck_privacy_request_request_state CHECK (state IN ('open', 'answered', 'refused'))
+);
+
+CREATE INDEX ix_privacy_request_person_id ON dougong.privacy_request (community_id, person_id);
+
 CREATE TABLE dougong.restriction (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 

@@ -1,11 +1,27 @@
 """On pages, in exports and in the log of the browser's requests, personal values stay masked."""
 
 import re
+from datetime import timedelta
 from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
+from markupsafe import escape
 from openpyxl import load_workbook
 
+from dougong.db.scope import Actor
+from dougong.errors import Conflict, Invalid
+from dougong.i18n import use_locale
+from dougong.privacy.erasure import ERASED, is_restricted
+from dougong.privacy.models import PrivacyRequest, RequestKind, RequestState
+from dougong.privacy.purposes import notice
+from dougong.privacy.requests import (
+    answer_request,
+    create_request,
+    erase_requested,
+    refuse_request,
+)
+from dougong.tenancy.models import Person
 from dougong.testing.people import sign_in
 from dougong.testing.programs import make_login
 from dougong.web.app import create_app
@@ -58,3 +74,95 @@ def test_exports_mask_personal_values(manager, place):
     workbook = load_workbook(BytesIO(manager.get(f"{manager.base}export.xlsx").data))
     cells = {str(cell.value) for row in workbook.active.iter_rows() for cell in row}
     assert "138****0000" in cells and not any("1380013" in cell for cell in cells)
+
+
+# --- requests, notice, keys -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def office(app, installation, place):
+    """Return the manager's browser, with the community's address."""
+    client = sign_in(app, installation, make_login(installation, place, "community_manager"))
+    client.base = f"/c/{place.community_id}"
+    return client
+
+
+def take(installation, place, kind, number=0):
+    with installation.scope(Actor.system("test"), community=place.community_id) as scope:
+        person = scope.get(Person, place.person_ids[number])
+        return create_request(scope, person, kind, "本人到前台提出").id
+
+
+def in_place(installation, place):
+    return installation.scope(Actor.system("test"), community=place.community_id)
+
+
+def test_a_request_is_taken_is_due_in_thirty_days_and_a_copy_is_handed_out(
+    office, installation, place
+):
+    page = office.get(f"{office.base}/privacy/").text
+    assert "没有待答复的请求" in page
+    request = take(installation, place, RequestKind.COPY)
+    with in_place(installation, place) as scope:
+        found = scope.get(PrivacyRequest, request)
+        assert (found.due_on - found.asked_on).days == 30
+        with pytest.raises(Conflict):
+            create_request(scope, found.person, RequestKind.COPY)
+    page = office.get(f"{office.base}/privacy/").text
+    address = re.search(r'action="([^"]+/copy/[^"]+)"', page)[1]
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)[1]
+    answer = office.post(address, data={"csrf_token": token})
+    with ZipFile(BytesIO(answer.data)) as archive:
+        assert "13800130000" in archive.read("person.json").decode()
+    with in_place(installation, place) as scope:
+        closed = answer_request(scope, scope.get(PrivacyRequest, request))
+        assert closed.state == RequestState.ANSWERED and closed.answered_at
+        with pytest.raises(Conflict):
+            refuse_request(scope, closed, "x")
+
+
+def test_a_late_request_is_shown_as_late(office, installation, place):
+    request = take(installation, place, RequestKind.CORRECTION)
+    with in_place(installation, place) as scope:
+        scope.get(PrivacyRequest, request).due_on = scope.today - timedelta(days=3)
+    assert "已超期 3 天" in office.get(f"{office.base}/privacy/").text
+
+
+def test_an_erasure_that_was_asked_for_erases_and_stays_as_proof(installation, place):
+    request = take(installation, place, RequestKind.ERASURE, 1)
+    with in_place(installation, place) as scope:
+        found = scope.get(PrivacyRequest, request)
+        with pytest.raises(Conflict):
+            answer_request(scope, found)
+        erase_requested(scope, found)
+    with in_place(installation, place) as scope:
+        found = scope.get(PrivacyRequest, request)
+        assert found.state == RequestState.ANSWERED
+        assert found.person.phone is None and found.person.name == ERASED
+        assert is_restricted(scope, found.person_id)
+
+
+def test_a_refusal_needs_its_reason(installation, place):
+    request = take(installation, place, RequestKind.RESTRICTION)
+    with in_place(installation, place) as scope:
+        found = scope.get(PrivacyRequest, request)
+        with pytest.raises(Invalid):
+            refuse_request(scope, found, " ")
+        refuse_request(scope, found, "诉讼未结，依法保留")
+        assert (found.state, found.answer) == (RequestState.REFUSED, "诉讼未结，依法保留")
+
+
+def test_the_notice_says_what_is_declared_in_both_languages(office, installation):
+    page = office.get(f"{office.base}/privacy/notice").text
+    with use_locale("zh_Hans_CN"):
+        assert all(str(escape(e.purpose)) in page for e in notice(installation.plugins))
+
+
+def test_keys_are_listed_for_the_system_administrator_and_nobody_else(
+    app, office, installation, place
+):
+    assert office.get(f"{office.base}/privacy/keys").status_code == 403
+    login = make_login(installation, place, "system_administrator")
+    page = sign_in(app, installation, login).get(f"{office.base}/privacy/keys").text
+    assert "AES-256 / SHA-256" in page and "翠湖花园" in page
+    assert installation.keyring.provider.name in page

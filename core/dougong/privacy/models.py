@@ -1,6 +1,6 @@
 """Keys, reveals, consents and the erasure ledger."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dougong.db import InCommunity, KernelBase, OnPlatform, label, labels, ref, state
+from dougong.db import InCommunity, KernelBase, OnPlatform, label, labels, ref, state, to_one
+from dougong.db.columns import member_label
+from dougong.tenancy.models import Person
 
 KEEP = "select, insert"
 
@@ -30,6 +32,8 @@ class KeyPurpose(StrEnum):
 
     DATA = "data"
     INDEX = "index"
+
+    __labels__ = labels(DATA=("Sealing", "加密"), INDEX=("Searching", "检索"))
 
 
 class KeyState(StrEnum):
@@ -150,6 +154,62 @@ class Restriction(InCommunity, KernelBase):
     person_id: Mapped[UUID] = ref("dougong.person", info=label("Person", "人员"))
     since_at: Mapped[datetime] = mapped_column(info=label("Since", "开始时间"))
     reason: Mapped[str] = mapped_column(String(200), info=label("Reason", "原因"))
+
+
+class RequestKind(StrEnum):
+    """What someone asks about the data that is kept of him."""
+
+    COPY = "copy"
+    CORRECTION = "correction"
+    ERASURE = "erasure"
+    RESTRICTION = "restriction"
+
+    __labels__ = labels(
+        COPY=("A copy of the data", "查阅、复制"),
+        CORRECTION=("A correction", "更正、补充"),
+        ERASURE=("Erasure", "删除"),
+        RESTRICTION=("Stop using it", "停止处理"),
+    )
+
+
+class RequestState(StrEnum):
+    """Where a request stands."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    REFUSED = "refused"
+
+    __labels__ = labels(
+        OPEN=("Open", "待处理"), ANSWERED=("Answered", "已答复"), REFUSED=("Refused", "已拒绝")
+    )
+
+
+class PrivacyRequest(InCommunity, KernelBase):
+    """What a person asked about his data, by when it is due, and how it was answered.
+
+    note, answer: free text; kept as proof that the request was dealt with.
+    """
+
+    __tablename__ = "privacy_request"
+
+    person_id: Mapped[UUID] = ref("dougong.person", info=label("Person", "人员"))
+    person: Mapped[Person] = to_one(person_id, Person)
+    kind: Mapped[RequestKind] = state(RequestKind, info=label("Asked for", "请求事项"))
+    state: Mapped[RequestState] = state(
+        RequestState, default=RequestState.OPEN, info=label("State", "状态")
+    )
+    asked_on: Mapped[date] = mapped_column(info=label("Asked on", "提出日期"))
+    due_on: Mapped[date] = mapped_column(info=label("Due on", "答复期限"))
+    answered_at: Mapped[datetime | None] = mapped_column(info=label("Closed at", "办结时间"))
+    note: Mapped[str | None] = mapped_column(
+        String(500), info={**label("In their words", "说明"), "free_text": True}
+    )
+    answer: Mapped[str | None] = mapped_column(
+        String(500), info={**label("Answer", "答复"), "free_text": True}
+    )
+
+    def __str__(self) -> str:
+        return f"{member_label(self.kind)} {self.asked_on}"
 
 
 class Erasure(OnPlatform, KernelBase):

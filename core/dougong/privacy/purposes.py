@@ -167,7 +167,7 @@ def _with_columns(said: Iterable[Declaration]) -> Iterator[tuple[Declaration, Co
 def _notice_entry(said: Declaration, column: Column[Any]) -> NoticeEntry:
     return NoticeEntry(
         said.plugin,
-        str(column.info.get("label") or said.column),
+        str(column.info.get("label") or gettext(N_("Technical data"))),
         gettext(said.purpose),
         gettext(BASES[said.basis]),
         retention_text(said.retention),

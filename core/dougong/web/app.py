@@ -141,6 +141,7 @@ KERNEL_PAGES = (
     "dougong.web.plugin_pages",
     "dougong.web.device_pages",
     "dougong.web.message_pages",
+    "dougong.web.privacy_pages",
     "dougong.doctor.page",
 )
 

@@ -36,6 +36,7 @@ KERNEL_VIEWS = (
     "dougong.devices.admin",
     "dougong.documents.admin",
     "dougong.messages.admin",
+    "dougong.privacy.admin",
     "dougong.webhooks.admin",
 )
 
