@@ -5,6 +5,8 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from dougong.db.scope import Actor
 from dougong.devices import PointKind, Quality, Reading, Transport
@@ -98,6 +100,30 @@ def test_the_overview_says_who_answers_and_what(installation, community, device,
     page = li.get(f"/c/{community}/devices/").get_data(as_text=True)
     assert "在线 1 台" in page
     assert "230.4" in page
+
+
+def test_more_gateways_take_no_more_statements(installation, community, device, li):
+    def statements():
+        seen = []
+        event.listen(Engine, "before_cursor_execute", note := lambda *a: seen.append(a[2]))
+        try:
+            assert li.get(f"/c/{community}/devices/").status_code == 200
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        return len(seen)
+
+    statements()
+    before = statements()
+    with installation.scope(Actor.system(), community=community) as scope:
+        for number in range(6):
+            gateway = Gateway(name=f"line {number}", transport=Transport.TCP, host="h", port=1)
+            scope.session.add(gateway)
+            scope.session.flush()
+            scope.session.add(
+                Device(gateway_id=gateway.id, name=f"d {number}", driver="modbus",
+                       profile="water_meter")
+            )  # fmt: skip
+    assert statements() == before
 
 
 def test_a_mute_device_can_be_shown_alone(installation, community, device, li):

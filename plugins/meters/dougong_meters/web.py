@@ -5,6 +5,7 @@ from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
 from flask import Flask, redirect, render_template, request, url_for
+from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from dougong.db import Scope, member_label
@@ -184,7 +185,8 @@ def balance() -> str:
     start = _month(scope, request.args.get("month", ""))
     end = (start + timedelta(days=32)).replace(day=1)
     found = services.balance(scope, kind.value, start, end)
-    names = {b.building_id: scope.get(Building, b.building_id).name for b in found if b.building_id}
+    places = select(Building).where(Building.id.in_([b.building_id for b in found]))
+    names = {building.id: building.name for building in scope.session.scalars(places)}
     return render_template(
         "meters/balance.html", found=found, names=names, commodity=kind, kinds=Commodity,
         member=member_label, month=start, uom=cards.UOM[kind], number=cards.plain_number,
