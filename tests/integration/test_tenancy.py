@@ -1,11 +1,16 @@
 """Rows of another community cannot be read or written, whatever the application forgets."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from dougong.access.operations import grant_role
 from dougong.db.scope import Actor
 from dougong.tenancy.models import Building, Person, Room
+from dougong.testing.people import make_login, sign_in
+from dougong.web.app import SESSION_COOKIE, create_app
 
 
 def test_a_scope_sees_only_its_own_rooms(installation, place):
@@ -59,3 +64,29 @@ def test_personal_values_are_ciphertext_in_the_database(installation, place):
         ).all()
         assert [p.name for p in found] == ["业主1"]
         assert scope.session.scalars(select(Building)).first() is not None
+
+
+def test_two_tabs_of_one_browser_show_their_own_community_each(installation, place):
+    """The place is in the address, never in the session: tabs cannot mix, in any order."""
+    app = create_app(installation)
+    actor = make_login(installation, place, "community_manager")
+    with installation.access() as session:
+        grant_role(session, Actor.system(), actor.user_id, "group_manager", group_id=place.group_id)
+    marks = {place.community_id: "甲座", place.other_community_id: "乙座"}
+    for community, mark in marks.items():
+        with installation.scope(Actor.system(), community=community) as scope:
+            scope.session.add(Building(code=mark, name=mark))
+    cookie = sign_in(app, installation, actor).get_cookie(SESSION_COOKIE).value
+
+    def tab(community):
+        client = app.test_client()
+        client.set_cookie(SESSION_COOKIE, cookie)
+        own, foreign = marks[community], (set(marks.values()) - {marks[community]}).pop()
+        wrong = 0
+        for _ in range(15):
+            page = client.get(f"/c/{community}/admin/dougong/building/").text
+            wrong += own not in page or foreign in page
+        return wrong
+
+    with ThreadPoolExecutor(4) as tabs:
+        assert list(tabs.map(tab, [*marks, *marks])) == [0, 0, 0, 0]
