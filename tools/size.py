@@ -1,15 +1,18 @@
 """Count the kernel's logical lines: statements of Python, docstrings apart.
 
-Usage: python tools/size.py [--markdown]. Prints a table by area; with --markdown the rows of the
-tables in docs/explanation/size.md.
+Usage: python tools/size.py [--write]. Prints tables by area; with --write puts them into
+docs/explanation/size.md.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 CORE = Path(__file__).parents[1] / "core/dougong"
+PAGE = CORE.parents[1] / "docs/explanation/size.md"
+ROWS = r"(?:^\| [\w ]+ \| \d+ \| \d+ \|\n)+"
 KERNEL = (
     "db",
     "plugins",
@@ -28,6 +31,8 @@ APART = (
     "messages",
     "files",
     "webhooks",
+    "exchange",
+    "backups",
     "supervisor",
     "doctor",
     "demo",
@@ -74,15 +79,23 @@ def sizes(areas: tuple[str, ...]) -> dict[str, tuple[int, int]]:
     return found
 
 
+def table(areas: tuple[str, ...]) -> str:
+    """Return the rows of a table in Markdown."""
+    found = sizes(areas)
+    rows = {**found, "together": tuple(map(sum, zip(*found.values(), strict=True)))}
+    return "".join(f"| {area} | {work} | {proof} |\n" for area, (work, proof) in rows.items())
+
+
 def main() -> None:
-    """Print the tables."""
-    for areas in ((*KERNEL, REST), APART):
-        found = sizes(areas)
-        for area, (work, proof) in found.items():
-            print(f"| {area} | {work} | {proof} |")
-        work, proof = (sum(pair[i] for pair in found.values()) for i in (0, 1))
-        print(f"| together | {work} | {proof} |\n")
+    """Print the tables, or write them into the page."""
+    tables = [table((*KERNEL, REST)), table(APART)]
+    if "--write" not in sys.argv:
+        print("\n".join(tables))
+        return
+    following = iter(tables)
+    text = re.sub(ROWS, lambda _found: next(following), PAGE.read_text("utf-8"), flags=re.M)
+    PAGE.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
