@@ -1,18 +1,20 @@
 """What a bill run costs beside a raw INSERT … SELECT of the very same rows.
 
-Usage: python bench/bill_run.py [--rooms N] [--rounds N] [--scale]. Each round bills one more month
-of N rooms with four fee items each (area, two fixed, one with a price that changes inside the first
-month) through `create_run` and, in a transaction of its own as in life, `publish_run`: reckoning,
-bills, lines with traces, journal, audit, as the application's role under row-level security. Then
-the rows are put aside, deleted, and inserted again by a superuser from a table, into the product's
-own tables with the same keys, indexes, foreign keys and audit triggers. Both on one server with
-fsync on. With --scale: runs of 10,000, 100,000 and 1,000,000 lines, what a line costs and the
-application's memory at most. README.md says how the figures are printed.
+Usage: bench/bill_run.py [--rooms N] [--rounds N] [--scale] [--sizes ROOMS …]. Each round bills
+one more month of N rooms with four fee items each (area, two fixed, one with a price that changes
+inside the first month) through `create_run` and, in a transaction of its own as in life,
+`publish_run`: reckoning, bills, lines with traces, journal, audit, as the application's role under
+row-level security. Then the rows are put aside, deleted, and inserted again by a superuser from a
+table, into the product's own tables with the same keys, indexes, foreign keys and audit triggers.
+Both on one server with fsync on. With --scale: what a line costs in runs of 10,000, 100,000
+and 1,000,000 lines (or four times --sizes), and the application's memory at most. README.md says
+how the figures are printed.
 """
 
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -183,11 +185,11 @@ def compare(installation: Installation, server: EmbeddedPostgres, rooms: int, ro
     return ratio is not None and ratio >= 0.7
 
 
-def scale(installation: Installation, server: EmbeddedPostgres) -> None:
+def scale(installation: Installation, server: EmbeddedPostgres, sizes: Sequence[int]) -> None:
     """Tell what a line costs in ever larger runs, beside the smallest one, and the memory."""
     smallest: list[float] = []
     first_peak = 0.0
-    for rooms in (2_500, 25_000, 250_000):
+    for rooms in sizes:
         community = ground(installation, rooms)
         settle_down(server)
         forget_peak()
@@ -208,10 +210,11 @@ def main() -> int:
     parser.add_argument("--rooms", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", action="store_true")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[2_500, 25_000, 250_000])
     given = parser.parse_args()
     with throwaway_installation(fast=False) as (installation, server):
         if given.scale:
-            scale(installation, server)
+            scale(installation, server, given.sizes)
             return 0
         return 0 if compare(installation, server, given.rooms, given.rounds) else 1
 
