@@ -71,6 +71,12 @@ CREATE UNLOGGED TABLE dougong.api_bucket (
 	CONSTRAINT uq_api_bucket_actor_id_place_id UNIQUE (actor_id, place_id)
 );
 
+CREATE TABLE dougong.api_token_use (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	CONSTRAINT pk_api_token_use PRIMARY KEY (id)
+);
+
 CREATE TABLE dougong.audit_checkpoint (
 	id UUID DEFAULT uuidv7() NOT NULL, 
 	number BIGINT NOT NULL, 
@@ -332,7 +338,6 @@ CREATE TABLE dougong.api_token (
 	community_ids JSONB, 
 	ends_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	revoked_at TIMESTAMP WITH TIME ZONE, 
-	last_used_at TIMESTAMP WITH TIME ZONE, 
 	CONSTRAINT pk_api_token PRIMARY KEY (id), 
 	CONSTRAINT uq_api_token_token_hash UNIQUE (token_hash), 
 	CONSTRAINT fk_api_token_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE

@@ -49,7 +49,8 @@ BY_SESSION = text(
 BY_TOKEN = text(
     f"""
     select u.id, u.name, u.locale, null as session_id, t.permissions, t.community_ids,
-        t.id as token_id, t.last_used_at, {RIGHTS}
+        t.id as token_id,
+        (select at from dougong.api_token_use used where used.id = t.id) as last_used_at, {RIGHTS}
     from dougong.api_token t join dougong."user" u on u.id = t.user_id
     where t.token_hash = :hash and t.revoked_at is null and t.ends_at > :now and u.is_active
     """
@@ -97,7 +98,10 @@ def actor_for_token(installation: "Installation", token: str) -> Actor | None:
         row = session.execute(BY_TOKEN, {"hash": hash_of(token), "now": now}).mappings().first()
         if row is not None and (row["last_used_at"] or LONG_AGO) < now - TOUCH:
             session.execute(
-                text("update dougong.api_token set last_used_at = :now where id = :id"),
+                text(
+                    "insert into dougong.api_token_use (id, at) values (:id, :now)"
+                    " on conflict (id) do update set at = excluded.at"
+                ),
                 {"now": now, "id": row["token_id"]},
             )
     if row is None:

@@ -137,7 +137,16 @@ class ApiToken(OnPlatform, KernelBase):
     community_ids: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     ends_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
-    last_used_at: Mapped[datetime | None]
+
+
+class ApiTokenUse(OnPlatform, KernelBase):
+    """When a token was last used; the id is the token's. Apart, so that using it is no news for
+    the audit log."""
+
+    __tablename__ = "api_token_use"
+    __audited__ = False
+
+    at: Mapped[datetime]
 
 
 class Passkey(OnPlatform, KernelBase):

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dougong.access.actors import hash_of
-from dougong.access.models import ApiToken
+from dougong.access.models import ApiToken, ApiTokenUse
 from dougong.access.operations import may_end
 from dougong.db.scope import Actor
 from dougong.errors import Invalid, NotAllowed, NotFound
@@ -72,6 +72,15 @@ def _check(name: str, permissions: Sequence[str], lifetime: timedelta) -> None:
         fields["lifetime"] = gettext(N_("A token lives for a year at most."))
     if fields:
         raise Invalid(N_("Some fields are not right yet."), fields=fields)
+
+
+def last_uses(installation: "Installation", user_id: UUID) -> dict[UUID, datetime]:
+    """Return when each of a login's tokens was last used."""
+    query = select(ApiTokenUse.id, ApiTokenUse.at).where(
+        ApiTokenUse.id.in_(select(ApiToken.id).where(ApiToken.user_id == user_id))
+    )
+    with installation.access() as session:
+        return {row[0]: row[1] for row in session.execute(query)}
 
 
 def tokens_of(installation: "Installation", user_id: UUID) -> Sequence[ApiToken]:

@@ -224,7 +224,8 @@ SESSIONS_HERE = text(
 TOKENS_HERE = text(
     """
     select t.id, u.login, u.name, t.name as what, uuid_extract_timestamp(t.id) as since,
-           t.last_used_at as seen_at, t.ends_at, '' as address
+           (select at from dougong.api_token_use used where used.id = t.id) as seen_at, t.ends_at,
+           '' as address
     from dougong.api_token t join dougong."user" u on u.id = t.user_id
     where t.revoked_at is null and t.ends_at > now()
       and exists (select from dougong.role_grant g where g.user_id = u.id and g.group_id = :group)

@@ -143,6 +143,7 @@ def _tokens(token: str = "", error: DougongError | None = None) -> Response:
         given=request.form,
         chosen=request.form.getlist("wide"),
         tokens=tokens.tokens_of(installation, actor.user_id or UUID(int=0)),
+        uses=tokens.last_uses(installation, actor.user_id or UUID(int=0)),
         plugins=_areas(wide),
         places=_places(actor),
         lifetimes=LIFETIMES,
