@@ -23,9 +23,10 @@ from dougong.backups.making import make
 from dougong.db.embedded import EmbeddedPostgres
 from dougong.db.migrator import KERNEL
 from dougong.db.scope import Actor
+from dougong.db.servers import create_database
 from dougong.doctor import configuration
 from dougong.files import attach, open_attachment
-from dougong.installation import Installation, start_embedded
+from dougong.installation import Installation, embedded_server
 from dougong.paths import Paths
 from dougong.settings import Settings
 from dougong.tenancy.models import Building, Person
@@ -47,7 +48,9 @@ def a_home(name):
 def origin():
     """An installation with people, a file and a sealed log."""
     settings = Settings(paths=Paths(a_home("origin")))
-    server = start_embedded(settings)
+    server = embedded_server(settings)
+    server.start()
+    create_database(server.dsn(database="postgres"), server.passwords())
     made = Installation.open(settings)
     try:
         fill(made)

@@ -171,7 +171,11 @@ class Migrator:
         if current != head:
             revisions = self._revisions(distribution, current)
             statements += measured(revisions, _audited(connection, distribution.schema))
-        return statements + protection(connection, distribution.schema)
+        statements += protection(connection, distribution.schema)
+        if head is not None and not _is_version_saved(connection, distribution.schema):
+            name = f"{distribution.schema}.alembic_version"
+            statements.append(f"grant select on {name} to dougong_backup")
+        return statements
 
     def upgrade(
         self, distribution: Distribution, report: Callable[[int, int], None] | None = None
@@ -259,6 +263,15 @@ class Migrator:
         span = f"{current}:head" if current else "head"
         command.upgrade(_config(distribution, out), span, sql=True)
         return split_statements(re.sub(r"(?m)^-- .*$", "", out.getvalue()))
+
+
+def _is_version_saved(connection: Connection, schema: str) -> bool:
+    """Tell whether a backup may read the table that names a schema's revision."""
+    allowed = connection.execute(
+        text("select has_table_privilege('dougong_backup', to_regclass(:name), 'select')"),
+        {"name": f"{schema}.alembic_version"},
+    ).scalar()
+    return bool(allowed)
 
 
 def _config(distribution: Distribution, out: io.StringIO | None = None) -> Config:

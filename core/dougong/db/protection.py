@@ -74,8 +74,6 @@ def protection(
     for table in metadata.sorted_tables:
         if table.schema == schema:
             statements += _table(table, have)
-    if not have.granted("alembic_version", "dougong_backup"):
-        statements.append(f"grant select on {schema}.alembic_version to dougong_backup")
     return statements
 
 
