@@ -148,10 +148,10 @@ def seal_many(
     """
     before, _, after = place.bound(key.key_id).rpartition(place.row_id.bytes)
     head = bytes([VERSION, key.suite]) + key.key_id.to_bytes(4)
-    encrypt = key.aead.encrypt
+    encrypt, nonces = key.aead.encrypt, os.urandom(NONCE * len(row_ids))
     made: list[bytes | None] = []
-    for row_id, plain in zip(row_ids, plaintexts, strict=True):
-        nonce = os.urandom(NONCE)
+    for at, (row_id, plain) in enumerate(zip(row_ids, plaintexts, strict=True)):
+        nonce = nonces[at * NONCE : (at + 1) * NONCE]
         bound = before + row_id.bytes + after
         sealed = encrypt(nonce, plain.encode(), bound) if plain else b""
         made.append(head + nonce + sealed if plain else None)

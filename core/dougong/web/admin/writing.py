@@ -7,6 +7,7 @@ in one statement each, and what else is refused is found by halving.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -133,17 +134,22 @@ class Writer:
     def _complete(self, entry: Entry) -> None:
         """Fill in what the columns' defaults would, which bulk inserts do not ask."""
         entry.values = {k: v for k, v in entry.values.items() if v is not None}
-        for attribute in sa_inspect(self.model).column_attrs:
-            default = attribute.columns[0].default
-            if default is None or attribute.key in entry.values or attribute.key == "id":
+        for key, default in self._defaults:
+            if key in entry.values:
                 continue
             if default.is_scalar:
-                entry.values[attribute.key] = default.arg
+                entry.values[key] = default.arg
             elif default.is_callable:
-                entry.values[attribute.key] = default.arg(None)
+                entry.values[key] = default.arg(None)
         if entry.values.get("sort_key") == "" and entry.values.get("code"):
             entry.values["sort_key"] = natural_key(entry.values["code"])
         entry.values["id"] = entry.new_id = entry.values.get("id") or entry.new_id or uuid7()
+
+    @cached_property
+    def _defaults(self) -> list[tuple[str, Any]]:
+        attributes = sa_inspect(self.model).column_attrs
+        found = [(a.key, a.columns[0].default) for a in attributes if a.key != "id"]
+        return [(key, default) for key, default in found if default is not None]
 
     def _refuse_doubles(self, entries: Sequence[Entry]) -> None:
         """Refuse rows whose unique key another row or record has; a statement for each key."""
