@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dougong.privacy.detector import find_personal, is_identity_number, warnings_for
+from dougong.privacy.detector import find_personal, is_card_number, is_identity_number, warnings_for
 from dougong.tenancy.models import Person, Room
 
 FOUND = {
@@ -43,3 +43,23 @@ def test_only_free_text_is_warned_about():
     assert set(warnings_for(Person, {"note": words, "name": words})) == {"note"}
     assert warnings_for(Room, {"code": "13812345678", "old_code": words}) == {}
     assert warnings_for(Person, {"note": None, "phone": words}) == {}
+
+
+CARDS = {
+    "sixteen digits": ("卡号4111111111111111", True),
+    "a wrong check digit": ("卡号4111111111111112", False),
+    "a meter's number": ("表号 100200300400", False),
+}
+
+
+@pytest.mark.parametrize("case", CARDS)
+def test_a_bank_card_is_told_from_other_long_numbers_by_its_check_digit(case):
+    words, expected = CARDS[case]
+    assert [s.kind for s in find_personal(words)] == (["bank_card"] if expected else [])
+
+
+def test_of_ten_check_digits_one_is_right():
+    right = [d for d in range(10) if is_card_number(f"621700001234567{d}")]
+    assert len(right) == 1
+    text = f"退到6217 0000 1234 567{right[0]}，谢谢"
+    assert [s.kind for s in find_personal(text)] == ["bank_card"]
