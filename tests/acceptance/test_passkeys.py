@@ -46,7 +46,7 @@ def enter(page, product, login):
     page.wait_for_url(re.compile("/admin/|/account|/home"))
 
 
-def test_a_passkey_is_made_signs_in_and_is_asked_for_after_the_password(device, product):
+def test_a_passkey_is_made_and_signs_in_without_a_password(device, product):
     page = device
     enter(page, product, "security")
     page.goto(f"{page.url_base}/account")
