@@ -49,6 +49,7 @@ def place(visit):
 
 def test_a_tile_and_a_photo_are_a_report_and_the_owner_sees_each_step(visit, place, tmp_path):
     owner, desk = visit("owner", phone=True), visit("dispatcher")
+    board = desk.open(f"/c/{place}/repairs/board/")
     page = owner.open(f"/c/{place}/repairs/my/new")
     assert owner.check() == []
     photo = tmp_path / "photo.jpg"
@@ -65,7 +66,8 @@ def test_a_tile_and_a_photo_are_a_report_and_the_owner_sees_each_step(visit, pla
     assert page.locator(".previews img").count() == 1
     assert owner.check() == []
 
-    board = desk.open(f"/c/{place}/repairs/board/")
+    # The board was open all the time, and moved by itself.
+    board.wait_for_selector(f"[data-order='{order}']", timeout=30_000)
     assert desk.check() == []
     desk.picture("dispatcher-board")
     board.locator(f"[data-order='{order}'] select").select_option(index=1)

@@ -77,7 +77,8 @@ class WorkOrderView(RecordView, model=WorkOrder):
         action(services.close_order, confirm=True, bulk=True),
         action(services.drop_order),
     )
-    can_import = False
+    # Nothing that somebody reported goes away without a word: it is cancelled with a reason.
+    can_delete = can_import = False
     menu_order = 20
 
 

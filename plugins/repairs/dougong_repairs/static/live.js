@@ -1,6 +1,6 @@
 // An open page that moves by itself: told by the live stream, else by asking now and then.
 (function () {
-  var box = document.querySelector("[data-live]");
+  var box = document.querySelector("[data-repairs-live]");
   if (!box) return;
   var prefix = box.getAttribute("data-prefix");
   var asking = false;
@@ -54,7 +54,7 @@
   }
 
   if (!window.EventSource) { poll(5); return; }
-  var source = new EventSource(box.getAttribute("data-live"));
+  var source = new EventSource(box.getAttribute("data-repairs-live"));
   source.onopen = function () { poll(60); };
   source.onerror = function () { poll(5); };
   source.onmessage = function (event) {
