@@ -2,7 +2,7 @@
 
 Usage: python bench/start.py [--rounds 3]. Prints one JSON line per figure, held against what no
 product of this kind can do without, in the same run: making and starting PostgreSQL, and one
-Python that imports Flask, SQLAlchemy and Flask-Admin. Packages are installed already.
+Python that imports Flask and SQLAlchemy. Packages are installed already.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from dougong.db.embedded import EmbeddedPostgres
 PORT = 18990
 LIMITS_S = {"start_cold": 90.0, "start_warm": 10.0}
 LONGEST_S = 600
-IMPORTS = "import flask, flask_admin, sqlalchemy, psycopg, babel, pydantic"
+IMPORTS = "import flask, sqlalchemy, psycopg, babel, pydantic"
 
 
 def seconds_until_ready(home: Path) -> float:
