@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import mimetypes
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +24,11 @@ BUNDLES = {
 }
 TEXTS = ("text/", "application/javascript", "image/svg", "application/json")
 SMALLEST = 1000
+# Parts of Bootstrap that need its script, which is not served: pages use <dialog> and <details>.
+SCRIPTED = re.compile(
+    r"\.(?:accordion|bs-popover|bs-tooltip|carousel|modal|offcanvas|popover|toast|tooltip)\b"
+)
+RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 blueprint = Blueprint("assets", __name__)
 
 
@@ -38,13 +44,28 @@ def content(name: str) -> tuple[bytes, bytes, str]:
     """Return a bundle's bytes, the same compressed, and the hash that names it."""
     if name in BUNDLES:
         glue = b";\n" if name.endswith(".js") else b"\n"
-        data = glue.join((STATIC / part).read_bytes() for part in BUNDLES[name])
+        data = glue.join(_part(part) for part in BUNDLES[name])
     else:
         path = (STATIC / name).resolve()
         if not path.is_relative_to(STATIC) or not path.is_file():
             raise FileNotFoundError(name)
         data = path.read_bytes()
     return data, gzip.compress(data, 9, mtime=0), hashlib.sha256(data).hexdigest()[:12]
+
+
+def _part(name: str) -> bytes:
+    data = (STATIC / name).read_bytes()
+    return unscripted(data.decode()).encode() if "bootstrap" in name else data
+
+
+def unscripted(css: str) -> str:
+    """Return a style sheet without the rules of components that need Bootstrap's script."""
+
+    def kept(rule: re.Match[str]) -> str:
+        selectors = rule[1].split(",")
+        return "" if all(SCRIPTED.search(each) for each in selectors) else rule[0]
+
+    return RULE.sub(kept, css)
 
 
 def asset(name: str) -> str:
