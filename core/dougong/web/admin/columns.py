@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import JSON
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import RelationshipProperty
@@ -89,6 +90,8 @@ def _kind(kind: Any) -> str:
         return "state"
     if isinstance(kind, Money):
         return "money"
+    if isinstance(kind, JSON):
+        return "data"
     try:
         python = kind.python_type
     except NotImplementedError:
