@@ -32,6 +32,8 @@ from dougong.privacy.erasure import erase_person
 from dougong.services import change, create, delete
 from dougong.tenancy.models import Building, Person
 
+pytestmark = pytest.mark.usefixtures("own_witness")
+
 SYSTEM = Actor.system("test")
 
 

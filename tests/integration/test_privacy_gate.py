@@ -9,6 +9,8 @@ from dougong.testing.gate_erasure import erased, shredded
 from dougong.testing.gate_rotation import rotating
 from dougong.testing.throwaway import throwaway_installation
 
+pytestmark = pytest.mark.usefixtures("own_witness")
+
 
 def test_no_canary_lies_in_clear_and_the_controls_are_found(installation, test_server):
     result = gate.canaries(installation, test_server, 100)
