@@ -69,13 +69,14 @@ def test_a_workbook_has_typed_cells_the_lists_columns_order_and_filters(manager,
     answer = manager.get(f"{address}?{query}")
     sheet = workbook(answer).active
     rows = list(sheet.iter_rows(values_only=True))
-    assert rows[0][:4] == ("房号", "建筑面积（㎡）", "状态", "楼栋")
+    # The last column is what fees adds to the view.
+    assert rows[0] == ("房号", "建筑面积（㎡）", "状态", "楼栋", "逾期欠费")
     assert [row[:4] for row in rows[1:]] == [
         ("1-1-201", 91.5, "入住", "1栋"),
         ("1-1-101", 89.5, "入住", "1栋"),
     ]
     assert isinstance(rows[1][1], float)
-    assert sheet.freeze_panes == "A2" and sheet.auto_filter.ref == "A1:D3"
+    assert sheet.freeze_panes == "A2" and sheet.auto_filter.ref == "A1:E3"
     header = answer.headers["Content-Disposition"]
     assert "房屋" in unquote(header.partition("filename*=UTF-8''")[2])
     assert answer.headers["Content-Length"] == str(len(answer.data))
