@@ -1030,6 +1030,7 @@ CREATE TABLE dougong.device_command (
 	ordered_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	approved_by_id UUID, 
 	approved_by VARCHAR(80), 
+	approve_until_at TIMESTAMP WITH TIME ZONE, 
 	deadline_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	sent_at TIMESTAMP WITH TIME ZONE, 
 	ended_at TIMESTAMP WITH TIME ZONE, 
@@ -1040,12 +1041,12 @@ CREATE TABLE dougong.device_command (
 	CONSTRAINT fk_device_command_device_id FOREIGN KEY(community_id, device_id) REFERENCES dougong.device (community_id, id), 
 	CONSTRAINT fk_device_command_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
 	CONSTRAINT ck_device_command_ground CHECK (ground IN ('energy_arrears', 'dormitory_rule', 'safety', 'resident_request', 'meter_work', 'property_fees')), 
-	CONSTRAINT ck_device_command_command_state CHECK (state IN ('proposed', 'queued', 'sent', 'acked', 'confirmed', 'rejected', 'failed', 'unknown', 'expired'))
+	CONSTRAINT ck_device_command_command_state CHECK (state IN ('proposed', 'queued', 'sent', 'acked', 'confirmed', 'rejected', 'failed', 'unknown', 'expired', 'withdrawn'))
 );
 
 CREATE INDEX ix_device_command_device_id ON dougong.device_command (community_id, device_id);
 
-CREATE INDEX ix_device_command_open ON dougong.device_command (community_id, deadline_at) WHERE state in ('queued', 'sent', 'unknown');
+CREATE INDEX ix_device_command_open ON dougong.device_command (community_id, deadline_at) WHERE state in ('proposed', 'queued', 'sent', 'unknown');
 
 CREATE TABLE dougong.device_event (
 	community_id UUID NOT NULL, 

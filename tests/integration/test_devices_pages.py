@@ -102,18 +102,33 @@ def test_the_overview_says_who_answers_and_what(installation, community, device,
     assert "230.4" in page
 
 
-def test_more_gateways_take_no_more_statements(installation, community, device, li):
-    def statements():
+@pytest.fixture
+def statements():
+    """Return a function that counts the statements of an action."""
+
+    def count(action):
         seen = []
         event.listen(Engine, "before_cursor_execute", note := lambda *a: seen.append(a[2]))
         try:
-            assert li.get(f"/c/{community}/devices/").status_code == 200
+            action()
         finally:
             event.remove(Engine, "before_cursor_execute", note)
         return len(seen)
 
-    statements()
-    before = statements()
+    return count
+
+
+def test_the_pages_take_at_most_six_statements_however_many_gateways(
+    installation, community, device, li, statements
+):
+    def look(address):
+        assert li.get(f"/c/{community}/devices/{address}").status_code == 200
+
+    told(installation, community, device, (Decimal(230), datetime.now(UTC)))
+    look("")
+    before = statements(lambda: look(""))
+    assert before <= 6
+    assert statements(lambda: look(device)) <= 6
     with installation.scope(Actor.system(), community=community) as scope:
         for number in range(6):
             gateway = Gateway(name=f"line {number}", transport=Transport.TCP, host="h", port=1)
@@ -123,7 +138,7 @@ def test_more_gateways_take_no_more_statements(installation, community, device, 
                 Device(gateway_id=gateway.id, name=f"d {number}", driver="modbus",
                        profile="water_meter")
             )  # fmt: skip
-    assert statements() == before
+    assert statements(lambda: look("")) == before
 
 
 def test_a_mute_device_can_be_shown_alone(installation, community, device, li):
@@ -163,6 +178,22 @@ def test_a_cut_waits_for_another_person_on_the_page(installation, community, dev
     assert wang.post(approve, data=form(theirs)).status_code == 303
     with installation.scope(Actor.system(), community=community) as scope:
         assert scope.session.query(DeviceCommand).one().state == "queued"
+
+
+def test_a_cut_is_withdrawn_on_the_page_and_never_sent(installation, community, device, li, wang):
+    address = f"/c/{community}/devices/{device}"
+    order = form(li.get(address), name="trip", ground="safety", reason="smoke")
+    assert li.post(f"{address}/order", data=order).status_code == 303
+    page = wang.get(address)
+    assert "批准期限" in page.get_data(as_text=True)
+    with installation.scope(Actor.system(), community=community) as scope:
+        command = scope.session.query(DeviceCommand).one()
+    base = f"/c/{community}/devices/commands/{command.id}"
+    assert wang.post(f"{base}/withdraw", data=form(page)).status_code == 303
+    shown = wang.get(address).get_data(as_text=True)
+    assert "已撤回" in shown and f"{base}/approve" not in shown
+    assert wang.post(f"{base}/approve", data=form(page)).status_code == 409
+    assert wang.post(f"{base}/withdraw", data=form(page)).status_code == 409
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """The device process and the simulator process, as they run in the field; and killed."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,9 @@ import pytest
 from sqlalchemy import select, text
 
 from dougong.db.scope import Actor
+from dougong.devices import process
 from dougong.devices.models import Device, DeviceEvent, DeviceValue, Gateway
+from dougong.plugins import watching
 from dougong.testing.factories import make_place
 from dougong_meters import demo
 from dougong_meters.models import Reading
@@ -64,6 +68,33 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_the_device_process_watches_the_deadlines_of_plugins(installation, monkeypatch):
+    """What hooks took in this process is written down, which only the watch does."""
+    monkeypatch.setattr(watching, "LOOK_S", 0.05)
+    monkeypatch.setattr(watching, "WRITE_S", 0.05)
+    community = make_place(installation).community_id
+
+    def calls():
+        return sum(t.calls for t in watching.read_usage(installation) if t.plugin == "meters")
+
+    async def run():
+        stop = asyncio.Event()
+        running = asyncio.create_task(process.run(installation, stop))
+        try:
+            async with asyncio.timeout(60):
+                while await asyncio.to_thread(calls) == before:
+                    await asyncio.sleep(0.05)
+        finally:
+            stop.set()
+            await running
+
+    before = calls()
+    with installation.scope(Actor.system("test"), community=community) as scope:
+        scope.ask("readings_received", readings=[])
+    asyncio.run(run())
+    assert not [t for t in threading.enumerate() if t.name == "plugins-watch"]
 
 
 def test_demo_devices_are_played_read_and_stored_by_two_processes(installation, environment):

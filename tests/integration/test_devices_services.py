@@ -1,6 +1,7 @@
 """Commands from people: two for a cut, never for property fees; secrets that nobody sees."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -12,7 +13,13 @@ from dougong.devices import CommandState, Ground
 from dougong.devices.configuration import drivers_of
 from dougong.devices.models import Device, DeviceCommand, Gateway
 from dougong.devices.process import host_of
-from dougong.devices.services import approve_command, bind_point, order_command, set_secrets
+from dougong.devices.services import (
+    approve_command,
+    bind_point,
+    order_command,
+    set_secrets,
+    withdraw_command,
+)
 from dougong.devices.simulated import SimulatedGateway
 from dougong.errors import Conflict, Invalid, NotAllowed
 
@@ -70,6 +77,62 @@ def test_a_cut_waits_for_a_second_person_who_is_another_one(at, device, li, wang
         assert command.state is CommandState.QUEUED
     with at(wang) as scope, pytest.raises(Conflict):
         approve_command(scope, scope.get(DeviceCommand, ordered))
+
+
+def waiting(store):
+    """Return the ids of the commands that the device process would take up now."""
+    return {command.id for command in asyncio.run(store.waiting_commands())}
+
+
+def late(scope, ordered):
+    """Let the time for approval be over."""
+    row = scope.get(DeviceCommand, ordered)
+    row.approve_until_at = scope.now - timedelta(seconds=1)
+
+
+def test_a_proposal_that_nobody_approves_in_time_expires(installation, at, device, li, wang):
+    with at(li) as scope:
+        ordered = trip(scope, device).id
+    with at(Actor.system()) as scope:
+        late(scope, ordered)
+    with at(wang) as scope, pytest.raises(Conflict, match="time to approve"):
+        approve_command(scope, scope.get(DeviceCommand, ordered))
+    store = host_of(installation).store
+    try:
+        assert ordered not in waiting(store)
+    finally:
+        store.spool.close()
+    with at(li) as scope:
+        row = scope.get(DeviceCommand, ordered)
+        assert row.state is CommandState.EXPIRED and row.ended_at is not None
+        with pytest.raises(Conflict):
+            withdraw_command(scope, row)
+
+
+def test_a_command_can_be_withdrawn_until_it_is_sent(installation, at, device, li, wang):
+    with at(li) as scope:
+        proposed = trip(scope, device).id
+    with at(wang) as scope:
+        row = withdraw_command(scope, scope.get(DeviceCommand, proposed), "wrong meter")
+        assert row.state is CommandState.WITHDRAWN and "wrong meter" in row.detail
+        with pytest.raises(Conflict):
+            approve_command(scope, row)
+    with at(li) as scope:
+        queued = trip(scope, device, policy="board resolution 7").id
+    store = host_of(installation).store
+    try:
+        assert queued in waiting(store)
+        with at(li) as scope:
+            withdraw_command(scope, scope.get(DeviceCommand, queued))
+        assert asyncio.run(store.mark_sent(queued, datetime.now(UTC))) is False
+        with at(li) as scope:
+            sent = trip(scope, device, policy="board resolution 7").id
+        assert sent in waiting(store)
+        assert asyncio.run(store.mark_sent(sent, datetime.now(UTC)))
+        with at(li) as scope, pytest.raises(Conflict, match="sent"):
+            withdraw_command(scope, scope.get(DeviceCommand, sent))
+    finally:
+        store.spool.close()
 
 
 @pytest.mark.parametrize("policy", ["", "board resolution 7"])

@@ -65,7 +65,10 @@ class DeviceCommandView(RecordView, model=DeviceCommand):
     columns = ("ordered_at", "device", "name", "state", "ordered_by", "approved_by", "detail")
     filters = ("state", "device", "ground", "ordered_at")
     can_create = can_change = can_delete = can_import = False
-    actions = (action(services.approve_command, confirm=True, states=("proposed",)),)
+    actions = (
+        action(services.approve_command, confirm=True, states=("proposed",)),
+        action(services.withdraw_command, confirm=True, states=("proposed", "queued")),
+    )
 
 
 class DeviceEventView(RecordView, model=DeviceEvent):

@@ -48,7 +48,8 @@ class Ground(StrEnum):
 class CommandState(StrEnum):
     """How far a command has come. Everything from ``confirmed`` on is final but ``unknown``.
 
-    A proposed one waits for the second person; nobody sends it.
+    A proposed one waits for the second person; nobody sends it. It ends as ``expired`` when
+    nobody approves it in time, as ``withdrawn`` when somebody takes it back.
     """
 
     PROPOSED = "proposed"
@@ -60,6 +61,7 @@ class CommandState(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
 
     __labels__ = {
         "PROPOSED": bilingual("Waits for approval", "待批准"),
@@ -71,6 +73,7 @@ class CommandState(StrEnum):
         "FAILED": bilingual("Failed", "失败"),
         "UNKNOWN": bilingual("Unknown", "结果未知"),
         "EXPIRED": bilingual("Expired", "已过期"),
+        "WITHDRAWN": bilingual("Withdrawn", "已撤回"),
     }
 
     @property

@@ -27,7 +27,7 @@ from dougong.devices.contract import Transport
 from dougong.devices.readings import PointKind, Quality
 from dougong.tenancy.models import Building
 
-OPEN = "state in ('queued', 'sent', 'unknown')"
+OPEN = "state in ('proposed', 'queued', 'sent', 'unknown')"
 
 
 class Gateway(InCommunity, KernelBase):
@@ -206,7 +206,10 @@ class DeviceHealth(InCommunity, KernelBase):
 
 
 class DeviceCommand(InCommunity, KernelBase):
-    """An order to a device and how it ended. It goes on the wire at most once."""
+    """An order to a device and how it ended. It goes on the wire at most once.
+
+    approve_until_at: until when a second person may approve it; only then ``deadline_at`` starts.
+    """
 
     __tablename__ = "device_command"
     __table_args__ = (
@@ -232,6 +235,9 @@ class DeviceCommand(InCommunity, KernelBase):
     ordered_at: Mapped[datetime] = mapped_column(info=label("Ordered at", "下达时间"))
     approved_by_id: Mapped[UUID | None] = mapped_column(info={"api": "hidden"})
     approved_by: Mapped[str | None] = mapped_column(String(80), info=label("Approved by", "批准人"))
+    approve_until_at: Mapped[datetime | None] = mapped_column(
+        info=label("To be approved until", "批准期限")
+    )
     deadline_at: Mapped[datetime] = mapped_column(info=label("Deadline", "有效期至"))
     sent_at: Mapped[datetime | None] = mapped_column(info=label("Sent at", "发送时间"))
     ended_at: Mapped[datetime | None] = mapped_column(info=label("Ended at", "结束时间"))

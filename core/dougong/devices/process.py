@@ -7,6 +7,7 @@ safe what was read; a kill -9 loses nothing that was acknowledged.
 import asyncio
 import logging
 import signal
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -45,10 +46,17 @@ async def run(installation: "Installation", stop: asyncio.Event | None = None) -
     """Run the devices until ``stop`` is set (or the process is told to end)."""
     stop = stop or _stop_at_signals()
     beating = asyncio.create_task(keep_beating())
+    watching = threading.Event()
+    watcher = threading.Thread(
+        target=installation.plugins.watch, args=(watching,), name="plugins-watch", daemon=True
+    )
+    watcher.start()
     try:
         await _run_until(stop, installation)
     finally:
         beating.cancel()
+        watching.set()
+        await asyncio.to_thread(watcher.join)
 
 
 async def _run_until(stop: asyncio.Event, installation: "Installation") -> None:
@@ -65,6 +73,8 @@ async def _run_until(stop: asyncio.Event, installation: "Installation") -> None:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
         await host.stop()
+        if isinstance(host.store, DatabaseStore):
+            host.store.spool.close()
         log.info("the devices have stopped")
 
 

@@ -21,6 +21,7 @@ from dougong.services import service
 LONGEST_WAIT_S = 3600
 DOOR_WAIT_S = 10
 SHORTEST_SECRET = 16
+PROPOSAL_HOURS = 24
 
 
 @service("device.order", title=("Give a command", "下达指令"))
@@ -36,8 +37,8 @@ def order_command(
 ) -> DeviceCommand:
     """Order a command; it goes on the wire at most once, and never after ``wait_s`` seconds.
 
-    Cutting a supply waits for a second person to approve it, unless ``policy`` names the written
-    rule that stands in for him. Raises Invalid for a command that the device does not have,
+    Cutting a supply waits for a second person to approve it, for ``devices.proposal_hours`` (24)
+    at most, unless ``policy`` names the written rule that stands in for him. Raises Invalid for a command that the device does not have,
     Conflict with the reason when an interlock refuses.
     """
     spec = _spec(scope, device, name)
@@ -59,6 +60,8 @@ def order_command(
     needs_second = spec.effect is Effect.CUT_SUPPLY and not policy
     if needs_second:
         row.state = CommandState.PROPOSED
+        hours = int(scope.setting("devices.proposal_hours", PROPOSAL_HOURS))
+        row.approve_until_at = scope.now + timedelta(hours=hours)
     _check_interlocks(row, spec, device, second="?" if needs_second else None)
     scope.session.add(row)
     scope.session.flush()
@@ -70,10 +73,12 @@ def approve_command(scope: Scope, command: DeviceCommand) -> DeviceCommand:
     """Approve a command as the second person; it is sent at once.
 
     The time in which it may be sent starts now. Raises NotAllowed for the one who ordered it,
-    Conflict for a command that does not wait for approval or that an interlock refuses.
+    Conflict for a command that does not wait for approval (any more) or that an interlock refuses.
     """
     if command.state is not CommandState.PROPOSED:
         raise Conflict(N_("This command does not wait for approval."))
+    if command.approve_until_at is not None and command.approve_until_at <= scope.now:
+        raise Conflict(N_("The time to approve this command is over; order it anew."))
     if command.ordered_by_id == scope.actor.user_id:
         raise NotAllowed(N_("Another person must approve what you ordered."))
     command.approved_by_id, command.approved_by = scope.actor.user_id, scope.actor.name
@@ -81,6 +86,20 @@ def approve_command(scope: Scope, command: DeviceCommand) -> DeviceCommand:
     device = scope.get(Device, command.device_id)
     _check_interlocks(command, _spec(scope, device, command.name), device)
     command.state = CommandState.QUEUED
+    scope.session.flush()
+    return command
+
+
+@service("device_command.withdraw", title=("Withdraw", "撤回"), permission="dougong.device.order")
+def withdraw_command(scope: Scope, command: DeviceCommand, reason: str = "") -> DeviceCommand:
+    """Take a command back that waits for approval or was not sent yet; it is never sent then.
+
+    Raises Conflict for one that is on its way or has ended: no word reaches it any more.
+    """
+    if command.state not in (CommandState.PROPOSED, CommandState.QUEUED):
+        raise Conflict(N_("This command was sent or has ended; it cannot be withdrawn."))
+    command.state, command.ended_at = CommandState.WITHDRAWN, scope.now
+    command.detail = f"{scope.actor.name}: {reason}".removesuffix(": ")[:400]
     scope.session.flush()
     return command
 

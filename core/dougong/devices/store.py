@@ -28,6 +28,7 @@ from dougong.devices.readings import Reading
 from dougong.devices.recording import record_event, record_health, record_readings
 from dougong.devices.spool import Spool
 from dougong.errors import NotFound
+from dougong.i18n import N_
 from dougong.services import entered
 
 if TYPE_CHECKING:
@@ -42,8 +43,15 @@ FINAL = (
     CommandState.REJECTED,
     CommandState.FAILED,
     CommandState.EXPIRED,
+    CommandState.WITHDRAWN,
 )
-WAITING = text(f"{OPEN} and (state <> 'unknown' or deadline_at > now() - interval '1 day')")
+# Behind the condition of the partial index: to be sent, to be found out, not approved in time.
+WAITING = text(
+    f"{OPEN} and (state in ('queued', 'sent')"
+    " or state = 'unknown' and deadline_at > now() - interval '1 day'"
+    " or state = 'proposed' and approve_until_at <= now())"
+)
+NOT_APPROVED = N_("nobody approved it in time")
 
 
 class DatabaseStore:
@@ -171,7 +179,19 @@ class DatabaseStore:
             rows = session.scalars(select(DeviceCommand).where(WAITING).order_by(DeviceCommand.id))
             found = list(rows)
             self._communities |= {row.id: row.community_id for row in found}
-            return [command_of(row) for row in found]
+            late = [row.id for row in found if row.state is CommandState.PROPOSED]
+            waiting = [command_of(row) for row in found if row.state is not CommandState.PROPOSED]
+        for command_id in late:
+            self._expire(command_id)
+        return waiting
+
+    def _expire(self, command_id: UUID) -> None:
+        """End a proposal that nobody approved in time; one that was approved just now is left."""
+        with self._scope(self._communities[command_id]) as scope:
+            _move(
+                scope, command_id, (CommandState.PROPOSED,),
+                state=CommandState.EXPIRED, detail=NOT_APPROVED, ended_at=scope.now,
+            )  # fmt: skip
 
     async def result(self, command_id: UUID) -> CommandResult | None:
         return await self._in_scope_of(command_id, lambda scope: _result(scope, command_id))

@@ -1,6 +1,6 @@
 """Pages of devices: how each is doing, what it says, its past hours, and commands to it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from flask import Blueprint, Flask, redirect, render_template, request, url_for
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from dougong.db.columns import member_label
@@ -18,7 +19,7 @@ from dougong.devices.history import hours_of
 from dougong.devices.models import Device, DeviceCommand, DeviceHealth, DeviceValue, Gateway
 from dougong.devices.profiles import Profile, find_profile
 from dougong.devices.readings import PointKind
-from dougong.devices.services import approve_command
+from dougong.devices.services import approve_command, withdraw_command
 from dougong.errors import DougongError, Invalid, NotFound
 from dougong.i18n import N_, bilingual, gettext, translate_error
 from dougong.installation import Installation
@@ -86,9 +87,12 @@ def overview() -> str:
     scope = _reader()
     words = request.args.get("q", "").replace("\0", "").strip()
     only_mute = request.args.get("only") == "mute"
-    # All at once, and held: the lines then find their gateways without asking one by one.
-    known = {gateway.id: gateway for gateway in scope.session.scalars(select(Gateway))}
     lines = _lines(scope, words)
+    health = _health(
+        scope, {line.device.gateway_id for line in lines} | {d.device.id for d in lines}
+    )
+    for line in lines:
+        line.health = health.get(line.device.id)
     counts = {
         tone: sum(line.tone == tone for line in lines) for tone in ("good", "danger", "plain")
     }
@@ -99,8 +103,8 @@ def overview() -> str:
         gateways.setdefault(line.device.gateway_id, []).append(line)
     return render_template(
         "devices/overview.html",
-        gateways=[(known[key], own) for key, own in gateways.items()],
-        health=_health(scope, list(gateways)),
+        gateways=[(own[0].device.gateway, own) for own in gateways.values()],
+        health=health,
         counts=counts,
         words=words,
         only_mute=only_mute,
@@ -138,12 +142,15 @@ def _in_order(values: Iterable[DeviceValue], titles: Mapping[str, str]) -> list[
 
 
 def _lines(scope: Scope, words: str) -> list[Line]:
-    query = select(Device).order_by(Device.gateway_id, Device.name).limit(MOST)
+    query = (
+        select(Device)
+        .options(joinedload(Device.gateway))
+        .order_by(Device.gateway_id, Device.name)
+        .limit(MOST)
+    )
     if words:
         query = query.where(Device.name.contains(words, autoescape=True))
     lines = {device.id: Line(device) for device in scope.session.scalars(query)}
-    for subject_id, health in _health(scope, list(lines)).items():
-        lines[subject_id].health = health
     values = select(DeviceValue).where(DeviceValue.device_id.in_(lines)).order_by(DeviceValue.point)
     for value in scope.session.scalars(values):
         if value.value is not None and value.point_kind not in (PointKind.TEXT, PointKind.STATE):
@@ -158,7 +165,7 @@ def _lines(scope: Scope, words: str) -> list[Line]:
     return list(lines.values())
 
 
-def _health(scope: Scope, subjects: list[UUID]) -> dict[UUID, DeviceHealth]:
+def _health(scope: Scope, subjects: Collection[UUID]) -> dict[UUID, DeviceHealth]:
     query = select(DeviceHealth).where(DeviceHealth.subject_id.in_(subjects))
     return {health.subject_id: health for health in scope.session.scalars(query)}
 
@@ -170,7 +177,8 @@ def details(device: UUID) -> str:
 
 
 def _details(scope: Scope, device_id: UUID, problem: str = "", **given: Any) -> str:
-    device = scope.get(Device, device_id)
+    line = _line(scope, device_id)
+    device = line.device
     profile = _profile(device)
     titles = _titles(profile)
     found = select(DeviceValue).where(DeviceValue.device_id == device.id)
@@ -181,7 +189,6 @@ def _details(scope: Scope, device_id: UUID, problem: str = "", **given: Any) -> 
         .order_by(DeviceCommand.id.desc())
         .limit(SHOWN_COMMANDS)
     ).all()
-    line = Line(device, _health(scope, [device.id]).get(device.id))
     return render_template(
         "devices/details.html",
         line=line,
@@ -195,6 +202,8 @@ def _details(scope: Scope, device_id: UUID, problem: str = "", **given: Any) -> 
         needs_ground=lambda spec: spec.effect is Effect.CUT_SUPPLY,
         grounds=[g for g in Ground if g is not Ground.PROPERTY_FEES],
         may_approve=scope.may(APPROVE),
+        may_withdraw=scope.may(ORDER),
+        now=scope.now,
         member=member_label,
         problem=problem,
         given=given,
@@ -202,6 +211,20 @@ def _details(scope: Scope, device_id: UUID, problem: str = "", **given: Any) -> 
                 (gettext(N_("Device monitor")), url_for(".overview")), (device.name, None)],
         **_chart(scope, device, values),
     )  # fmt: skip
+
+
+def _line(scope: Scope, device_id: UUID) -> Line:
+    """Return a device with its gateway and health, in one statement; raises NotFound."""
+    query = (
+        select(Device, DeviceHealth)
+        .options(joinedload(Device.gateway))
+        .outerjoin(DeviceHealth, DeviceHealth.subject_id == Device.id)
+        .where(Device.id == device_id)
+    )
+    found = scope.session.execute(query).first()
+    if found is None:
+        raise NotFound(N_("There is no such device here."))
+    return Line(*found)
 
 
 def _chart(scope: Scope, device: Device, values: Any) -> dict[str, Any]:
@@ -247,10 +270,21 @@ def order(device: UUID) -> Response | tuple[str, int]:
 @blueprint.post("/commands/<uuid:command>/approve")
 def approve(command: UUID) -> Response | tuple[str, int]:
     """Approve a command as the second person."""
-    scope = _reader(APPROVE)
-    row = scope.get(DeviceCommand, command)
+    return _decide(_reader(APPROVE), command, approve_command)
+
+
+@blueprint.post("/commands/<uuid:command>/withdraw")
+def withdraw(command: UUID) -> Response | tuple[str, int]:
+    """Take a command back that was not sent yet."""
+    return _decide(_reader(ORDER), command, withdraw_command)
+
+
+def _decide(
+    scope: Scope, command: UUID, decide: Callable[[Scope, DeviceCommand], DeviceCommand]
+) -> Response | tuple[str, int]:
+    row = scope.get(DeviceCommand, command, lock=True)
     try:
-        approve_command(scope, row)
+        decide(scope, row)
     except DougongError as error:
         return _details(scope, row.device_id, translate_error(error)), error.status
     return redirect(url_for(".details", device=row.device_id, done=1, _anchor="commands"), 303)  # type: ignore[return-value]
