@@ -38,8 +38,8 @@ def order_command(
     """Order a command; it goes on the wire at most once, and never after ``wait_s`` seconds.
 
     Cutting a supply waits for a second person to approve it, for ``devices.proposal_hours`` (24)
-    at most, unless ``policy`` names the written rule that stands in for him. Raises Invalid for a command that the device does not have,
-    Conflict with the reason when an interlock refuses.
+    at most, unless ``policy`` names the written rule that stands in for him. Raises Invalid for a
+    command that the device does not have, Conflict with the reason when an interlock refuses.
     """
     spec = _spec(scope, device, name)
     is_door = spec.effect in (Effect.OPEN_DOOR, Effect.OPEN_BARRIER)

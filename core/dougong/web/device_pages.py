@@ -16,7 +16,7 @@ from dougong.db.scope import Scope
 from dougong.devices.commands import CommandState, Effect, Ground
 from dougong.devices.configuration import drivers_of
 from dougong.devices.history import hours_of
-from dougong.devices.models import Device, DeviceCommand, DeviceHealth, DeviceValue, Gateway
+from dougong.devices.models import Device, DeviceCommand, DeviceHealth, DeviceValue
 from dougong.devices.profiles import Profile, find_profile
 from dougong.devices.readings import PointKind
 from dougong.devices.services import approve_command, withdraw_command
