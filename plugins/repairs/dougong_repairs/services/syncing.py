@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import IO, Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from dougong.db import Scope
-from dougong.errors import DougongError, Invalid
-from dougong.i18n import N_, translate_error
+from dougong.errors import Invalid
+from dougong.i18n import N_
 from dougong.messages import notify
 from dougong.services import entered
+from dougong.services.offline import perform_once
 from dougong_repairs.errors import NotYours
 from dougong_repairs.models import DutyContact, SyncedOperation, Technician, WorkOrder
 from dougong_repairs.services.people import WORK, technician_of
@@ -50,40 +51,15 @@ def perform(scope: Scope, operation: Operation, photo: IO[bytes] | None = None) 
     technician = technician_of(scope)
     if operation.verb not in VERBS and operation.verb not in PHOTOS and operation.verb != "help":
         raise Invalid(N_("A phone may not ask for this (%(verb)s)."), verb=operation.verb)
-    scope.session.execute(
-        text("select pg_advisory_xact_lock(hashtextextended(:id, 0))"),
-        {"id": f"repairs.sync {scope.community_id} {operation.client_id}"},
-    )
-    query = select(SyncedOperation).where(SyncedOperation.client_id == operation.client_id)
-    known = scope.session.scalars(query).first()
-    if known is not None:
-        return known
-    problem = _try(scope, technician, operation, photo)
-    made = SyncedOperation(
-        client_id=operation.client_id,
+    return perform_once(
+        scope,
+        SyncedOperation,
+        operation.client_id,
+        lambda: _do(scope, technician, operation, photo),
+        audit=("repairs.work_order.sync", WORK),
         technician_id=technician.id,
         verb=operation.verb,
-        synced_at=scope.now,
-        is_done=problem is None,
-        problem=problem,
     )
-    with entered(scope, "repairs.work_order.sync", WORK):
-        scope.session.add(made)
-        scope.session.flush()
-    return made
-
-
-def _try(
-    scope: Scope, technician: Technician, operation: Operation, photo: IO[bytes] | None
-) -> str | None:
-    """Return what speaks against an operation, None when it is done."""
-    try:
-        with scope.session.begin_nested():
-            _do(scope, technician, operation, photo)
-    except DougongError as error:
-        fields = getattr(error, "fields", {}) or {}
-        return " ".join([translate_error(error), *fields.values()])[:300]
-    return None
 
 
 def _do(

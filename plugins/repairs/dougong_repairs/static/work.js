@@ -6,156 +6,22 @@
   if (!root) return;
   const words = JSON.parse(root.dataset.words);
   const reasons = root.dataset.reasons.split(";").map((pair) => pair.split("="));
-  const MOST = 200 * 1024;
-  let shown = { orders: [], csrf: "" };
-  let pending = [];
-  let conflicts = [];
-  let opened = null;
-  let isSending = false;
-  let isSignedOut = false;
-
-  // --- the phone's store ---------------------------------------------------------------------
-
-  const store = new Promise((resolve, reject) => {
-    const asked = indexedDB.open("repairs " + root.dataset.orders, 1);
-    asked.onupgradeneeded = () => {
-      asked.result.createObjectStore("outbox", { keyPath: "serial", autoIncrement: true });
-      asked.result.createObjectStore("conflicts", { keyPath: "client_id" });
-      asked.result.createObjectStore("kept");
-    };
-    asked.onsuccess = () => resolve(asked.result);
-    asked.onerror = () => reject(asked.error);
+  const outbox = new Outbox({
+    name: "repairs " + root.dataset.orders,
+    list: root.dataset.orders,
+    operation: root.dataset.operation,
+    changed: draw,
+    words: words,
   });
-
-  async function within(name, mode, work) {
-    const database = await store;
-    return new Promise((resolve, reject) => {
-      const transaction = database.transaction(name, mode, { durability: "strict" });
-      const request = work(transaction.objectStore(name));
-      transaction.oncomplete = () => resolve(request && request.result);
-      transaction.onabort = transaction.onerror = () => reject(transaction.error);
-    });
-  }
-
-  async function load() {
-    pending = await within("outbox", "readonly", (s) => s.getAll());
-    conflicts = await within("conflicts", "readonly", (s) => s.getAll());
-    shown = (await within("kept", "readonly", (s) => s.get("orders"))) || shown;
-  }
-
-  function identity() {
-    const bytes = crypto.getRandomValues(new Uint8Array(16));
-    bytes[6] = (bytes[6] & 15) | 64;
-    bytes[8] = (bytes[8] & 63) | 128;
-    const hex = Array.from(bytes, (b) => (b + 256).toString(16).slice(1)).join("");
-    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-  }
+  outbox.shown = { orders: [], csrf: "" };
+  let opened = null;
 
   async function keep(order, verb, values, photo) {
-    const operation = {
-      client_id: identity(), verb: verb, order: order.id, number: order.number,
-      values: values || {}, photo: photo || null,
-    };
     try {
-      await within("outbox", "readwrite", (s) => s.add(operation));
+      await outbox.keep({ verb: verb, order: order.id, number: order.number }, values, photo);
     } catch (error) {
       say(words.full);
-      return;
     }
-    await load();
-    draw();
-    send();
-  }
-
-  // --- sending -------------------------------------------------------------------------------
-
-  async function refresh() {
-    const answer = await fetch(root.dataset.orders, { headers: { Accept: "application/json" } });
-    isSignedOut = answer.redirected || answer.status === 401 || answer.status === 403;
-    if (isSignedOut || !answer.ok) return false;
-    const fresh = await answer.json();
-    await within("kept", "readwrite", (s) => s.put(fresh, "orders"));
-    shown = fresh;
-    return true;
-  }
-
-  async function deliver(operation) {
-    const data = new FormData();
-    data.set("client_id", operation.client_id);
-    data.set("verb", operation.verb);
-    data.set("order", operation.order);
-    data.set("values", JSON.stringify(operation.values));
-    if (operation.photo) data.set("photo", operation.photo, "photo.jpg");
-    const answer = await fetch(root.dataset.operation, {
-      method: "POST", body: data, headers: { "X-CSRF-Token": shown.csrf, Accept: "application/json" },
-    });
-    if (answer.redirected || answer.status === 401 || answer.status === 403) return null;
-    if (answer.status >= 500 || answer.status === 429) return null;
-    if (answer.ok) return answer.json();
-    return { is_done: false, problem: words.conflict + " (" + answer.status + ")" };
-  }
-
-  // One tab sends at a time, where the browser can say so; the server would bear two.
-  function send() {
-    if (navigator.locks) return navigator.locks.request("repairs-outbox", { ifAvailable: true }, (lock) => lock && flush());
-    return flush();
-  }
-
-  async function flush() {
-    if (isSending) return;
-    isSending = true;
-    try {
-      if (!(await refresh())) { draw(); return; }
-      await load();
-      while (pending.length) {
-        const operation = pending[0];
-        const outcome = await deliver(operation);
-        if (outcome === null) break;
-        if (!outcome.is_done) {
-          const told = { client_id: operation.client_id, verb: operation.verb, number: operation.number, problem: outcome.problem };
-          await within("conflicts", "readwrite", (s) => s.put(told));
-        }
-        await within("outbox", "readwrite", (s) => s.delete(operation.serial));
-        await load();
-        draw();
-      }
-      await refresh();
-      await load();
-    } catch (error) {
-      // No network: everything stays where it is, and is sent when there is one.
-    } finally {
-      isSending = false;
-      draw();
-    }
-  }
-
-  // --- photos --------------------------------------------------------------------------------
-
-  function shrink(file) {
-    return new Promise((resolve) => {
-      const image = new Image();
-      image.onerror = () => resolve(file);
-      image.onload = () => {
-        const longest = Math.max(image.width, image.height);
-        const attempt = (side, quality) => {
-          const factor = Math.min(1, side / longest);
-          const canvas = document.createElement("canvas");
-          canvas.width = Math.max(1, Math.round(image.width * factor));
-          canvas.height = Math.max(1, Math.round(image.height * factor));
-          canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-          canvas.toBlob((blob) => {
-            if (blob && blob.size > MOST && side > 400) {
-              if (quality > 0.5) attempt(side, quality - 0.12); else attempt(side * 0.75, 0.72);
-            } else {
-              URL.revokeObjectURL(image.src);
-              resolve(blob || file);
-            }
-          }, "image/jpeg", quality);
-        };
-        attempt(1280, 0.72);
-      };
-      image.src = URL.createObjectURL(file);
-    });
   }
 
   // --- the page ------------------------------------------------------------------------------
@@ -166,7 +32,7 @@
   // What the phone knows: the server's answer, and on top of it what still waits to be sent.
   function expected(order) {
     const seen = Object.assign({}, order, { waiting: 0 });
-    for (const operation of pending) {
+    for (const operation of outbox.pending) {
       if (operation.order !== order.id) continue;
       seen.waiting += 1;
       const state = AFTER[operation.verb];
@@ -194,9 +60,9 @@
   function say(text) { root.querySelector("[data-status]").textContent = text; }
 
   function status() {
-    if (isSignedOut) return words.sign_in;
-    if (!navigator.onLine) return words.offline + (pending.length ? " " + pending.length + " " + words.waiting : "");
-    return pending.length ? pending.length + " " + words.waiting : words.online;
+    if (outbox.isSignedOut) return words.sign_in;
+    if (!navigator.onLine) return words.offline + (outbox.pending.length ? " " + outbox.pending.length + " " + words.waiting : "");
+    return outbox.pending.length ? outbox.pending.length + " " + words.waiting : words.online;
   }
 
   let written = {};
@@ -208,11 +74,10 @@
     if (root.contains(document.activeElement) && /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName) && document.activeElement.type !== "file") {
       return;
     }
-    const box = root.querySelector("[data-conflicts]");
-    box.replaceChildren(...conflicts.map((conflict) => make("div", { className: "note danger", role: "alert" },
+    root.querySelector("[data-conflicts]").replaceChildren(...outbox.conflicts.map((conflict) => make("div", { className: "note danger", role: "alert" },
       make("p", null, words.conflict + " · " + conflict.number + " · " + (words[conflict.verb] || conflict.verb) + ": " + conflict.problem),
-      button(words.dismiss, async () => { await within("conflicts", "readwrite", (s) => s.delete(conflict.client_id)); await load(); draw(); }))));
-    const orders = shown.orders.map(expected);
+      button(words.dismiss, () => outbox.dismiss(conflict)))));
+    const orders = outbox.shown.orders.map(expected);
     const list = root.querySelector("[data-list]");
     const focused = document.activeElement && document.activeElement.id;
     isDrawing = true;
@@ -236,7 +101,7 @@
   }
 
   function stateWords(order) {
-    const original = shown.orders.find((other) => other.id === order.id);
+    const original = outbox.shown.orders.find((other) => other.id === order.id);
     if (order.state === original.state) return original.state_words;
     return { accepted: words.accept, in_progress: words.start, paused: words.pause, done: words.finish, returned: words.give_back }[order.state] || order.state;
   }
@@ -274,7 +139,7 @@
     input.addEventListener("change", async () => {
       if (!input.files[0]) return;
       say("…");
-      await keep(order, verb, {}, await shrink(input.files[0]));
+      await keep(order, verb, {}, await Outbox.shrink(input.files[0]));
     });
     return make("div", null, make("label", { className: "photo-button", htmlFor: id }, text), input);
   }
@@ -330,8 +195,8 @@
   }
 
   function help(order) {
-    const made = shown.desk_phone
-      ? make("a", { className: "button button-danger", href: "tel:" + shown.desk_phone.replace(/[^0-9+]/g, "") }, words.help)
+    const made = outbox.shown.desk_phone
+      ? make("a", { className: "button button-danger", href: "tel:" + outbox.shown.desk_phone.replace(/[^0-9+]/g, "") }, words.help)
       : make("button", { type: "button", className: "button button-danger" }, words.help);
     made.addEventListener("click", () => { keep(order, "help").then(() => say(words.help_sent)); });
     return made;
@@ -339,28 +204,16 @@
 
   // --- beginning -----------------------------------------------------------------------------
 
-  async function begin() {
-    if (navigator.serviceWorker) navigator.serviceWorker.register(root.dataset.worker).catch(() => {});
-    if (navigator.storage && navigator.storage.persist) navigator.storage.persist();
-    await load();
-    draw();
-    await send();
-    if (window.EventSource) {
-      const source = new EventSource(root.dataset.live);
-      source.onmessage = (event) => {
-        const told = JSON.parse(event.data);
-        if (told.name === "again" || told.name.startsWith("repairs.")) send();
-      };
-    }
-  }
-
-  window.addEventListener("online", send);
-  window.addEventListener("offline", draw);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) send(); });
+  outbox.begin(root.dataset.worker).then(() => {
+    if (!window.EventSource) return;
+    const source = new EventSource(root.dataset.live);
+    source.onmessage = (event) => {
+      const told = JSON.parse(event.data);
+      if (told.name === "again" || told.name.startsWith("repairs.")) outbox.send();
+    };
+  });
   // Drawing waits while somebody types; drawing itself takes the focus away, which is not that.
   document.addEventListener("focusout", (event) => {
     if (!isDrawing && /INPUT|TEXTAREA/.test(event.target.tagName)) setTimeout(draw, 0);
   });
-  setInterval(send, 30000);
-  begin();
 })();

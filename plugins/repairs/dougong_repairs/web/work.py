@@ -2,13 +2,12 @@
 
 import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from flask import Response as FlaskResponse
 from flask import json as flask_json
-from flask import redirect, request, send_file, url_for
+from flask import redirect, request, url_for
 from sqlalchemy import and_, or_, select
 
 from dougong import files
@@ -17,6 +16,7 @@ from dougong.errors import Invalid, NotFound
 from dougong.i18n import N_, gettext
 from dougong.services import entered
 from dougong.web.app import csrf_token, require_scope
+from dougong.web.offline import web_manifest, worker_script
 from dougong_repairs import services
 from dougong_repairs.domain.assignment import distance_m
 from dougong_repairs.domain.kinds import OrderState, PauseReason
@@ -25,7 +25,7 @@ from dougong_repairs.models import Technician, WorkOrder
 from dougong_repairs.services.dispatching import RANK
 from dougong_repairs.services.people import DISPATCH, WORK
 from dougong_repairs.services.syncing import VERBS, Operation, perform, place_of
-from dougong_repairs.web.pages import STATIC, Answer, asset, blueprint, clock, page, photo
+from dougong_repairs.web.pages import Answer, asset, blueprint, clock, page, photo
 from dougong_repairs.words import verb_words
 
 DONE_SHOWN = timedelta(hours=16)
@@ -51,28 +51,13 @@ def work() -> Answer:
 
 
 @blueprint.get("/work/worker.js")
-def worker_script() -> FlaskResponse:
-    """Send the service worker from below the page that it serves without network."""
-    made = send_file(Path(STATIC) / "worker.js", mimetype="text/javascript")
-    made.headers["Cache-Control"] = "no-cache"
-    return made
+def worker() -> FlaskResponse:
+    return worker_script()
 
 
 @blueprint.get("/work/manifest.webmanifest")
-def web_manifest() -> FlaskResponse:
-    """Describe the page as an app that can be put on the home screen."""
-    here = url_for(".work")
-    body = {
-        "name": gettext("Work orders"),
-        "short_name": gettext("Work orders"),
-        "start_url": here,
-        "scope": here,
-        "display": "standalone",
-        "background_color": "#f1f4f7",
-        "theme_color": "#0b5cad",
-        "icons": [{"src": asset("repairs.svg"), "sizes": "any", "type": "image/svg+xml"}],
-    }
-    return FlaskResponse(flask_json.dumps(body), content_type="application/manifest+json")
+def manifest() -> FlaskResponse:
+    return web_manifest(gettext("Work orders"), url_for(".work"), asset("repairs.svg"))
 
 
 @blueprint.get("/work/orders.json")

@@ -1,7 +1,7 @@
-// Serves the technician's page without network: the page itself and what it is made of.
-// Orders and what was done are kept by the page in its own store, never here.
+// Serves one page without network: the page itself and what it is made of. What was done there is
+// kept by the page in its own store, never here. Each page has a cache of its own.
 "use strict";
-const CACHE = "repairs-work-1";
+const CACHE = "page " + self.registration.scope;
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
@@ -33,5 +33,5 @@ self.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
   if (event.request.method !== "GET" || url.origin !== location.origin) return;
   if (event.request.mode === "navigate") event.respondWith(fresh(event.request, "page"));
-  else if (/^\/(static|repairs\/static)\//.test(url.pathname)) event.respondWith(kept(event.request));
+  else if (/^\/([a-z_]+\/)?static\//.test(url.pathname)) event.respondWith(kept(event.request));
 });
