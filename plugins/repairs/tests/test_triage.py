@@ -20,9 +20,10 @@ from evaluate import report  # noqa: E402 - it lies beside the sentences, in no 
 from generate import generated, sections  # noqa: E402
 
 
-def test_on_held_out_sentences_it_is_as_good_as_it_was():
-    found = report(TRAINING / "held_out.txt")
-    assert found["sentences"] > 150
+@pytest.mark.parametrize(("name", "count"), [("held_out", 150), ("wild", 300)])
+def test_on_held_out_sentences_it_is_as_good_as_it_was(name, count):
+    found = report(TRAINING / f"{name}.txt")
+    assert found["sentences"] > count
     assert found["category_accuracy"] >= FLOOR["category_accuracy"]
     assert found["urgency_accuracy"] >= FLOOR["urgency_accuracy"]
     assert found["emergency_recall"] >= FLOOR["emergency_recall"]
@@ -33,10 +34,12 @@ FLOOR = {"category_accuracy": 0.9, "urgency_accuracy": 0.85, "emergency_recall":
 
 
 def test_the_held_out_sentences_are_not_trained_on():
-    held = {text for _, _, text in sections(TRAINING / "held_out.txt")}
+    held = {
+        text for name in ("held_out", "wild") for _, _, text in sections(TRAINING / f"{name}.txt")
+    }
     trained = {
         t
-        for n in ("sentences", "wordy", "dev", "hard")
+        for n in ("sentences", "wordy", "dev", "hard", "odd")
         for _, _, t in sections(TRAINING / f"{n}.txt")
     }
     made = {text for _, _, text in generated(190)}
@@ -66,6 +69,10 @@ def test_the_held_out_sentences_are_not_trained_on():
         "独居的老人两天没开门，敲门没有回应",
         "电梯停在三楼和四楼之间",
         "不着急，就是电梯里好像困了个人",
+        "電梯卡在七樓八樓中間，裡面有人",
+        "瓦斯味好重",
+        "没冒烟，就是插座冒火花",
+        "电梯里有没有人被困不知道，有人敲门",
     ],
 )
 def test_words_of_danger_are_an_emergency(text):
@@ -86,6 +93,9 @@ def test_words_of_danger_are_an_emergency(text):
         "水龙头滴水",
         "电梯里广告框歪了",
         "下次消防演习是什么时候",
+        "没有漏电，就是灯不亮",
+        "电梯没有困人，就是广告框歪了",
+        "去年着过火以后楼道的墙一直没刷",
     ],
 )
 def test_what_only_sounds_like_danger_is_none(text):
@@ -98,7 +108,7 @@ def test_it_follows_a_correction_and_forgets_nothing():
     like = judge("三号站房浮筒探针又在报了", memory)
     assert (like.category, like.urgency) == (Category.PLUMBING, Urgency.URGENT)
     assert like.is_remembered
-    rows = list(sections(TRAINING / "held_out.txt"))
+    rows = [r for n in ("held_out", "wild") for r in sections(TRAINING / f"{n}.txt")]
     changed = [t for _, _, t in rows if judge(t, memory) != judge(t)]
     assert changed == []
 

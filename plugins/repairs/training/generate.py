@@ -99,6 +99,38 @@ def dressed(text: str, urgency: str, chance: Random) -> str:
     return said
 
 
+FILLERS = ("那个", "呃", "嗯", "然后", "就是", "这个", "哎", "你看")
+ENDS = ("啊", "呀", "嘛", "哦", "呗", "哈", "咯", "😭", "🙏", "……", "！", "？", "~")
+OTHERS = (
+    "帮我妈报一下，",
+    "我邻居说",
+    "替楼下大爷反映，",
+    "租客打电话说",
+    "刚听保安讲",
+    "我老公说",
+)
+ASIDES = ("这不是第一次了", "上个月修过一次", "群里没人理", "打电话没人接", "我不太懂", "我在上班")
+NOISE = "的了是在一不有这那就个上来去到里"
+
+
+def messed(text: str, chance: Random) -> str:
+    """Return a sentence as it comes from a hurried thumb or a phone that listens."""
+    said = text
+    if chance.random() < 0.3:
+        at = chance.randrange(len(said) + 1)
+        said = said[:at] + chance.choice(FILLERS) + said[at:]
+    if chance.random() < 0.25 and len(said) > 5:
+        at = chance.randrange(len(said))
+        said = said[:at] + chance.choice(NOISE) + said[at + 1 :]
+    if chance.random() < 0.2:
+        said = chance.choice(OTHERS) + said
+    if chance.random() < 0.2:
+        said = f"{said}，{chance.choice(ASIDES)}"
+    if chance.random() < 0.3:
+        said = re.sub("[，。！、]", chance.choice(("", " ")), said)
+    return said + (chance.choice(ENDS) if chance.random() < 0.4 else "")
+
+
 def generated(count: int) -> Iterator[tuple[str, str, str]]:
     """Yield ``count`` different sentences of each class, as far as its grammar goes."""
     chance = Random(SEED)

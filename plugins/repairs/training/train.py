@@ -10,15 +10,15 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from generate import generated, sections
+from generate import generated, messed, sections
 
 from dougong_repairs.domain.triage import CATEGORIES, GRADES, MODEL, features, softmax
 
 HERE = Path(__file__).parent
-PER_CLASS, HAND_WEIGHT, EPOCHS, RATE, SHRINK, RAREST = 190, 6, 8, 0.12, 2e-5, 3
+PER_CLASS, HAND_WEIGHT, MESSED, EPOCHS, RATE, SHRINK, RAREST = 190, 6, 3, 8, 0.12, 2e-5, 3
 SCALE = 100
 OUTPUTS = len(CATEGORIES) + len(GRADES)
-WRITTEN = ("sentences.txt", "wordy.txt", "dev.txt", "hard.txt")
+WRITTEN = ("sentences.txt", "wordy.txt", "dev.txt", "hard.txt", "odd.txt")
 Example = tuple[list[str], int, int]
 
 
@@ -27,7 +27,9 @@ def examples() -> list[Example]:
     names, grades = [c.value for c in CATEGORIES], [u.value for u in GRADES]
     rows = list(generated(PER_CLASS))
     by_hand = [row for name in WRITTEN for row in sections(HERE / name)]
-    rows += by_hand * HAND_WEIGHT
+    chance = Random(HAND_WEIGHT)
+    rows += by_hand * (HAND_WEIGHT - MESSED)
+    rows += [(a, b, messed(text, chance)) for a, b, text in by_hand * MESSED]
     made = [
         (sorted(features(text)), names.index(category), grades.index(urgency))
         for category, urgency, text in rows

@@ -19,11 +19,12 @@ from pathlib import Path
 from dougong_repairs.domain.kinds import Category, Urgency
 from dougong_repairs.domain.lexicon import TRADES, URGENCIES
 from dougong_repairs.domain.safety import dangers
+from dougong_repairs.domain.script import simplified
 
 MODEL = Path(__file__).parents[1] / "triage_model.json"
 CATEGORIES, GRADES = tuple(Category), tuple(Urgency)
 LIKE_ENOUGH = 0.5
-SURE_ENOUGH = 0.15
+SURE_ENOUGH = 0.07
 LONGEST = 600
 _KEPT = re.compile(r"[^\u4e00-\u9fffa-z0]+")
 
@@ -54,8 +55,8 @@ class Verdict:
 
 
 def plain(text: str) -> str:
-    """Return a text as the model reads it: one width, small letters, digits as 0, marks gone."""
-    folded = unicodedata.normalize("NFKC", text[:LONGEST]).lower()
+    """Return a text as the model reads it: one width and script, digits as 0, marks gone."""
+    folded = simplified(unicodedata.normalize("NFKC", text[:LONGEST]).lower())
     return _KEPT.sub(" ", re.sub(r"\d+", "0", folded)).strip()
 
 
@@ -70,7 +71,7 @@ def features(text: str) -> set[str]:
             found.add(f"@{name}")
         if len(words) > 1:
             found.add(f"@{name}+")
-    return found | {f"@danger {kind}" for kind, _ in dangers(text)}
+    return found | {f"@danger {kind}" for kind, _ in dangers(simplified(text))}
 
 
 def softmax(scores: Sequence[float]) -> list[float]:
@@ -131,7 +132,7 @@ def judge(text: str, memory: Sequence[Remembered] = ()) -> Verdict:
     grades = softmax(scores[len(CATEGORIES) :])
     share = _recall(text, memory, kinds, grades)
     category = CATEGORIES[kinds.index(max(kinds))]
-    danger = next(dangers(text), None)
+    danger = next(dangers(simplified(text)), None)
     grade = _grade(grades, danger is not None)
     sure = min(max(kinds), 1.0 if danger else grades[GRADES.index(grade)])
     named = dict.fromkeys(TRADES[category.value].findall(plain(text)))
