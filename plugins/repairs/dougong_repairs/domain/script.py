@@ -1,4 +1,4 @@
-"""Traditional characters read as simplified ones: those that reports of repairs are written with."""
+"""Traditional characters read as simplified ones: those that reports of repairs use."""
 
 _PAIRS = """
 龍龙頭头馬马門门閘闸開开關关電电燈灯線线纜缆櫃柜廚厨廁厕衛卫閥阀噴喷淺浅溝沟漲涨濕湿淚泪滅灭災灾煙烟燒烧熱热燙烫爐炉爛烂爾尔牆墙牀床狀状獨独獲获獸兽現现環环產产異异當当畫画疊叠瘋疯癢痒發发皺皱
