@@ -1,13 +1,14 @@
 """Rows of another community cannot be read or written, whatever the application forgets."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from dougong.access.operations import grant_role
-from dougong.db.scope import Actor
+from dougong.db.scope import Actor, Claim, begin_statement
 from dougong.tenancy.models import Building, Person, Room
 from dougong.testing.people import make_login, sign_in
 from dougong.web.app import SESSION_COOKIE, create_app
@@ -35,15 +36,56 @@ def test_a_row_of_another_community_cannot_be_written(installation, place):
         )
 
 
-def test_injected_sql_cannot_switch_the_scope(installation, place):
+FORGERIES = {
+    "set_config": "select set_config('backtrace_functions', '{value}', true)",
+    "set_config_for_the_session": "select set_config('backtrace_functions', '{value}', false)",
+    "set": "set backtrace_functions = '{value}'",
+    "set_by_a_function": "create function pg_temp.f() returns bigint language sql"
+    " set backtrace_functions = '{value}' as 'select 1::bigint'",
+    "set_for_the_role": "alter role dougong_app set backtrace_functions = '{value}'",
+    "wrong_signature": "select dougong.enter('{zeros};' || pg_backend_pid()"
+    " || ';9999999999;{value}')",
+}
+
+
+@pytest.mark.parametrize("forgery", sorted(FORGERIES))
+def test_injected_sql_cannot_switch_the_scope(installation, place, forgery):
+    wanted = Claim(place.group_id, place.community_id, (place.community_id,)).value
+    statement = FORGERIES[forgery].format(value=wanted, zeros="0" * 64)
     with (
-        pytest.raises(DBAPIError, match="scope refused"),
+        pytest.raises(DBAPIError) as refused,
         installation.scope(Actor.system(), community=place.other_community_id) as scope,
     ):
-        mine = scope.session.execute(text("select current_setting('dougong.scope')")).scalar()
-        forged = mine.replace(str(place.other_community_id), str(place.community_id))
-        scope.session.execute(text("select set_config('dougong.scope', :f, true)"), {"f": forged})
-        scope.session.execute(text("select count(*) from dougong.room")).scalar()
+        scope.session.execute(text(statement))
+    assert refused.value.orig.sqlstate == "42501"
+
+
+@pytest.mark.parametrize("spoilt", ["signature", "backend", "expired", "this transaction has one"])
+def test_a_scope_is_good_for_one_backend_one_minute_and_one_transaction(
+    installation, place, spoilt, monkeypatch
+):
+    """Also a scope that the application signed, which injected SQL never sees."""
+    claim = Claim(place.group_id, place.community_id, (place.community_id,))
+    key = installation.databases.scope_key
+    with installation.databases.engine("app").connect() as connection:
+        raw = connection.connection.driver_connection
+        backend = raw.pgconn.backend_pid + (spoilt == "backend")
+        with monkeypatch.context() as patch:
+            if spoilt == "expired":
+                patch.setattr("time.time", lambda: datetime.now(UTC).timestamp() - 90)
+            statement = begin_statement(claim, key, backend).decode().partition("; ")[2]
+        if spoilt == "signature":
+            statement = statement.replace(place.community_id.hex, place.other_community_id.hex)
+        if spoilt == "this transaction has one":
+            connection.exec_driver_sql(statement)
+        with pytest.raises(DBAPIError, match=f"scope refused: {spoilt}"):
+            connection.exec_driver_sql(statement)
+
+
+def test_what_takes_the_scope_away_shows_nothing(installation, place):
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        scope.session.execute(text("reset all"))
+        assert scope.session.execute(text("select count(*) from dougong.room")).scalar() == 0
 
 
 def test_a_group_scope_reads_its_communities_and_writes_none(installation, place):

@@ -59,12 +59,16 @@ def read_probes(foreign: UUID, chance: Random) -> dict[str, Callable[[Session], 
     table = chance.choice(TABLES)
     name = chance.choice(("业主0", "业主1", "业主3"))
 
-    def injected(session: Session) -> int:
-        session.execute(
-            text("select set_config('dougong.scope', :s, true)"),
-            {"s": f"1;{foreign};{foreign};{foreign};-;1;99999999999;-|00"},
-        )
-        return session.execute(text(f"select count(*) from {table}")).scalar_one()
+    wanted = Claim(foreign, foreign, (foreign,)).value
+
+    def injected(statement: str, value: str = wanted) -> Callable[[Session], int]:
+        def probe(session: Session) -> int:
+            session.execute(text(statement), {"v": value} if ":v" in statement else {})
+            return session.execute(
+                text(f"select count(*) from {table} where community_id = :f"), {"f": foreign}
+            ).scalar_one()
+
+        return probe
 
     return {
         "orm": lambda s: len(s.scalars(select(Room).where(Room.community_id == foreign)).all()),
@@ -94,7 +98,14 @@ def read_probes(foreign: UUID, chance: Random) -> dict[str, Callable[[Session], 
             ),
             {"f": foreign},
         ).scalar_one(),
-        "injected": injected,
+        "set_config": injected("select set_config('backtrace_functions', :v, true)"),
+        "set": injected(f"set local backtrace_functions = '{wanted}'"),
+        "reset": injected("reset all"),
+        "own_setting": injected("select set_config('dougong.scope', :v, true)"),
+        "forged": injected(
+            f"select dougong.enter(:v || pg_backend_pid() || ';99999999999;' || '{wanted}')",
+            "0" * 64 + ";",
+        ),
     }
 
 

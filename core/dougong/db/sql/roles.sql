@@ -19,3 +19,5 @@ alter role dougong_app set search_path to dougong;
 alter role dougong_access set search_path to dougong;
 alter role dougong_platform set search_path to dougong;
 alter role dougong_app set idle_in_transaction_session_timeout to '5min';
+-- Where `dougong.enter` keeps a verified scope (scope.sql): nobody else may set it.
+grant set on parameter backtrace_functions to dougong_owner;

@@ -1,9 +1,11 @@
 -- The scope of a transaction: who acts, what may be read, what may be written.
--- The application sends it with BEGIN as "payload|mac"; payload is
--- "1;group;write community;read communities;actor;backend;expiry;group write".
+-- The application sends it with BEGIN as "mac;backend;expiry;value"; value is
+-- "dougong_group_write community_actor_group write_read communities", ids in hex.
 -- The MAC is HMAC-SHA256 under a key that only the owner reads, so SQL that an attacker manages to
--- inject can neither widen nor switch it. The policies call these functions in a scalar subselect:
--- one verification per statement, never per row.
+-- inject can neither widen nor switch it. `enter` verifies it once per transaction and keeps the
+-- value where plain SQL reads and cannot write: in a superuser's parameter on which the owner
+-- alone holds SET (roles.sql). PostgreSQL has no private variables of a session; of its text
+-- parameters this one does nothing with a name that is no C function's.
 
 create table dougong.scope_key (
     id boolean primary key default true check (id),
@@ -14,48 +16,42 @@ revoke all on dougong.scope_key from public;
 -- A backup locks every table that it describes; what is in this one it neither reads nor holds.
 grant maintain on dougong.scope_key to dougong_backup;
 
-create function dougong.scope_part(part integer) returns text
-language plpgsql stable parallel restricted security definer
+create function dougong.enter(signed text) returns void
+language plpgsql volatile parallel unsafe security definer
 set search_path = pg_catalog, pg_temp as $$
 declare
-    setting text := current_setting('dougong.scope', true);
-    payload text;
-    pads dougong.scope_key;
+    inside bytea;
+    outside bytea;
+    parameter text;
 begin
-    if setting is null or setting = '' then
-        return null;
-    end if;
-    payload := split_part(setting, '|', 1);
-    select * into pads from dougong.scope_key;
-    if encode(sha256(pads.outer_pad || sha256(pads.inner_pad || convert_to(payload, 'UTF8'))), 'hex')
-       is distinct from split_part(setting, '|', 2) then
+    -- Every line but the first is an expression that needs no executor: this runs with every BEGIN.
+    select inner_pad, outer_pad into inside, outside from dougong.scope_key;
+    if encode(sha256(outside || sha256(inside || convert_to(substr(signed, 65), 'UTF8'))), 'hex')
+       is distinct from substr(signed, 1, 64) then
         raise exception 'scope refused: signature' using errcode = '42501';
-    end if;
-    if split_part(payload, ';', 6)::integer <> pg_backend_pid() then
+    elsif split_part(signed, ';', 2)::integer <> pg_backend_pid() then
         raise exception 'scope refused: backend' using errcode = '42501';
-    end if;
-    if to_timestamp(split_part(payload, ';', 7)::double precision) < transaction_timestamp() then
+    elsif to_timestamp(split_part(signed, ';', 3)::double precision) < transaction_timestamp() then
         raise exception 'scope refused: expired' using errcode = '42501';
+    elsif starts_with(current_setting('backtrace_functions'), 'dougong_') then
+        raise exception 'scope refused: this transaction has one' using errcode = '42501';
     end if;
-    return nullif(split_part(payload, ';', part), '-');
+    parameter := set_config('backtrace_functions', split_part(signed, ';', 4), true);
 end $$;
 
-create function dougong.reading_group() returns uuid
-language sql stable parallel restricted security definer set search_path = pg_catalog, pg_temp
-as $$ select dougong.scope_part(2)::uuid $$;
+-- The policies call these in a scalar subselect: once per statement, never per row. They are
+-- expanded into the statement, so calling one costs what its expression costs.
+create function dougong.reading_group() returns uuid language sql stable parallel safe
+return nullif(split_part(current_setting('backtrace_functions'), '_', 2), '')::uuid;
 
-create function dougong.writing_community() returns uuid
-language sql stable parallel restricted security definer set search_path = pg_catalog, pg_temp
-as $$ select dougong.scope_part(3)::uuid $$;
+create function dougong.writing_community() returns uuid language sql stable parallel safe
+return nullif(split_part(current_setting('backtrace_functions'), '_', 3), '')::uuid;
 
-create function dougong.reading_communities() returns uuid[]
-language sql stable parallel restricted security definer set search_path = pg_catalog, pg_temp
-as $$ select ('{' || dougong.scope_part(4) || '}')::uuid[] $$;
+create function dougong.actor_id() returns uuid language sql stable parallel safe
+return nullif(split_part(current_setting('backtrace_functions'), '_', 4), '')::uuid;
 
-create function dougong.actor_id() returns uuid
-language sql stable parallel restricted security definer set search_path = pg_catalog, pg_temp
-as $$ select dougong.scope_part(5)::uuid $$;
+create function dougong.writing_group() returns uuid language sql stable parallel safe
+return nullif(split_part(current_setting('backtrace_functions'), '_', 5), '')::uuid;
 
-create function dougong.writing_group() returns uuid
-language sql stable parallel restricted security definer set search_path = pg_catalog, pg_temp
-as $$ select dougong.scope_part(8)::uuid $$;
+create function dougong.reading_communities() returns uuid[] language sql stable parallel safe
+return ('{' || split_part(current_setting('backtrace_functions'), '_', 6) || '}')::uuid[];
