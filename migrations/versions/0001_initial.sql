@@ -550,6 +550,7 @@ CREATE TABLE dougong.device_health (
 	last_ok_at TIMESTAMP WITH TIME ZONE, 
 	failures INTEGER NOT NULL, 
 	next_try_at TIMESTAMP WITH TIME ZONE, 
+	certificate_ends_at TIMESTAMP WITH TIME ZONE, 
 	detail VARCHAR(200) NOT NULL, 
 	CONSTRAINT pk_device_health PRIMARY KEY (community_id, id), 
 	CONSTRAINT uq_device_health_community_id_subject_id UNIQUE (community_id, subject_id), 
@@ -611,13 +612,19 @@ CREATE TABLE dougong.gateway (
 	port INTEGER NOT NULL, 
 	timeout_s NUMERIC(8, 3) NOT NULL, 
 	settle_s NUMERIC(8, 3) NOT NULL, 
+	trust VARCHAR(40) DEFAULT 'none' NOT NULL, 
+	certificate_name VARCHAR(120) DEFAULT '' NOT NULL, 
+	authorities TEXT DEFAULT '' NOT NULL, 
+	certificate_sha256 VARCHAR(100) DEFAULT '' NOT NULL, 
 	is_enabled BOOLEAN DEFAULT true NOT NULL, 
+	identity BYTEA, 
 	CONSTRAINT pk_gateway PRIMARY KEY (community_id, id), 
 	CONSTRAINT uq_gateway_community_id_name UNIQUE (community_id, name), 
 	CONSTRAINT ck_gateway_port CHECK (port between 0 and 65535), 
 	CONSTRAINT ck_gateway_times CHECK (timeout_s > 0 and settle_s >= 0), 
 	CONSTRAINT fk_gateway_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
-	CONSTRAINT ck_gateway_transport CHECK (transport IN ('tcp', 'rtu_tcp', 'http_push', 'mqtt_push'))
+	CONSTRAINT ck_gateway_transport CHECK (transport IN ('tcp', 'rtu_tcp', 'http_push', 'mqtt_push')), 
+	CONSTRAINT ck_gateway_trust CHECK (trust IN ('none', 'authority', 'pinned'))
 );
 
 CREATE TABLE dougong.idempotent_answer (

@@ -1,6 +1,7 @@
 """The driver conformance kit finds faults that only time and lines bring out."""
 
 import logging
+import ssl
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,13 +11,13 @@ import pytest
 
 from dougong.devices import LineTimeout, LineUnreachable, Transport, Verification
 from dougong.devices import interlocks as kernel_interlocks
+from dougong.devices.certificates import Tls
 from dougong.devices.contract import Health
 from dougong.devices.modbus import ModbusCodec, ModbusSettings
 from dougong.devices.modbus_simulator import ModbusResponder
 from dougong.devices.simulated import Answered
 from dougong.devices.transports import Line
-from dougong.testing.driver_promises import DriverSubject, Golden, every_promise
-from dougong.testing.driver_promises import lines as line_promises
+from dougong.testing.driver_promises import DriverSubject, Golden, every_promise, stage
 from dougong_meters.drivers.modbus import driver
 
 PROMISES = {p.__name__: p for p in every_promise()}
@@ -166,7 +167,7 @@ def chatty():
 )
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_planted_fault_is_found(promise, planted, monkeypatch):
-    monkeypatch.setattr(line_promises, "PATIENCE_S", 2)
+    monkeypatch.setattr(stage, "PATIENCE_S", 2)
     DiesAfterAWhile.count = 0
     assert is_found(promise, planted())
     while KeepsFilesOpen.held:
@@ -193,18 +194,42 @@ class SaysThatItSent(Line):
 
 @pytest.mark.parametrize("line", [WaitsForEver, TakesSilenceForAnAnswer])
 def test_a_line_that_waits_for_ever_or_makes_things_up_is_found(line, monkeypatch):
-    monkeypatch.setattr(line_promises, "Line", line)
+    monkeypatch.setattr(stage, "Line", line)
     assert is_found("a_half_open_peer_costs_its_timeout_and_no_more", subject())
 
 
 def test_a_line_that_says_that_it_sent_what_it_did_not_is_found(monkeypatch):
-    monkeypatch.setattr(line_promises, "Line", SaysThatItSent)
+    monkeypatch.setattr(stage, "Line", SaysThatItSent)
     assert is_found("nobody_there_means_that_nothing_was_sent", subject())
 
 
 def test_an_exchange_that_is_cancelled_on_a_line_that_does_not_settle_is_found(monkeypatch):
-    monkeypatch.setattr(line_promises, "SETTLE_S", 0)
+    monkeypatch.setattr(stage, "SETTLE_S", 0)
     assert is_found("a_cancelled_exchange_leaves_the_line_usable", subject())
+
+
+def trusting(tls):
+    """Return the settings of a connection that asks nobody for anything."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def test_an_encrypted_line_that_trusts_anybody_is_found(monkeypatch):
+    promise = "an_encrypted_line_trusts_only_whom_it_was_told_to"
+    assert not is_found(promise, subject())
+    with monkeypatch.context() as patch:
+        patch.setattr(Tls, "context", trusting)
+        found = list(PROMISES[promise](subject()))
+        assert {line.partition(":")[0] for line in found} == {
+            "one of another authority", "one that signed itself", "one of another name",
+        }  # fmt: skip
+    monkeypatch.setattr(Tls, "admit", lambda *anything: datetime.max)
+    found = list(PROMISES[promise](subject()))
+    assert {line.partition(":")[0] for line in found} == {
+        "another than the pinned one", "no pin at all", "a pinned one that is over",
+    }  # fmt: skip
 
 
 def test_interlocks_that_let_everything_through_are_found(monkeypatch):
@@ -214,7 +239,7 @@ def test_interlocks_that_let_everything_through_are_found(monkeypatch):
 
 def test_health_that_forgets_its_count_is_found(monkeypatch):
     monkeypatch.setattr(
-        Health, "succeeded", lambda self, now: replace(self, is_ok=True, last_ok_at=now)
+        Health, "succeeded", lambda self, now, _=None: replace(self, is_ok=True, last_ok_at=now)
     )
     assert is_found("health_turns_once_each_way_and_says_since_when", subject())
 

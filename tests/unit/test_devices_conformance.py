@@ -16,8 +16,8 @@ from dougong.testing.driver_promises import (
     Pushed,
     every_promise,
     every_push_promise,
+    stage,
 )
-from dougong.testing.driver_promises import lines as line_promises
 from dougong_meters.drivers.json_push import JsonPushCodec
 from dougong_meters.drivers.json_push import driver as json_push
 from dougong_meters.drivers.modbus import driver
@@ -260,5 +260,5 @@ def test_a_driver_without_a_simulator_is_found():
 
 
 def test_a_late_answer_is_taken_for_the_next_when_the_line_does_not_settle(monkeypatch):
-    monkeypatch.setattr(line_promises, "SETTLE_S", 0)
+    monkeypatch.setattr(stage, "SETTLE_S", 0)
     assert list(PROMISES["a_late_answer_is_never_taken_for_the_next"](subject()))

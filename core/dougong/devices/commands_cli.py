@@ -143,7 +143,7 @@ async def ask(gateway: GatewayConfig, drivers: Drivers) -> list[Measured]:
     if not isinstance(codec, Codec):
         raise NotFound(N_("This device tells by itself and cannot be asked."))
     profile = find_profile(driver, device.profile, gateway.transport)
-    line = Line.to(gateway.transport, gateway.host, gateway.port, gateway.settle_s)
+    line = Line.to(gateway.transport, gateway.host, gateway.port, gateway.settle_s, gateway.tls)
     measured: list[Measured] = []
     try:
         for request in codec.plan_reads(profile.points):

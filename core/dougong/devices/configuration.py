@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 
 from dougong.db import Actor, Scope
+from dougong.devices.certificates import Tls, Trust
 from dougong.devices.contract import DeviceConfig, GatewayConfig, SimulatedDevice
 from dougong.devices.models import Device, Gateway
 from dougong.devices.registry import Drivers
@@ -109,6 +110,20 @@ def gateway_config(gateway: Gateway, devices: tuple[DeviceConfig, ...]) -> Gatew
         port=gateway.port,
         timeout_s=float(gateway.timeout_s),
         settle_s=float(gateway.settle_s),
+        tls=tls_of(gateway),
+    )
+
+
+def tls_of(gateway: Gateway) -> Tls | None:
+    """Return whom a gateway's line trusts, None for one without encryption."""
+    if gateway.trust is Trust.NONE:
+        return None
+    return Tls(
+        gateway.trust,
+        gateway.certificate_name,
+        gateway.authorities,
+        gateway.certificate_sha256,
+        gateway.identity,
     )
 
 

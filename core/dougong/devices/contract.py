@@ -15,6 +15,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from dougong.devices.certificates import Tls
 from dougong.devices.commands import Command, CommandResult, CommandSpec, Verdict
 from dougong.devices.profiles import Profile, check_settings, find_profile
 from dougong.devices.readings import Measured, Point, Reading
@@ -219,7 +220,7 @@ class DeviceConfig:
 class GatewayConfig:
     """One connection and the devices behind it; push gateways have no address.
 
-    settle_s: longer than the slowest answer on a half-duplex bus.
+    settle_s: longer than the slowest answer on a half-duplex bus. tls: None without encryption.
     """
 
     id: UUID
@@ -231,11 +232,15 @@ class GatewayConfig:
     port: int = 0
     timeout_s: float = 2
     settle_s: float = 2
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a gateway or a device is doing. since: when ``is_ok`` last changed."""
+    """How a gateway or a device is doing. since: when ``is_ok`` last changed.
+
+    certificate_ends_at: of the certificate that a gateway showed last, None without encryption.
+    """
 
     subject_id: UUID
     is_ok: bool
@@ -244,11 +249,14 @@ class Health:
     failures: int = 0
     next_try_at: datetime | None = None
     detail: str = ""
+    certificate_ends_at: datetime | None = None
 
-    def succeeded(self, now: datetime) -> "Health":
+    def succeeded(self, now: datetime, certificate_ends_at: datetime | None = None) -> "Health":
         """Return the health after an answer."""
         since = self.since if self.is_ok else now
-        return Health(self.subject_id, True, since, last_ok_at=now)
+        return Health(
+            self.subject_id, True, since, last_ok_at=now, certificate_ends_at=certificate_ends_at
+        )
 
     def failed(self, now: datetime, next_try_at: datetime, detail: str) -> "Health":
         """Return the health after a failure."""

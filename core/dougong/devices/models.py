@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     Numeric,
     String,
+    Text,
     UniqueConstraint,
     false,
     text,
@@ -22,6 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dougong.db import InCommunity, KernelBase, encrypted, label, ref, state, to_one
+from dougong.devices.certificates import Trust
 from dougong.devices.commands import CommandState, Ground
 from dougong.devices.contract import Transport
 from dougong.devices.readings import PointKind, Quality
@@ -34,6 +36,7 @@ class Gateway(InCommunity, KernelBase):
     """A gateway (网关): one connection and the devices behind it; one that tells has no address.
 
     settle_s: longer than the slowest answer, on a bus where answers do not name their request.
+    trust: how it proves who it is, over TLS; the rest as in ``Tls``.
     """
 
     __tablename__ = "gateway"
@@ -52,6 +55,33 @@ class Gateway(InCommunity, KernelBase):
     )
     settle_s: Mapped[Decimal] = mapped_column(
         Numeric(8, 3), default=Decimal(2), info=label("Settles after silence (s)", "静默等待（秒）")
+    )
+    trust: Mapped[Trust] = state(
+        Trust,
+        default=Trust.NONE,
+        server_default="none",
+        info=label("Encryption (TLS)", "加密（TLS）"),
+    )
+    certificate_name: Mapped[str] = mapped_column(
+        String(120),
+        default="",
+        server_default="",
+        info=label("Name in its certificate", "证书名称"),
+    )
+    authorities: Mapped[str] = mapped_column(
+        Text,
+        default="",
+        server_default="",
+        info=label("Trusted authorities (PEM)", "信任的签发机构（PEM）"),
+    )
+    certificate_sha256: Mapped[str] = mapped_column(
+        String(100),
+        default="",
+        server_default="",
+        info=label("Trusted certificate (SHA-256)", "指定证书的 SHA-256"),
+    )
+    identity: Mapped[str | None] = encrypted(
+        info={**label("Our certificate and key (PEM)", "本端证书与私钥（PEM）"), "api": "hidden"}
     )
     is_enabled: Mapped[bool] = mapped_column(
         Boolean, default=True, server_default=true(), info=label("In use", "启用")
@@ -202,6 +232,9 @@ class DeviceHealth(InCommunity, KernelBase):
     last_ok_at: Mapped[datetime | None] = mapped_column(info=label("Last answer", "最近应答"))
     failures: Mapped[int] = mapped_column(Integer, default=0, info=label("Failures", "失败次数"))
     next_try_at: Mapped[datetime | None] = mapped_column(info=label("Next try", "下次尝试"))
+    certificate_ends_at: Mapped[datetime | None] = mapped_column(
+        info=label("Certificate ends", "证书到期")
+    )
     detail: Mapped[str] = mapped_column(String(200), default="", info=label("Detail", "说明"))
 
 

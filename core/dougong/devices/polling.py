@@ -130,7 +130,7 @@ class GatewayTask:
         self.config = config
         self.polled = {p.config.id: p for p in polled}
         self.tell, self.tell_health, self.clock = tell, tell_health, clock
-        self.line = Line.to(config.transport, config.host, config.port, config.settle_s)
+        self.line = Line.to(config.transport, config.host, config.port, config.settle_s, config.tls)
         self.executor = Executor(self.line, store, config.timeout_s, interlocks or {}, clock)
         self.dice = random.Random(config.id.int)
         self.backoff = Backoff(self.dice)
@@ -233,8 +233,9 @@ class GatewayTask:
         self.backoff.reset()
         self._timeouts_in_a_row = 0
         self._tell_health(polled, now_ok=True)
-        if not self.health.is_ok or self.health.last_ok_at is None:
-            self.health = self.health.succeeded(now)
+        ends_at, was = self.line.certificate_ends_at, self.health
+        if not was.is_ok or was.last_ok_at is None or was.certificate_ends_at != ends_at:
+            self.health = was.succeeded(now, ends_at)
             self.tell_health(self.health)
 
     def _device_failed(self, job: Job, detail: str) -> None:

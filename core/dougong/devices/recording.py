@@ -62,17 +62,19 @@ HOURS = text(
 HEALTH = text(
     """
     insert into dougong.device_health
-        (community_id, id, subject_id, is_ok, since_at, last_ok_at, failures, next_try_at, detail)
+        (community_id, id, subject_id, is_ok, since_at, last_ok_at, failures, next_try_at, detail,
+         certificate_ends_at)
     select :community, * from unnest(
         cast(:ids as uuid[]), cast(:subjects as uuid[]), cast(:oks as boolean[]),
         cast(:sinces as timestamptz[]), cast(:lasts as timestamptz[]), cast(:failures as int[]),
-        cast(:nexts as timestamptz[]), cast(:details as text[]))
+        cast(:nexts as timestamptz[]), cast(:details as text[]), cast(:ends as timestamptz[]))
     on conflict (community_id, subject_id) do update set
         is_ok = excluded.is_ok,
         since_at = case when device_health.is_ok = excluded.is_ok then device_health.since_at
                         else excluded.since_at end,
         last_ok_at = coalesce(excluded.last_ok_at, device_health.last_ok_at),
-        failures = excluded.failures, next_try_at = excluded.next_try_at, detail = excluded.detail
+        failures = excluded.failures, next_try_at = excluded.next_try_at, detail = excluded.detail,
+        certificate_ends_at = excluded.certificate_ends_at
     """
 )
 EVENT = text(
@@ -209,6 +211,7 @@ def record_health(scope: Scope, health: Sequence[Health]) -> None:
             "failures": [h.failures for h in health],
             "nexts": [h.next_try_at for h in health],
             "details": [h.detail[:200] for h in health],
+            "ends": [h.certificate_ends_at for h in health],
         },
     )
 

@@ -6,6 +6,7 @@ done here, the same for every protocol.
 
 import asyncio
 import random
+import ssl
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -111,7 +112,10 @@ class Responder(ABC):
 
 
 class SimulatedGateway:
-    """A server on a real socket whose devices answer through a responder."""
+    """A server on a real socket whose devices answer through a responder.
+
+    tls: how it proves who it is; None answers in the clear.
+    """
 
     def __init__(
         self,
@@ -119,8 +123,10 @@ class SimulatedGateway:
         faults: Faults | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.responder = responder
+        self.tls = tls
         self.faults = faults or Faults()
         self.host, self.port = host, port
         self.requests = 0
@@ -138,7 +144,7 @@ class SimulatedGateway:
         """Listen; the port stays the same over restarts."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Caller(self), self.host, self.port, reuse_address=True
+            lambda: _Caller(self), self.host, self.port, reuse_address=True, ssl=self.tls
         )
         self.port = self._server.sockets[0].getsockname()[1]
 

@@ -18,6 +18,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 
 from dougong.db import Actor
+from dougong.devices.certificates import Identity, Trust, make_identity
 from dougong.devices.configuration import drivers_of, simulated_device
 from dougong.devices.contract import Driver, SimulatedDevice, Transport
 from dougong.devices.models import Device, Gateway
@@ -142,7 +143,10 @@ PLAYED = text(
 
 @dataclass(frozen=True)
 class Part:
-    """One gateway to play: where it listens, and its devices as the simulator knows them."""
+    """One gateway to play: where it listens, and its devices as the simulator knows them.
+
+    fingerprint: what the gateway's row trusts; the simulator writes it there.
+    """
 
     gateway_id: UUID
     community_id: UUID
@@ -150,6 +154,8 @@ class Part:
     port: int
     driver: str
     devices: tuple[SimulatedDevice, ...]
+    is_encrypted: bool = False
+    fingerprint: str = field(default="", compare=False)
 
 
 @dataclass
@@ -201,13 +207,18 @@ class Players:
     def _part(self, gateway: Gateway, devices: Sequence[Device]) -> Part:
         played = tuple(simulated_device(device, self.drivers) for device in devices)
         return Part(gateway.id, gateway.community_id, gateway.transport, gateway.port,
-                    devices[0].driver, played)  # fmt: skip
+                    devices[0].driver, played, gateway.trust is Trust.PINNED,
+                    gateway.certificate_sha256)  # fmt: skip
 
     async def _play(self, part: Part) -> None:
         make = self.drivers.working[part.driver].simulator
         if make is None:
             return
-        served = SimulatedGateway(make(part.devices, part.transport), None, LOOPBACK, part.port)
+        proof = await asyncio.to_thread(self._identity, part) if part.is_encrypted else None
+        served = SimulatedGateway(
+            make(part.devices, part.transport), None, LOOPBACK, part.port,
+            proof.serving() if proof else None,
+        )  # fmt: skip
         try:
             await served.start()
         except OSError as error:
@@ -216,17 +227,36 @@ class Players:
             served.port = 0
             await served.start()
             log.warning("port %d is taken, a simulator answers on %d", part.port, served.port)
-            await asyncio.to_thread(self._move, part, served.port)
+        if served.port != part.port:
+            await asyncio.to_thread(self._write, part, port=served.port)
+        if proof is not None and part.fingerprint != proof.fingerprint:
+            await asyncio.to_thread(self._write, part, certificate_sha256=proof.fingerprint)
         self.running[part.gateway_id] = (part, served)
 
-    def _move(self, part: Part, port: int) -> None:
-        """Write the port that was free into the gateway's row; the device host follows it."""
+    def _identity(self, part: Part) -> Identity:
+        """Return with what a simulated gateway proves who it is; the same after a restart."""
+        path = self.installation.settings.paths.home / "simulators" / f"{part.gateway_id}.pem"
+        if path.exists():
+            return Identity.read(path.read_text(encoding="ascii"))
+        made = make_identity(LOOPBACK)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(0o600)
+        path.write_text(made.pem, encoding="ascii")
+        return made
+
+    def _write(self, part: Part, **values: Any) -> None:
+        """Write the port that was free, or the certificate, into the gateway's row.
+
+        The device host follows it.
+        """
         actor = Actor.system("simulators")
         with (
             self.installation.scope(actor, community=part.community_id) as scope,
             entered(scope, "dougong.gateway.change", None),
         ):
-            scope.get(Gateway, part.gateway_id, lock=True).port = port
+            gateway = scope.get(Gateway, part.gateway_id, lock=True)
+            for name, value in values.items():
+                setattr(gateway, name, value)
 
 
 def main(settings: Settings | None = None) -> int:

@@ -7,7 +7,9 @@ such an answer says which request it belongs to.
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 
+from dougong.devices.certificates import Tls
 from dougong.devices.contract import (
     Codec,
     Found,
@@ -16,6 +18,7 @@ from dougong.devices.contract import (
     LineUnreachable,
     Request,
     Transport,
+    utc_now,
 )
 from dougong.i18n import N_
 
@@ -31,11 +34,13 @@ class Line:
     """A TCP connection to one gateway; one exchange at a time.
 
     settle_s: on a half-duplex bus, how long to listen and throw away after an exchange that did
-    not end with its answer; 0 where answers name their request.
+    not end with its answer; 0 where answers name their request. tls: whom to trust; None sends
+    in the clear. certificate_ends_at: of the peer that was reached last.
     """
 
-    def __init__(self, host: str, port: int, settle_s: float = 0) -> None:
-        self.host, self.port, self.settle_s = host, port, settle_s
+    def __init__(self, host: str, port: int, settle_s: float = 0, tls: Tls | None = None) -> None:
+        self.host, self.port, self.settle_s, self.tls = host, port, settle_s, tls
+        self.certificate_ends_at: datetime | None = None
         self.sequence = 0
         self._wire: _Wire | None = None
         self._buffer = bytearray()
@@ -45,9 +50,11 @@ class Line:
         self._quiet_at = 0.0
 
     @classmethod
-    def to(cls, transport: Transport, host: str, port: int, settle_s: float) -> "Line":
+    def to(
+        cls, transport: Transport, host: str, port: int, settle_s: float, tls: Tls | None = None
+    ) -> "Line":
         """Return the line for a kind of transport."""
-        return cls(host, port, settle_s if transport is Transport.RTU_TCP else 0)
+        return cls(host, port, settle_s if transport is Transport.RTU_TCP else 0, tls)
 
     @property
     def is_open(self) -> bool:
@@ -118,12 +125,9 @@ class Line:
             await self._connect()
 
     async def _connect(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, self._wire = await loop.create_connection(
-                    lambda: _Wire(self), self.host, self.port
-                )
+                self._wire = await self._reached()
         except (OSError, TimeoutError) as error:
             raise LineUnreachable(
                 N_("%(host)s:%(port)s cannot be reached: %(reason)s"),
@@ -132,6 +136,23 @@ class Line:
                 port=self.port,
                 reason=str(error) or "no answer",
             ) from error
+
+    async def _reached(self) -> "_Wire":
+        """Return a connection to a peer that may be trusted; raises OSError."""
+        loop, tls = asyncio.get_running_loop(), self.tls
+        if tls is None:
+            return (await loop.create_connection(lambda: _Wire(self), self.host, self.port))[1]
+        _, wire = await loop.create_connection(
+            lambda: _Wire(self), self.host, self.port,
+            ssl=tls.context(), server_hostname=tls.name or self.host,
+        )  # fmt: skip
+        try:
+            peer = wire.transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            self.certificate_ends_at = tls.admit(peer, utc_now())
+        except BaseException:
+            wire.transport.abort()
+            raise
+        return wire
 
     def _give_up(self) -> None:
         if self._answer is not None and not self._answer.done():

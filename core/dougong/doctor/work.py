@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from dougong.audit.checkpoints import witness_files
+from dougong.devices.certificates import WARN_BEFORE
 from dougong.errors import DougongError
 from dougong.hookspecs import HealthFinding
 from dougong.i18n import N_, gettext, translate_error
@@ -217,3 +218,27 @@ def devices(installation: "Installation") -> Iterator[HealthFinding]:
         ),
         is_urgent=silent > 0.2 * total,
     )
+    yield from _certificates(installation)
+
+
+def _certificates(installation: "Installation") -> Iterator[HealthFinding]:
+    """Certificates of gateways last; silent where no line is encrypted."""
+    with installation.platform() as session:
+        total, ending = session.execute(
+            text(
+                "select count(*), array_agg(g.name || ' ' || h.certificate_ends_at::date"
+                "  order by h.certificate_ends_at) filter (where h.certificate_ends_at < now()"
+                "  + make_interval(days => :days))"
+                " from dougong.gateway g join dougong.device_health h"
+                " on h.community_id = g.community_id and h.subject_id = g.id"
+                " where g.is_enabled and g.trust <> 'none' and h.certificate_ends_at is not null"
+            ),
+            {"days": WARN_BEFORE.days},
+        ).one()
+    if total:
+        yield HealthFinding(
+            gettext(N_("Certificates of gateways last")),
+            not ending,
+            ", ".join((ending or [])[:5]) or str(total),
+            gettext(N_("Renew it at the device and enter the new one at the gateway.")),
+        )

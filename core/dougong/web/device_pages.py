@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from dougong.db.columns import member_label
 from dougong.db.scope import Scope
+from dougong.devices.certificates import ends_soon
 from dougong.devices.commands import CommandState, Effect, Ground
 from dougong.devices.configuration import drivers_of
 from dougong.devices.history import hours_of
@@ -109,6 +110,8 @@ def overview() -> str:
         words=words,
         only_mute=only_mute,
         is_cut_short=len(lines) == MOST,
+        ends_soon=ends_soon,
+        now=scope.now,
         member=member_label,
     )
 

@@ -28,6 +28,8 @@ from dougong_meters.models import Meter, Reading
 MONTHS = 7
 DAILY = 10
 POLL_S = 30
+# Its simulator makes a certificate and enters it as the one to trust.
+ENCRYPTED = "Modbus TCP 4"
 ORDER = (Meter, Reading, Gateway, Device, DevicePoint, DeviceHour)
 CHARTED_HOURS = 72
 DRIVERS = {"modbus": modbus.driver, "dlt645": dlt645.driver}
@@ -234,6 +236,7 @@ class Demonstration:
             gateway_id = self.rows.add(
                 Gateway, name=gateway.name, transport=gateway.transport, host=LOOPBACK,
                 port=ports[gateway.name], timeout_s=Decimal(2), settle_s=Decimal(1),
+                trust="pinned" if gateway.name == ENCRYPTED else "none",
             )  # fmt: skip
             for meter, room in pairs:
                 self._device(gateway, gateway_id, meter, room)

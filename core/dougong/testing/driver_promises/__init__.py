@@ -125,7 +125,14 @@ class DriverSubject:
 
 def every_promise() -> list[Promise]:
     """Return what every driver promises."""
-    from dougong.testing.driver_promises import declarations, frames, lines  # noqa: F401
+    from dougong.testing.driver_promises import (  # noqa: F401
+        declarations,
+        encryption,
+        frames,
+        lines,
+        orders,
+        running,
+    )
 
     return PROMISES
 
