@@ -28,8 +28,8 @@ from dougong.tenancy.operations import set_setting
 SEED = 20261124
 GROUP = "江南物业集团"
 ENABLED = {
-    "estate": ("ledger", "meters", "fees", "participation", "repairs"),
-    "old_community": ("ledger", "fees", "participation"),
+    "estate": ("ledger", "meters", "fees", "arrears", "participation", "repairs"),
+    "old_community": ("ledger", "fees", "arrears", "participation"),
     "campus": ("ledger", "meters", "fees"),
 }
 SETTINGS = {"ledger.allows_demo_top_up": True}

@@ -18,7 +18,7 @@ from dougong_fees.domain.amounts import (
     split_by_days,
     tier_parts,
 )
-from dougong_fees.domain.late import Clause, Owed, late_fee
+from dougong_fees.domain.late import Clause, Owed, late_fee, without_pauses
 from dougong_fees.domain.periods import PeriodMethod, add_months, months
 from dougong_fees.domain.states import BILL_STEPS, BillState, bill_state
 
@@ -186,6 +186,18 @@ def test_nothing_grows_on_the_due_day_or_within_the_grace_days():
     assert late_fee([Owed(due, Decimal(300))], due, due, CLAUSE) == 0
     assert late_fee([Owed(due, Decimal(300))], due, date(2027, 4, 6), clause) == 0
     assert late_fee([Owed(due, Decimal(300))], due, date(2027, 4, 7), clause) == Decimal("0.90")
+
+
+def test_no_late_fee_grows_in_a_pause_and_it_goes_on_after_it():
+    due = date(2027, 4, 1)
+    owed = [Owed(due, Decimal(100)), Owed(date(2027, 4, 21), Decimal(60))]
+    pause = (date(2027, 4, 11), date(2027, 5, 1))
+    rested = without_pauses(owed, [pause])
+    assert late_fee(rested, due, date(2027, 5, 1), CLAUSE) == Decimal("0.50")
+    assert late_fee(rested, due, date(2027, 5, 11), CLAUSE) == Decimal("0.80")
+    for_ever = without_pauses(owed, [(date(2027, 4, 11), None), pause])
+    assert late_fee(for_ever, due, date(2027, 9, 1), CLAUSE) == Decimal("0.50")
+    assert without_pauses(owed, []) == owed
 
 
 def test_a_late_fee_stops_at_its_cap():

@@ -59,6 +59,24 @@ def late_spans(owed: Sequence[Owed], due_on: date, on: date, grace_days: int = 0
     return spans
 
 
+Pause = tuple[date, date | None]
+
+
+def without_pauses(owed: Sequence[Owed], pauses: Sequence[Pause]) -> list[Owed]:
+    """Return unpaid principal over time as if nothing were owed in the half-open ``pauses``.
+
+    A pause that has not ended lasts for ever. Pauses may overlap and need not be in order.
+    """
+    ends = {day for start, end in pauses for day in (start, end) if day is not None}
+    days = sorted({entry.from_on for entry in owed} | ends)
+    found = []
+    for day in days:
+        amount = next((e.amount for e in reversed(owed) if e.from_on <= day), Decimal(0))
+        rests = any(start <= day and (end is None or day < end) for start, end in pauses)
+        found.append(Owed(day, Decimal(0) if rests else amount))
+    return found
+
+
 def late_fee(owed: Sequence[Owed], due_on: date, on: date, clause: Clause) -> Decimal:
     """Return the late fee in yuan that has grown by the day ``on``, rounded once.
 

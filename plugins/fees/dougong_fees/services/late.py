@@ -12,7 +12,15 @@ from dougong.errors import Conflict
 from dougong.i18n import N_, gettext
 from dougong.services import service
 from dougong_fees.domain.amounts import apportion
-from dougong_fees.domain.late import Clause, LateSpan, Owed, late_fee, late_spans
+from dougong_fees.domain.late import (
+    Clause,
+    LateSpan,
+    Owed,
+    Pause,
+    late_fee,
+    late_spans,
+    without_pauses,
+)
 from dougong_fees.domain.states import SEEN, BillState
 from dougong_fees.models import Bill, BillKind, BillLine, BillPayment, FeeItem, Waiver
 from dougong_fees.services.bills import lock_bills
@@ -34,7 +42,7 @@ def late_items(scope: Scope, bill: Bill, on: date) -> list[LateItem]:
     """Return the late fee of each of a bill's items whose contract has a clause, by the day ``on``.
 
     What was paid or waived counts against the items in proportion to their amounts. A late fee
-    bears none: the list is empty for it.
+    bears none: the list is empty for it. On days of the hook ``late_fee_pauses`` none grows.
     """
     if bill.kind is not BillKind.FEES or bill.state not in SEEN:
         return []
@@ -45,7 +53,11 @@ def late_items(scope: Scope, bill: Bill, on: date) -> list[LateItem]:
         .group_by(FeeItem)
         .order_by(FeeItem.code)
     ).all()
-    owed = _owed_by_item([row.amount for row in rows], bill, _settled(scope, bill))
+    pauses = _pauses(scope, bill)
+    owed = [
+        without_pauses(history, pauses)
+        for history in _owed_by_item([row.amount for row in rows], bill, _settled(scope, bill))
+    ]
     found = []
     for row, history in zip(rows, owed, strict=True):
         if row.FeeItem.late_fee_rate is None:
@@ -57,6 +69,11 @@ def late_items(scope: Scope, bill: Bill, on: date) -> list[LateItem]:
         if amount > 0:
             found.append(LateItem(item, clause, spans, amount))
     return found
+
+
+def _pauses(scope: Scope, bill: Bill) -> list[Pause]:
+    answers = scope.ask("late_fee_pauses", bill_ids=[bill.id])
+    return [pause for answer in answers for pause in answer.get(bill.id, ())]
 
 
 def _settled(scope: Scope, bill: Bill) -> list[tuple[date, Decimal]]:

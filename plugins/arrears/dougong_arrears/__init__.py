@@ -1,0 +1,1 @@
+"""Reminders, the collector's desk, printed demands, instalments, disputes."""
