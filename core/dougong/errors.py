@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class DougongError(Exception):
-    """Something that a person can be told: what happened, in words of the trade."""
+class Sayable(Exception):
+    """What a person can be told: a message with parameters, a code, an HTTP status."""
 
     status = 500
     code = "error"
@@ -24,6 +24,21 @@ class DougongError(Exception):
             return self.message % self.parameters if self.parameters else self.message
         except (KeyError, ValueError):
             return self.message
+
+
+class DougongError(Sayable):
+    """Something went otherwise than asked: what happened, in words of the trade."""
+
+
+class StepUpRequired(Sayable):
+    """The actor may do it, once he has shown again that it is he.
+
+    No DougongError: a page that shows errors in place must not catch it, for the answer is another
+    page, which asks for the proof and repeats the request.
+    """
+
+    status = 403
+    code = "step_up_required"
 
 
 class NotFound(DougongError):

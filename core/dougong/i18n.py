@@ -17,7 +17,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
 
-from dougong.errors import DougongError
+from dougong.errors import Sayable
 
 LOCALES = ("zh_Hans_CN", "en")
 DEFAULT_LOCALE = "zh_Hans_CN"
@@ -198,7 +198,7 @@ def inline_translations() -> dict[str, str]:
     return dict(_inline)
 
 
-def translate_error(error: DougongError) -> str:
+def translate_error(error: Sayable) -> str:
     """Return what happened, in the locale in force."""
     return gettext(error.message, **error.parameters)
 

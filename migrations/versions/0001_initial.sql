@@ -320,6 +320,7 @@ CREATE TABLE dougong."user" (
 	is_active BOOLEAN DEFAULT true NOT NULL, 
 	totp_step INTEGER, 
 	is_totp_confirmed BOOLEAN DEFAULT false NOT NULL, 
+	is_grace_used BOOLEAN DEFAULT false NOT NULL, 
 	totp_secret BYTEA, 
 	CONSTRAINT pk_user PRIMARY KEY (id), 
 	CONSTRAINT uq_user_login UNIQUE (login)
@@ -356,6 +357,7 @@ CREATE TABLE dougong.one_time_link (
 	token_hash BYTEA NOT NULL, 
 	ends_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	used_at TIMESTAMP WITH TIME ZONE, 
+	is_console BOOLEAN DEFAULT false NOT NULL, 
 	CONSTRAINT pk_one_time_link PRIMARY KEY (id), 
 	CONSTRAINT uq_one_time_link_token_hash UNIQUE (token_hash), 
 	CONSTRAINT fk_one_time_link_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
@@ -385,6 +387,16 @@ CREATE TABLE dougong.passkey_challenge (
 	ends_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	CONSTRAINT pk_passkey_challenge PRIMARY KEY (id), 
 	CONSTRAINT fk_passkey_challenge_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
+);
+
+CREATE TABLE dougong.recovery_code (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	user_id UUID NOT NULL, 
+	code_hash BYTEA NOT NULL, 
+	used_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_recovery_code PRIMARY KEY (id), 
+	CONSTRAINT uq_recovery_code_user_id_code_hash UNIQUE (user_id, code_hash), 
+	CONSTRAINT fk_recovery_code_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
 );
 
 CREATE TABLE dougong.region (
@@ -450,6 +462,8 @@ CREATE TABLE dougong.sign_in_session (
 	ends_at TIMESTAMP WITH TIME ZONE NOT NULL, 
 	revoked_at TIMESTAMP WITH TIME ZONE, 
 	stepped_up_at TIMESTAMP WITH TIME ZONE, 
+	begun_by VARCHAR(20) DEFAULT 'password' NOT NULL, 
+	is_second BOOLEAN DEFAULT false NOT NULL, 
 	device VARCHAR(200) NOT NULL, 
 	address VARCHAR(60) NOT NULL, 
 	CONSTRAINT pk_sign_in_session PRIMARY KEY (id), 

@@ -1,12 +1,14 @@
 """Turns a session's or token's secret into the Actor that everything else asks."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
 
+from dougong.access.factors import must_have_factor
 from dougong.db.scope import Actor, Grant
 
 if TYPE_CHECKING:
@@ -40,7 +42,11 @@ RIGHTS = """
 """
 BY_SESSION = text(
     f"""
-    select u.id, u.name, u.locale, s.id as session_id, s.seen_at, s.stepped_up_at, {RIGHTS}
+    select u.id, u.name, u.locale, s.id as session_id, s.seen_at, s.stepped_up_at,
+        s.begun_by, s.is_second,
+        u.is_totp_confirmed or exists (
+            select from dougong.passkey k where k.user_id = u.id) as has_factor,
+        {RIGHTS}
     from dougong.sign_in_session s join dougong."user" u on u.id = s.user_id
     where s.token_hash = :hash and s.revoked_at is null and s.ends_at > :now
       and s.seen_at > :idle and u.is_active
@@ -88,7 +94,17 @@ def actor_for_session(installation: "Installation", token: str) -> Actor | None:
                 text("update dougong.sign_in_session set seen_at = :now where id = :id"),
                 {"now": now, "id": row["session_id"]},
             )
-    return _actor(row, "user")
+    actor = _actor(row, "user")
+    return replace(actor, waits_for=_waits_for(row, actor))
+
+
+def _waits_for(row: RowMapping, actor: Actor) -> str:
+    """Return what a session lacks before it may do anything: a second factor, shown or set up."""
+    if row["has_factor"]:
+        return "" if row["is_second"] else "proof"
+    if row["begun_by"] in ("console", "grace") or not must_have_factor(actor):
+        return ""
+    return "enrolment"
 
 
 def actor_for_token(installation: "Installation", token: str) -> Actor | None:
@@ -114,7 +130,7 @@ def actor_for_token(installation: "Installation", token: str) -> Actor | None:
         for grant in whole.grants
         if (narrowed := _narrowed(grant, wanted, places)) is not None
     )
-    return Actor(whole.user_id, whole.name, "token", grants, locale=whole.locale)
+    return Actor(whole.user_id, whole.name, "token", grants, locale=whole.locale, named=wanted)
 
 
 def resolve_actor(installation: "Installation", user_id: UUID) -> Actor | None:

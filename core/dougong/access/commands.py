@@ -3,6 +3,7 @@
 import click
 from sqlalchemy import select
 
+from dougong.access.factors import forget_factors
 from dougong.access.models import User
 from dougong.access.operations import create_user, one_time_link
 from dougong.errors import DougongError
@@ -27,7 +28,7 @@ def create(login: str, name: str) -> None:
     try:
         with installation.access() as session:
             made = create_user(session, login, name).id
-        click.echo(one_time_link(installation, made))
+        click.echo(one_time_link(installation, made, is_console=True))
     except DougongError as error:
         raise click.ClickException(translate_error(error)) from error
     finally:
@@ -46,6 +47,20 @@ def link(login: str) -> None:
             ).first()
         if found is None:
             raise click.ClickException(gettext(N_("There is no login %(login)s."), login=login))
-        click.echo(one_time_link(installation, found))
+        click.echo(one_time_link(installation, found, is_console=True))
+    finally:
+        installation.close()
+
+
+@user.command("forget-factor")
+@click.argument("login")
+def forget_factor(login: str) -> None:
+    """Take app codes, passkeys and recovery codes from LOGIN, who has lost them, and end its
+    sessions. The next link or password signs it in; its roles may make it set up new ones."""
+    installation = Installation.open(load=False)
+    try:
+        forget_factors(installation, login)
+    except DougongError as error:
+        raise click.ClickException(translate_error(error)) from error
     finally:
         installation.close()

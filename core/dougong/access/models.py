@@ -59,6 +59,9 @@ class User(OnPlatform, KernelBase):
     is_totp_confirmed: Mapped[bool] = mapped_column(
         Boolean, default=False, server_default=false(), info={"api": "hidden"}
     )
+    is_grace_used: Mapped[bool] = mapped_column(
+        Boolean, default=False, server_default=false(), info={"api": "hidden"}
+    )
 
     def __str__(self) -> str:
         return self.name
@@ -92,6 +95,8 @@ class SignInSession(OnPlatform, KernelBase):
     ends_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     stepped_up_at: Mapped[datetime | None]
+    begun_by: Mapped[str] = mapped_column(String(20), server_default="password")
+    is_second: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     device: Mapped[str] = mapped_column(String(200), default="")
     address: Mapped[str] = mapped_column(String(60), default="")
 
@@ -121,6 +126,18 @@ class OneTimeLink(OnPlatform, KernelBase):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("dougong.user.id", ondelete="CASCADE"))
     token_hash: Mapped[bytes] = mapped_column(LargeBinary)
     ends_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    is_console: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+
+
+class RecoveryCode(OnPlatform, KernelBase):
+    """A code that stands in for a lost phone, once. Only a hash of it is kept."""
+
+    __tablename__ = "recovery_code"
+    __table_args__ = (UniqueConstraint("user_id", "code_hash"),)
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("dougong.user.id", ondelete="CASCADE"))
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary)
     used_at: Mapped[datetime | None]
 
 

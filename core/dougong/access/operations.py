@@ -2,23 +2,22 @@
 
 import secrets
 import threading
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import pyotp
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from dougong.access import factors
 from dougong.access.actors import hash_of
 from dougong.access.models import (
+    Duty,
     OneTimeLink,
-    Passkey,
     Role,
     RoleGrant,
     SignInAttempt,
@@ -27,16 +26,16 @@ from dougong.access.models import (
     UserPerson,
 )
 from dougong.db.scope import Actor
-from dougong.db.vault import Vault
 from dougong.errors import Conflict, DougongError, Invalid, NotAllowed, NotFound
 from dougong.i18n import N_, gettext
 
 if TYPE_CHECKING:
     from dougong.installation import Installation
 
+BY_PASSWORD, BY_PASSKEY, BY_LINK = "password", "passkey", "link"
+BY_CONSOLE, BY_GRACE = "console", "grace"
 SESSION_LENGTH = timedelta(hours=12)
 LINK_LENGTH = timedelta(minutes=30)
-STEP_UP_LENGTH = timedelta(minutes=10)
 WINDOW = timedelta(minutes=15)
 FAILURES_PER_LOGIN, TRIES_PER_ADDRESS = 5, 20
 SHORTEST_PASSWORD = 12
@@ -89,7 +88,7 @@ def hash_password(password: str) -> str:
         return _hasher.hash(password)
 
 
-def _matches(stored: str | None, password: str) -> bool:
+def matches(stored: str | None, password: str) -> bool:
     """Tell whether the password fits; takes the same time for a user who does not exist."""
     with _hashing:
         try:
@@ -121,13 +120,18 @@ def sign_in(
     with installation.access() as session:
         refuse_guessing(session, login, address)
         user = session.scalars(select(User).where(User.login == login, User.is_active)).first()
-        is_right = _matches(user.password_hash if user else None, password)
-        waits = bool(is_right and user and not code and _has_passkey(session, user.id))
+        is_right = matches(user.password_hash if user else None, password)
+        waits = bool(is_right and user and not code and factors.has_passkey(session, user.id))
         is_right = (
-            is_right and user is not None and _second_factor(installation, session, user, code)
+            is_right and user is not None and factors.passes(installation, session, user, code)
         )
         note_attempt(session, login, address, is_success=is_right or waits)
-        token = start_session(session, user, address, device) if user and is_right else None
+        token = None
+        if user is not None and is_right:
+            is_second = factors.has_factor(session, user)
+            token = start_session(
+                session, user, address, device, begun_by=BY_PASSWORD, is_second=is_second
+            )
     if waits and user is not None:
         raise PasskeyNeeded(user.id)
     if token is None or user is None:
@@ -161,37 +165,22 @@ def refuse_guessing(session: Session, login: str, address: str) -> None:
         raise TooManyTries(N_("Too many tries. Wait a quarter of an hour, or ask for a link."))
 
 
-def _has_passkey(session: Session, user_id: UUID) -> bool:
-    return session.scalars(select(Passkey.id).where(Passkey.user_id == user_id)).first() is not None
+def start_session(
+    session: Session,
+    user: User,
+    address: str = "",
+    device: str = "",
+    *,
+    begun_by: str = BY_CONSOLE,
+    is_second: bool = False,
+) -> str:
+    """Start a session of ``user`` and return its token, which is kept nowhere.
 
-
-def _second_factor(
-    installation: "Installation", session: Session, user: User, code: str | None
-) -> bool:
-    """Tell whether the code is right, and use it up: a code works once."""
-    if not user.is_totp_confirmed:
-        return not _has_passkey(session, user.id)
-    secret = _totp_secret(installation, user)
-    if secret is None or not code:
-        return False
-    step = int(time.time()) // 30
-    for candidate in (step, step - 1):
-        if pyotp.TOTP(secret).verify(code.strip(), for_time=candidate * 30, valid_window=0):
-            if user.totp_step is not None and candidate <= user.totp_step:
-                return False
-            user.totp_step = candidate
-            return True
-    return False
-
-
-def _totp_secret(installation: "Installation", user: User) -> str | None:
-    sealed = user.totp_secret_sealed  # type: ignore[attr-defined]
-    field = User.__encrypted__["totp_secret"]
-    return Vault(installation.keyring).open(field, user, sealed) if sealed else None
-
-
-def start_session(session: Session, user: User, address: str = "", device: str = "") -> str:
-    """Start a session of ``user`` and return its token, which is kept nowhere."""
+    begun_by: how he signed in. is_second: with a second factor. The first sign-in of somebody who
+    must have a second factor and has none is a grace: it leads to where he sets one up.
+    """
+    if begun_by in (BY_PASSWORD, BY_LINK) and not is_second:
+        begun_by = _graced(session, user) or begun_by
     token = secrets.token_urlsafe(32)
     now = _now()
     session.add(
@@ -201,12 +190,32 @@ def start_session(session: Session, user: User, address: str = "", device: str =
             started_at=now,
             seen_at=now,
             ends_at=now + SESSION_LENGTH,
+            stepped_up_at=now,
+            begun_by=begun_by,
+            is_second=is_second,
             device=device[:200],
             address=address[:60],
         )
     )
     session.flush()
     return token
+
+
+def _graced(session: Session, user: User) -> str:
+    """Return that this is the one sign-in without a factor that a mighty user has, or nothing."""
+    if user.is_grace_used or factors.has_factor(session, user):
+        return ""
+    if not session.execute(factors.IS_MIGHTY, {"user": user.id}).scalar():
+        return ""
+    user.is_grace_used = True
+    return BY_GRACE
+
+
+def is_grace(installation: "Installation", token: str) -> bool:
+    """Tell whether a session is the one sign-in without a second factor that its user has."""
+    query = select(SignInSession.begun_by).where(SignInSession.token_hash == hash_of(token))
+    with installation.access() as session:
+        return session.scalar(query) == BY_GRACE
 
 
 def sign_out(installation: "Installation", actor: Actor, *, everywhere: bool = False) -> None:
@@ -257,16 +266,27 @@ def may_end(session: Session, actor: Actor, user_id: UUID) -> bool:
     return all(actor.may("dougong.session.revoke", group) for group in groups)
 
 
-# --- links and second factor ----------------------------------------------------------------------
+# --- links ----------------------------------------------------------------------------------------
 
 
-def one_time_link(installation: "Installation", user: User | UUID) -> str:
-    """Return an address that signs ``user`` in once, within half an hour."""
+def one_time_link(
+    installation: "Installation", user: User | UUID, *, is_console: bool = False
+) -> str:
+    """Return an address that signs ``user`` in once, within half an hour.
+
+    is_console: printed on the machine itself, to its operator. Such a link does not wait for a
+    second factor to be set up; one that is there is asked for all the same.
+    """
     user_id = user if isinstance(user, UUID) else user.id
     token = secrets.token_urlsafe(32)
     with installation.access() as session:
         session.add(
-            OneTimeLink(user_id=user_id, token_hash=hash_of(token), ends_at=_now() + LINK_LENGTH)
+            OneTimeLink(
+                user_id=user_id,
+                token_hash=hash_of(token),
+                ends_at=_now() + LINK_LENGTH,
+                is_console=is_console,
+            )
         )
     return f"{installation.settings.url}/sign-in/link/{token}"
 
@@ -285,46 +305,8 @@ def use_link(
         if link is None or user is None or not user.is_active:
             raise WrongSignIn(N_("This link was used or is too old. Ask for a new one."))
         link.used_at = _now()
-        return start_session(session, user, address, device), user
-
-
-def begin_totp(installation: "Installation", actor: Actor) -> str:
-    """Return the ``otpauth://`` address of a new second factor; it counts once confirmed."""
-    secret = pyotp.random_base32()
-    with installation.access(actor) as session:
-        user = session.get_one(User, actor.user_id)
-        if user.is_totp_confirmed:
-            raise Conflict(N_("The second factor is on already."))
-        field = User.__encrypted__["totp_secret"]
-        Vault(installation.keyring).store(field, user, secret)
-        return pyotp.TOTP(secret).provisioning_uri(name=user.login, issuer_name="Dougong")
-
-
-def confirm_totp(installation: "Installation", actor: Actor, code: str) -> None:
-    """Switch the second factor on, with a code that proves the phone has it."""
-    with installation.access(actor) as session:
-        user = session.get_one(User, actor.user_id)
-        secret = _totp_secret(installation, user)
-        if secret is None or not pyotp.TOTP(secret).verify(code.strip(), valid_window=1):
-            raise Invalid(
-                N_("Some fields are not right yet."),
-                fields={"code": gettext(N_("The code does not fit. Try the next one."))},
-            )
-        user.is_totp_confirmed = True
-
-
-def step_up(installation: "Installation", actor: Actor, password: str) -> None:
-    """Prove again who sits there; for dangerous things in the next ten minutes."""
-    with installation.access(actor) as session:
-        user = session.get_one(User, actor.user_id)
-        if not _matches(user.password_hash, password):
-            raise WrongSignIn(N_("Login, password or code is wrong."))
-        session.get_one(SignInSession, actor.session_id).stepped_up_at = _now()
-
-
-def is_stepped_up(actor: Actor) -> bool:
-    """Tell whether the actor proved himself within the last ten minutes."""
-    return actor.stepped_up_at is not None and actor.stepped_up_at > _now() - STEP_UP_LENGTH
+        begun_by = BY_CONSOLE if link.is_console else BY_LINK
+        return start_session(session, user, address, device, begun_by=begun_by), user
 
 
 # --- users and roles --------------------------------------------------------------------------
@@ -373,6 +355,8 @@ def grant_role(
     ).first()
     if role is None:
         raise NotFound(N_("There is no role %(role)s."), role=role_key)
+    if role.duty is not Duty.BUSINESS:
+        actor.require_proof("dougong.role.grant")
     grant = RoleGrant(
         user_id=user_id,
         role_id=role.id,
@@ -390,6 +374,14 @@ def grant_role(
             N_("System, security and audit administration must be three different people.")
         ) from error
     return grant
+
+
+def set_password(installation: "Installation", actor: Actor, password: str) -> None:
+    """Give the actor's login a password; raises Invalid for a weak one."""
+    actor.require_proof("dougong.account.password")
+    hashed = hash_password(password)
+    with installation.access(actor) as session:
+        session.get_one(User, actor.user_id).password_hash = hashed
 
 
 def link_person(session: Session, user_id: UUID, community_id: UUID, person_id: UUID) -> None:

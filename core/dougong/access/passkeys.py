@@ -25,8 +25,15 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from dougong.access.factors import has_factor, prove_session
 from dougong.access.models import Passkey, PasskeyChallenge, User
-from dougong.access.operations import WrongSignIn, note_attempt, refuse_guessing, start_session
+from dougong.access.operations import (
+    BY_PASSKEY,
+    WrongSignIn,
+    note_attempt,
+    refuse_guessing,
+    start_session,
+)
 from dougong.db.base import uuid7
 from dougong.db.scope import Actor
 from dougong.errors import Conflict, Invalid, NotFound
@@ -82,6 +89,8 @@ def begin_registration(installation: "Installation", actor: Actor, site: Site) -
     """Return what the browser needs to make a passkey for the actor's login, as JSON."""
     with installation.access(actor) as session:
         user = session.get_one(User, actor.user_id)
+        if has_factor(session, user):
+            actor.require_proof("dougong.account.passkeys")
         known = _passkeys(session, user.id)
         if len(known) >= MOST_PASSKEYS:
             raise Conflict(N_("A login has ten passkeys at most. Remove one first."))
@@ -128,6 +137,7 @@ def register(
                 made_at=_now(),
             )
         )
+        prove_session(session, actor)
 
 
 def passkeys_of(installation: "Installation", user_id: UUID) -> Sequence[Passkey]:
@@ -138,13 +148,9 @@ def passkeys_of(installation: "Installation", user_id: UUID) -> Sequence[Passkey
         return found
 
 
-def has_passkey(session: Session, user_id: UUID) -> bool:
-    """Tell whether a login has a passkey."""
-    return bool(_passkeys(session, user_id))
-
-
 def remove_passkey(installation: "Installation", actor: Actor, passkey_id: UUID) -> None:
     """Forget one of the actor's passkeys; raises NotFound for one that is not his."""
+    actor.require_proof("dougong.account.passkeys")
     with installation.access(actor) as session:
         found = session.get(Passkey, passkey_id)
         if found is None or found.user_id != actor.user_id:
@@ -201,10 +207,23 @@ def sign_in_with_passkey(
         user = _proven(session, site, challenge, answer) if challenge is not None else None
         login = user.login if user else f"passkey {address}"
         note_attempt(session, login, address, is_success=user is not None)
-        token = start_session(session, user, address, device) if user else None
+        token = None
+        if user is not None:
+            token = start_session(
+                session, user, address, device, begun_by=BY_PASSKEY, is_second=True
+            )
     if token is None or user is None:
         raise WrongSignIn(N_("This passkey is not known here, or it took too long. Try again."))
     return token, user
+
+
+def is_answered_by(session: Session, site: Site, user: User, asked: str, answer: str) -> bool:
+    """Tell whether a passkey of this very user has signed what it was asked to."""
+    challenge = _recall(session, asked, SIGN_IN)
+    if challenge is None or challenge.user_id != user.id:
+        return False
+    proven = _proven(session, site, challenge, answer)
+    return proven is not None and proven.id == user.id
 
 
 def _proven(session: Session, site: Site, challenge: PasskeyChallenge, answer: str) -> User | None:

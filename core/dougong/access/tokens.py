@@ -37,13 +37,15 @@ def issue_token(
     """Return a new bearer token of the actor's login, and its row; the token is shown only now.
 
     permissions: what it asks for (``meters.*``, ``meters.meter.view``, ``*.view``); it never gets
-    more than its owner has at the time of use. communities: where it may be used, None for
-    wherever the owner may. lifetime: a year at most.
+    more than its owner has at the time of use. What asks people for a fresh proof
+    (``@service(…, step_up=True)``) must be named in full, for a program cannot give one.
+    communities: where it may be used, None for wherever the owner may. lifetime: a year at most.
     Raises Invalid naming the wrong fields, NotAllowed for an actor that is itself a token.
     """
     if actor.kind == "token" or actor.user_id is None:
         raise NotAllowed(N_("Only someone who signed in himself may issue a token."))
     _check(name, permissions, lifetime)
+    actor.require_proof("dougong.account.tokens")
     token = PREFIX + secrets.token_urlsafe(32)
     row = ApiToken(
         user_id=actor.user_id,

@@ -183,6 +183,7 @@ def set_active(scope: Scope, user_id: UUID, is_active: bool) -> None:
 def new_link(scope: Scope, user_id: UUID) -> str:
     """Return a link that signs a user of this group in once, for who has lost his password."""
     scope.require("dougong.user.change")
+    scope.actor.require_proof("dougong.user.change")
     with scope.installation.access(scope.actor) as session:
         _known(session, scope, user_id)
     return one_time_link(scope.installation, user_id)

@@ -8,7 +8,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session, UOWTransaction
 
 from dougong.db.base import InCommunity, InGroup, Row
 from dougong.db.narrowing import narrow
-from dougong.errors import NotAllowed, NotFound
+from dougong.errors import NotAllowed, NotFound, StepUpRequired
 from dougong.i18n import N_
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LIFETIME_S = 60
+PROOF_LENGTH = timedelta(minutes=5)
 # What the three administrations do: never part of a wide pattern, always granted by its name.
 RESERVED = (
     "dougong.audit.",
@@ -84,7 +85,11 @@ class Grant:
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts: a signed-in user, an API token, a job, a device, or the system itself."""
+    """Who acts: a signed-in user, an API token, a job, a device, or the system itself.
+
+    stepped_up_at: when he last proved that it is he. waits_for: ``proof`` or ``enrolment`` of a
+    second factor while the session may do nothing else. named: the permissions that a token names.
+    """
 
     user_id: UUID | None
     name: str
@@ -94,6 +99,8 @@ class Actor:
     locale: str | None = None
     session_id: UUID | None = None
     stepped_up_at: datetime | None = None
+    waits_for: str = ""
+    named: frozenset[str] = frozenset()
 
     @classmethod
     def system(cls, name: str = "system") -> "Actor":
@@ -108,6 +115,21 @@ class Actor:
             grant.allows(permission) and grant.reaches(group_id, community_id)
             for grant in self.grants
         )
+
+    def require_proof(self, act: str) -> None:
+        """Raise StepUpRequired unless he proved within five minutes that it is he.
+
+        Who has no session (jobs, the command line) is not asked; a token must name ``act`` in full.
+        """
+        if self.kind == "token" and act not in self.named:
+            raise StepUpRequired(
+                N_("A token may only do this when it names %(act)s in full."), act=act
+            )
+        if self.session_id is None:
+            return
+        proved = self.stepped_up_at
+        if proved is None or datetime.now(UTC) - proved > PROOF_LENGTH:
+            raise StepUpRequired(N_("Show again that it is you: this needs a fresh proof."))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ class Effect(StrEnum):
     OPEN_BARRIER = "open_barrier"
 
 
+DANGEROUS = frozenset({Effect.CUT_SUPPLY, Effect.OPEN_DOOR, Effect.OPEN_BARRIER})
+
+
 class Ground(StrEnum):
     """Why somebody's supply is cut. Whoever orders it must say so."""
 

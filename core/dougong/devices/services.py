@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dougong.db import Scope
-from dougong.devices.commands import Command, CommandSpec, CommandState, Effect, Ground
+from dougong.devices.commands import DANGEROUS, Command, CommandSpec, CommandState, Effect, Ground
 from dougong.devices.configuration import PUSH_SECRET, device_config, drivers_of
 from dougong.devices.contract import Driver
 from dougong.devices.interlocks import refusal
@@ -16,7 +16,7 @@ from dougong.devices.models import Device, DeviceCommand, DevicePoint
 from dougong.devices.profiles import check_settings, find_profile
 from dougong.errors import Conflict, Invalid, NotAllowed
 from dougong.i18n import N_, gettext
-from dougong.services import service
+from dougong.services import acts_as, service
 
 LONGEST_WAIT_S = 3600
 DOOR_WAIT_S = 10
@@ -40,8 +40,11 @@ def order_command(
     Cutting a supply waits for a second person to approve it, for ``devices.proposal_hours`` (24)
     at most, unless ``policy`` names the written rule that stands in for him. Raises Invalid for a
     command that the device does not have, Conflict with the reason when an interlock refuses.
+    Opening and cutting off need a fresh proof.
     """
     spec = _spec(scope, device, name)
+    if spec.effect in DANGEROUS and acts_as(scope, "dougong.device.order"):
+        scope.actor.require_proof("dougong.device.order")
     is_door = spec.effect in (Effect.OPEN_DOOR, Effect.OPEN_BARRIER)
     row = DeviceCommand(
         device_id=device.id,
@@ -68,7 +71,7 @@ def order_command(
     return row
 
 
-@service("device_command.approve", title=("Approve", "批准执行"))
+@service("device_command.approve", title=("Approve", "批准执行"), step_up=True)
 def approve_command(scope: Scope, command: DeviceCommand) -> DeviceCommand:
     """Approve a command as the second person; it is sent at once.
 

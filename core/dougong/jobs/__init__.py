@@ -57,6 +57,8 @@ def submit(
     found = find(service_name)
     if getattr(scope, "_verb", None) is None:
         scope.require(found.permission)
+        if found.step_up:
+            scope.actor.require_proof(found.name)
     plain = _plain(found.input, arguments)
     job = Job(id=uuid7(), service=service_name, arguments=plain, user_id=scope.actor.user_id)
     job.community_id = scope.community_id

@@ -31,7 +31,10 @@ ON = "plugin_enabled"
 
 
 def require(actor: Actor, verb: str, facts: Any = None) -> None:
-    """Raise NotAllowed unless the actor may do ``verb`` with plugins, in a community if given."""
+    """Raise NotAllowed unless the actor may do ``verb`` with plugins, in a community if given.
+
+    What touches the whole installation needs a fresh proof as well.
+    """
     permission = f"dougong.plugin.{verb}"
     allowed = (
         actor.may(permission, facts.group_id, facts.id)
@@ -40,6 +43,8 @@ def require(actor: Actor, verb: str, facts: Any = None) -> None:
     )
     if not allowed:
         raise NotAllowed(N_("You may not do this here (%(permission)s)."), permission=permission)
+    if facts is None and verb != "view":
+        actor.require_proof(permission)
 
 
 # --- the installation ---------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def _check_reach(installation: Any) -> None:
         )
 
 
-@service("person.erase", title=("Erase", "删除个人信息"), is_public=False)
+@service("person.erase", title=("Erase", "删除个人信息"), is_public=False, step_up=True)
 def erase(scope: Scope, person_id: UUID, reason: str) -> dict[str, Any]:
     """Erase a person of this community everywhere; return what was emptied and what a law keeps.
 

@@ -52,7 +52,7 @@ def answer_request(scope: Scope, privacy_request: PrivacyRequest) -> PrivacyRequ
     return _close(scope, privacy_request, RequestState.ANSWERED)
 
 
-@service("privacy_request.erase", title=("Erase the person now", "立即删除个人信息"))
+@service("privacy_request.erase", title=("Erase the person now", "立即删除个人信息"), step_up=True)
 def erase_requested(scope: Scope, privacy_request: PrivacyRequest) -> PrivacyRequest:
     """Erase the person who asked for it, everywhere; it cannot be taken back.
 

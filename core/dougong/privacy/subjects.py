@@ -121,7 +121,7 @@ def personal_columns(table: Table, declared: Iterable[str]) -> list[Column[Any]]
     ]
 
 
-@service("person.export", title=("Export personal data", "导出个人信息"))
+@service("person.export", title=("Export personal data", "导出个人信息"), step_up=True)
 def export_person(scope: Scope, person: Person) -> dict[str, Any]:
     """Return everything kept about a person, in clear, for the person: plain JSON values.
 

@@ -38,6 +38,7 @@ class Service:
     title: LazyText
     permission: str
     is_public: bool = True
+    step_up: bool = False
 
     @property
     def plugin(self) -> str:
@@ -82,18 +83,20 @@ def service(
     title: tuple[str, str] | None = None,
     permission: str | None = None,
     is_public: bool = True,
+    step_up: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function ``(scope, …)`` as the service ``<plugin>.<name>``.
 
     title: English and Chinese, for buttons and the audit timeline. permission: another full name
-    than the service's own. is_public: offered by the JSON API.
+    than the service's own. is_public: offered by the JSON API. step_up: whoever calls it himself
+    must have proved within five minutes that it is he (second factor, else password).
     """
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
         plugin = plugin_of_module(function.__module__)
         full = f"{plugin}.{name}"
         words = title or (name.rpartition(".")[2].replace("_", " ").capitalize(), None)
-        made = Service(full, function, bilingual(*words), permission or full, is_public)
+        made = Service(full, function, bilingual(*words), permission or full, is_public, step_up)
 
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -121,6 +124,9 @@ def entered(scope: Scope, name: str, permission: str | None) -> Any:
             raise NotFound(N_("%(plugin)s is not switched on here."), plugin=plugin)
         if permission:
             scope.require(permission)
+        declared = SERVICES.get(name)
+        if declared is not None and declared.step_up:
+            scope.actor.require_proof(name)
         scope._verb = name  # type: ignore[attr-defined]
         scope.session.execute(
             text(
@@ -245,6 +251,11 @@ def label_of(model: Any, key: str) -> str:
     return str(info.get("label") or key)
 
 
+def acts_as(scope: Scope, name: str) -> bool:
+    """Tell whether the actor called this very service himself, rather than another that uses it."""
+    return getattr(scope, "_verb", None) == name
+
+
 def _inside(scope: Scope) -> bool:
     return getattr(scope, "_verb", None) is not None
 
@@ -265,6 +276,7 @@ def checked(model: Any, mode: str, values: Mapping[str, Any]) -> dict[str, Any]:
 __all__ = [
     "SERVICES",
     "Service",
+    "acts_as",
     "call",
     "change",
     "checked",

@@ -110,7 +110,9 @@ def _tell_port(wanted: int, found: int) -> None:
 def _link(installation: Installation, user: object) -> str:
     from dougong.access.operations import one_time_link
 
-    return one_time_link(installation, user) if user else installation.settings.url  # type: ignore[arg-type]
+    if user is None:
+        return installation.settings.url
+    return one_time_link(installation, user, is_console=True)  # type: ignore[arg-type]
 
 
 def _welcome(link: str, seconds: float) -> None:

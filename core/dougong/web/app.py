@@ -37,7 +37,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 from dougong import i18n
 from dougong.db.scope import Actor, Scope
 from dougong.db.servers import is_away
-from dougong.errors import DougongError, NotAllowed, NotFound
+from dougong.errors import NotAllowed, NotFound, Sayable, StepUpRequired
 from dougong.i18n import N_
 from dougong.installation import Installation
 
@@ -115,7 +115,7 @@ def create_app(installation: Installation) -> Flask:
     app.url_value_preprocessor(_take_scope)
     app.url_defaults(_give_scope)
     app.context_processor(_context)
-    app.register_error_handler(DougongError, _told)
+    app.register_error_handler(Sayable, _told)
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(Exception, _failed)
     _add_pages(app, installation)
@@ -172,6 +172,10 @@ def _begin() -> Response | None:
     _choose_locale(g.actor)
     if request.method not in SAFE_METHODS and not g.get("is_token_request"):
         _check_forgery(request)
+        if g.actor is not None and "proof" in request.form:
+            take_proof(installation)
+    if g.actor is not None and g.actor.waits_for and _is_kept_out():
+        return prove_first()
     if g.get("scope_reference") is None:
         return None
     if g.actor is None:
@@ -194,6 +198,19 @@ def _actor(installation: Installation) -> Actor | None:
         return actor_for_token(installation, header.removeprefix("Bearer ").strip())
     token = request.cookies.get(SESSION_COOKIE)
     return actor_for_session(installation, token) if token else None
+
+
+def take_proof(installation: Installation) -> None:
+    """Take the fresh proof that came with a form, before the form itself is looked at."""
+    from dougong.web.signin.proofs import prove
+
+    prove(installation, g.actor, request)
+    g.actor = _actor(installation)
+
+
+def _is_kept_out() -> bool:
+    """Tell whether an address needs the second factor that the session lacks."""
+    return request.blueprint not in ("sign_in", "assets")
 
 
 def _choose_locale(actor: Actor | None) -> None:
@@ -309,18 +326,33 @@ def sign_in_first() -> Response:
     return redirect(f"/sign-in?next={quote(target)}", 303)  # type: ignore[return-value]
 
 
+def prove_first() -> Response:
+    """Send a person to where he shows or sets up his second factor; tell a program."""
+    if wants_json():
+        return _problem(403, "second_factor_needed", i18n.gettext("Show your second factor first."))
+    from urllib.parse import quote
+
+    target = re.sub(r"[^\x21-\x7e]", "", request.full_path.rstrip("?"))
+    page = "/account/proof" if g.actor.waits_for == "proof" else "/account"
+    return redirect(f"{page}?next={quote(target)}", 303)  # type: ignore[return-value]
+
+
 def wants_json() -> bool:
     """Tell whether the answer is for a program."""
     return "/api/" in request.path or g.get("is_token_request", False)
 
 
-def _told(error: DougongError) -> Response:
+def _told(error: Sayable) -> Response:
     if error.status >= 500:
         log.error("device_error", code=error.code, trace_id=g.get("trace_id"))
     message = i18n.translate_error(error)
     fields = getattr(error, "fields", {})
     if wants_json():
         return _problem(error.status, error.code, message, fields)
+    if isinstance(error, StepUpRequired) or "failed_proof" in g:
+        from dougong.web.signin.proofs import ask_proof
+
+        return ask_proof(error, message)
     return _page(error.status, message, fields)
 
 

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from dougong.db.columns import member_label
 from dougong.db.scope import Scope
 from dougong.devices.certificates import ends_soon
-from dougong.devices.commands import CommandState, Effect, Ground
+from dougong.devices.commands import DANGEROUS, CommandState, Effect, Ground
 from dougong.devices.configuration import drivers_of
 from dougong.devices.history import hours_of
 from dougong.devices.models import Device, DeviceCommand, DeviceHealth, DeviceValue
@@ -35,7 +35,6 @@ VIEW, ORDER, APPROVE = (
 )
 MOST, SHOWN_VALUES, SHOWN_COMMANDS = 400, 3, 20
 SPANS = {24: N_("24 hours"), 168: N_("7 days"), 720: N_("30 days")}
-DANGEROUS = (Effect.CUT_SUPPLY, Effect.OPEN_DOOR, Effect.OPEN_BARRIER)
 blueprint = Blueprint("devices", __name__, url_prefix="/<scope:scope>/devices")
 
 

@@ -93,6 +93,8 @@ def record_export(scope: Scope, view: type[RecordView], asked: Asked, rows: int)
         raise Invalid(
             N_("Say why you need to see this."), fields={"reason": gettext(N_("This is needed."))}
         )
+    if asked.is_clear:
+        scope.actor.require_proof(VERB)
     personal = [column.key for column in personal_of(scope, view, asked.wish)]
     plain, words = _filters(view, asked.wish)
     with scope.installation.access(scope.actor) as session:

@@ -1,6 +1,6 @@
 """Sign-in by password, passkey or link that works once, and sign-out."""
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Blueprint, Flask, Response, g, redirect, render_template, request
 
@@ -20,7 +20,8 @@ blueprint = Blueprint("sign_in", __name__)
 
 def install(app: Flask, installation: Installation) -> None:
     """Add the pages to the application."""
-    from dougong.web.signin import account  # noqa: F401 - its pages are on the same blueprint
+    # Their pages are on the same blueprint.
+    from dougong.web.signin import account, proofs  # noqa: F401
 
     app.register_blueprint(blueprint)
 
@@ -58,7 +59,14 @@ def submit() -> Response:
         return _ask_passkey(needed)
     except DougongError as error:
         return _form(error)
-    return signed_in(token, safe_target(request.form.get("next")))
+    return signed_in(token, _after(token, safe_target(request.form.get("next"))))
+
+
+def _after(token: str, target: str) -> str:
+    """Return where to go after signing in: a grace leads to where a factor is set up."""
+    if operations.is_grace(current_installation(), token):
+        return f"/account?next={quote(target)}"
+    return target
 
 
 # --- passkeys -------------------------------------------------------------------------------------
@@ -130,7 +138,7 @@ def use_link(token: str) -> Response:
         session_token, _ = operations.use_link(current_installation(), token, **_visitor())
     except DougongError as error:
         return _form(error)
-    return signed_in(session_token, "/")
+    return signed_in(session_token, _after(session_token, "/"))
 
 
 @blueprint.post("/sign-out")

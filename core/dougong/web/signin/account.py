@@ -6,16 +6,16 @@ from typing import Any
 from uuid import UUID
 
 import segno
-from flask import Response, g, request
+from flask import Response, g, render_template, request
 
-from dougong.access import operations, passkeys, tokens
+from dougong.access import factors, operations, passkeys, tokens
 from dougong.access.models import User
 from dougong.db.scope import Actor
 from dougong.errors import DougongError, Invalid, NotFound
 from dougong.i18n import N_, gettext, translate_error
 from dougong.tenancy.operations import group_facts
 from dougong.web.app import current_installation, sign_in_first
-from dougong.web.signin import blueprint, html, require_site, this_site, to
+from dougong.web.signin import blueprint, html, require_site, safe_target, this_site, to
 
 LIFETIMES = (7, 30, 90, 365)
 
@@ -38,7 +38,8 @@ def _account(error: DougongError | None = None) -> Response:
     installation, actor = current_installation(), _actor()
     with installation.access() as session:
         user = session.get_one(User, actor.user_id)
-        has_totp = user.is_totp_confirmed
+        has_totp, has_password = user.is_totp_confirmed, user.password_hash is not None
+        codes_left = factors.recovery_codes_left(session, user.id)
     keys = passkeys.passkeys_of(installation, user.id)
     return html(
         "sign_in/account.html",
@@ -48,9 +49,14 @@ def _account(error: DougongError | None = None) -> Response:
         tokens=tokens.tokens_of(installation, user.id),
         passkeys=keys,
         has_totp=has_totp,
+        has_password=has_password,
+        codes_left=codes_left,
+        next=safe_target(request.args.get("next")),
+        is_grace=factors.must_have_factor(actor) and not actor.waits_for,
+        errors=getattr(error, "fields", {}),
         device_name=device_name,
         has_site=this_site() is not None,
-        needs_more=is_administrator(actor) and not (has_totp or keys),
+        needs_more=factors.must_have_factor(actor) and not (has_totp or keys),
     )
 
 
@@ -61,12 +67,6 @@ def _actor() -> Actor:
     return actor
 
 
-def is_administrator(actor: Actor) -> bool:
-    """Tell whether someone holds one of the three administrations."""
-    own = ("system_administrator", "security_administrator", "audit_administrator")
-    return any(grant.role in own for grant in actor.grants)
-
-
 @blueprint.post("/account/sessions/<uuid:session_id>/revoke")
 def revoke(session_id: UUID) -> Response:
     """End one of the user's sessions."""
@@ -75,16 +75,56 @@ def revoke(session_id: UUID) -> Response:
 
 
 @blueprint.post("/account/second-factor")
-def second_factor() -> Response:
+def second_factor() -> Any:
     """Offer a second factor as a QR code, or switch it on with its first code."""
     installation = current_installation()
     if code := request.form.get("code"):
-        operations.confirm_totp(installation, _actor(), code)
-        return to("/account")
-    address = operations.begin_totp(installation, _actor())
+        try:
+            return _codes(factors.confirm_totp(installation, _actor(), code), is_new=True)
+        except Invalid as error:
+            address = request.form.get("address", "")
+            return _second_factor(address, error.fields["code"]), error.status
+    return _second_factor(factors.begin_totp(installation, _actor()))
+
+
+def _second_factor(address: str, message: str = "") -> str:
     out = io.BytesIO()
     segno.make_qr(address).save(out, kind="svg", scale=5, xmldecl=False, omitsize=False)
-    return html("sign_in/second_factor.html", qr=out.getvalue().decode(), address=address)
+    return render_template(
+        "sign_in/second_factor.html", qr=out.getvalue().decode(), address=address, message=message
+    )
+
+
+def _codes(codes: list[str], *, is_new: bool = False) -> Response:
+    return html(
+        "sign_in/recovery_codes.html",
+        codes=codes,
+        is_new=is_new,
+        next=safe_target(request.values.get("next") or "/account"),
+    )
+
+
+@blueprint.post("/account/second-factor/end")
+def end_second_factor() -> Response:
+    """Switch the app's codes off, to set them up on another phone."""
+    factors.end_totp(current_installation(), _actor())
+    return to("/account")
+
+
+@blueprint.post("/account/recovery-codes")
+def recovery_codes() -> Response:
+    """Show new recovery codes, this once; older ones no longer work."""
+    return _codes(factors.new_recovery_codes(current_installation(), _actor()))
+
+
+@blueprint.post("/account/password")
+def set_password() -> Response:
+    """Give the login a password."""
+    try:
+        operations.set_password(current_installation(), _actor(), request.form.get("password", ""))
+    except Invalid as error:
+        return _account(error)
+    return to("/account?done=password")
 
 
 # --- passkeys -------------------------------------------------------------------------------------

@@ -31,9 +31,10 @@
       }
       const told = JSON.parse(given);
       const key = await navigator.credentials[form.dataset.passkey](prepared(told.options));
-      form.elements.asked.value = told.asked;
-      form.elements.answer.value = answered(key);
-      form.submit();
+      const prefix = form.dataset.prefix || "";
+      form.elements[prefix + "asked"].value = told.asked;
+      form.elements[prefix + "answer"].value = answered(key);
+      HTMLFormElement.prototype.submit.call(form);
     } catch (problem) {
       error.hidden = false;
     }

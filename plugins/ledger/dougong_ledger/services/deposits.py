@@ -61,7 +61,7 @@ def take_deposit(
     return deposit
 
 
-@service("deposit.give_back", title=("Give back", "退还押金"))
+@service("deposit.give_back", title=("Give back", "退还押金"), step_up=True)
 def give_back_deposit(
     scope: Scope,
     deposit: Deposit,

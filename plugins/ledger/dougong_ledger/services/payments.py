@@ -129,7 +129,7 @@ def _ask(scope: Scope, plugin: str, hook: str, payment: Payment, **about: Any) -
     return list(answer)
 
 
-@service("payment.refund", title=("Refund", "退款"))
+@service("payment.refund", title=("Refund", "退款"), step_up=True)
 def refund_payment(
     scope: Scope, payment: Payment, amount: Decimal, reason: str, idempotency_key: str
 ) -> Refund:

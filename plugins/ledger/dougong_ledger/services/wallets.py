@@ -64,7 +64,7 @@ def add_to_wallet(scope: Scope, person_id: UUID, amount: Decimal, entry: Journal
     move(scope, wallet_of(scope, person_id), amount, entry)
 
 
-@service("wallet.pay_out", title=("Pay out", "退还预存"))
+@service("wallet.pay_out", title=("Pay out", "退还预存"), step_up=True)
 def pay_out(
     scope: Scope,
     wallet: Wallet,
