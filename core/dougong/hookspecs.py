@@ -97,6 +97,18 @@ class SearchHit:
 
 
 @dataclass(frozen=True)
+class RoomHit:
+    """A room that was found by something other than its code.
+
+    found_by: what was matched, as people read it (``水表 10023457``). kind: what that is.
+    """
+
+    room_id: UUID
+    found_by: str
+    kind: Any = ""
+
+
+@dataclass(frozen=True)
 class Panel:
     """A table of facts that a plugin adds to another record's page.
 
@@ -204,6 +216,17 @@ def search_records(scope: "Scope", words: str, limit: int) -> Sequence[SearchHit
     scope: the place searched. words: as typed, stripped, at least two characters.
     limit: at most so many hits per plugin are shown.
     Called while typing; answer from an index or not at all. Result: best hit first.
+    """
+
+
+@hookspec
+def find_rooms(scope: "Scope", words: str, limit: int) -> Sequence[RoomHit]:
+    """Return rooms that something of the plugin's belongs to: a plate, a meter, a card.
+
+    scope: the community. words: as typed at the front desk, stripped, at least two characters.
+    limit: at most so many hits per plugin are shown.
+    Called when someone at the front desk looks for a room; answer from an index, and only what the
+    actor may view. Result: best hit first.
     """
 
 

@@ -43,6 +43,7 @@ ANSWERS = (
     hookspecs.Card,
     hookspecs.Comparison,
     hookspecs.SearchHit,
+    hookspecs.RoomHit,
     hookspecs.Panel,
     hookspecs.Event,
     hookspecs.HealthFinding,

@@ -15,6 +15,11 @@ def payment_refunded(scope, payment, refund):
 
 
 @hookimpl
+def room_dues(scope, room_ids):
+    return services.room_dues(scope, room_ids)
+
+
+@hookimpl
 def month_end_figures(scope, from_on, to_on):
     return services.month_end_figures(scope, from_on, to_on)
 

@@ -29,6 +29,25 @@ class Settlement:
 
 
 @dataclass(frozen=True)
+class Due:
+    """Something that may be paid now: the words of a payment order's item, and who owes it.
+
+    plugin: whose record it is. amount: yuan, above zero. due_on: None for what is due at once.
+    payer_name: for people, as plain as the plugin may show it.
+    """
+
+    plugin: str
+    kind: str
+    subject_id: UUID
+    title: str
+    amount: Decimal
+    room_id: UUID
+    payer_id: UUID | None = None
+    payer_name: str = ""
+    due_on: date | None = None
+
+
+@dataclass(frozen=True)
 class MonthEndItem:
     """A fee item's receivables over a month, in yuan.
 
@@ -46,6 +65,17 @@ class MonthEndItem:
     received_current: Decimal = Decimal(0)
     received_old: Decimal = Decimal(0)
     waived_current: Decimal = Decimal(0)
+
+
+@hookspec
+def room_dues(scope: "Scope", room_ids: Sequence[UUID]) -> Sequence[Due]:
+    """Say what may be paid now for some rooms.
+
+    scope: the community. room_ids: the rooms that someone wants to pay for.
+    Called when a payment is taken at the counter, before the page is shown and again when the
+    money is taken: what is not among the answers then is not taken. Answer only what the actor may
+    view, in one statement. Result: dues in any order.
+    """
 
 
 @hookspec

@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, or_, select
 
 from dougong.db import Scope, member_label
 from dougong.devices.models import Device, DeviceHealth, DevicePoint
-from dougong.hookspecs import Card, Panel, SearchHit
+from dougong.hookspecs import Card, Panel, RoomHit, SearchHit
 from dougong.i18n import gettext, ngettext
 from dougong.tenancy.models import Occupancy, Ownership, Room
 from dougong_meters.models import (
@@ -119,6 +119,24 @@ def search(scope: Scope, words: str, limit: int) -> list[SearchHit] | None:
             gettext("Meter"),
             f"{member_label(meter.commodity)} {_shown(meter)}".strip(),
         )
+        for meter in scope.session.scalars(query)
+    ]
+
+
+def rooms_by_meter(scope: Scope, words: str, limit: int) -> list[RoomHit] | None:
+    """Return the rooms whose meter's serial begins with the words."""
+    if not scope.may("meters.meter.view"):
+        return None
+    query = (
+        select(Meter)
+        .where(
+            Meter.serial >= words, Meter.serial < words + "\U0010ffff", Meter.room_id.is_not(None)
+        )
+        .order_by(Meter.serial)
+        .limit(limit)
+    )
+    return [
+        RoomHit(meter.room_id, f"{member_label(meter.commodity)} {meter.serial}", gettext("Meter"))
         for meter in scope.session.scalars(query)
     ]
 

@@ -33,6 +33,11 @@ def search_records(scope, words, limit):
 
 
 @hookimpl
+def find_rooms(scope, words, limit):
+    return cards.rooms_by_meter(scope, words, limit)
+
+
+@hookimpl
 def record_panels(scope, record):
     return cards.panels(scope, record)
 

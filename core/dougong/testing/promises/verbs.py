@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from dougong.db.scope import Actor, Scope
 from dougong.errors import DougongError, NotAllowed, NotFound
-from dougong.hookspecs import Card, HealthFinding, Panel, SearchHit
+from dougong.hookspecs import Card, HealthFinding, Panel, RoomHit, SearchHit
 from dougong.i18n import use_locale
 from dougong.tenancy.models import Room
 from dougong.testing.promises import Subject, promise
@@ -22,6 +22,7 @@ ANSWERS: dict[str, type] = {
     "dashboard_cards": Card,
     "portal_cards": Card,
     "search_records": SearchHit,
+    "find_rooms": RoomHit,
     "record_panels": Panel,
     "health_checks": HealthFinding,
 }

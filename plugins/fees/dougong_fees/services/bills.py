@@ -11,6 +11,7 @@ from dougong.db import Scope
 from dougong.errors import NotFound
 from dougong.i18n import N_, gettext
 from dougong.services import service
+from dougong.tenancy.models import Person, Room
 from dougong_fees.domain.amounts import oldest_first
 from dougong_fees.domain.states import BILL_STEPS, OWED, SEEN, BillState, bill_state
 from dougong_fees.errors import BillNotOwed, BillTouched
@@ -25,7 +26,7 @@ from dougong_ledger.domain import (
     PaymentChannel,
     Posting,
 )
-from dougong_ledger.hookspecs import Settlement
+from dougong_ledger.hookspecs import Due, Settlement
 from dougong_ledger.models import Payment, PaymentOrder, PaymentOrderItem, Refund
 
 KIND = "fees.bill"
@@ -100,6 +101,33 @@ def take_back(scope: Scope, payment: Payment, refund: Refund) -> list[Settlement
         answers.append(_settlement(bill, part, refund.reason))
     scope.session.flush()
     return answers
+
+
+def room_dues(scope: Scope, room_ids: Sequence[UUID]) -> list[Due]:
+    """Return what is left of the published bills of some rooms, the oldest due first."""
+    if not scope.may("fees.bill.view"):
+        return []
+    query = (
+        select(Bill, Room.code, Person.name)
+        .join(Room, Room.id == Bill.room_id)
+        .join(Person, Person.id == Bill.payer_id)
+        .where(Bill.room_id.in_(room_ids), Bill.state.in_(OWED))
+        .order_by(Bill.due_on, Bill.id)
+    )
+    return [
+        Due(
+            "fees",
+            KIND,
+            bill.id,
+            f"{code} {bill.title}",
+            owed(bill),
+            bill.room_id,
+            bill.payer_id,
+            name,
+            bill.due_on,
+        )
+        for bill, code, name in scope.session.execute(query)
+    ]
 
 
 def _settlement(bill: Bill, amount: Decimal, memo: str) -> Settlement:

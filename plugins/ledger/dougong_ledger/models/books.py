@@ -60,6 +60,7 @@ class JournalEntry(InCommunity, Base):
     """A journal entry (凭证): what happened, once, with the lines that it posted.
 
     kind and source_id name the happening; the pair is unique, so that it is posted once.
+    posted_by: the login of who did it, None for jobs and programs.
     """
 
     __tablename__ = "journal_entry"
@@ -67,6 +68,13 @@ class JournalEntry(InCommunity, Base):
         UniqueConstraint("community_id", "kind", "source_id"),
         UniqueConstraint("community_id", "reverses_id"),
         Index("ix_journal_entry_posted_on", "community_id", "posted_on"),
+        Index(
+            "ix_journal_entry_posted_by",
+            "community_id",
+            "posted_by",
+            "id",
+            postgresql_where=text("posted_by is not null"),
+        ),
         {"info": {"grants": APPEND_ONLY}},
     )
 
@@ -82,6 +90,9 @@ class JournalEntry(InCommunity, Base):
     )
     posted_at: Mapped[datetime] = mapped_column(
         server_default=NOW, info={**label("Posted at", "记账时间"), "api": "read"}
+    )
+    posted_by: Mapped[UUID | None] = mapped_column(
+        info={**label("Posted by", "记账人"), "api": "read"}
     )
 
     def __str__(self) -> str:

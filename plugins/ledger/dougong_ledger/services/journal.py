@@ -98,6 +98,7 @@ def post(
         posted_on=day,
         legal_entity_id=legal_entity_of(scope),
         reverses_id=reverses_id,
+        posted_by=scope.actor.user_id,
     )
     scope.session.add(entry)
     scope.session.flush()

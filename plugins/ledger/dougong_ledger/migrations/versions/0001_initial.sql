@@ -39,12 +39,15 @@ CREATE TABLE ledger.journal_entry (
 	legal_entity_id UUID, 
 	reverses_id UUID, 
 	posted_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	posted_by UUID, 
 	CONSTRAINT pk_journal_entry PRIMARY KEY (community_id, id), 
 	CONSTRAINT uq_journal_entry_community_id_kind_source_id UNIQUE (community_id, kind, source_id), 
 	CONSTRAINT uq_journal_entry_community_id_reverses_id UNIQUE (community_id, reverses_id), 
 	CONSTRAINT fk_journal_entry_reverses_id FOREIGN KEY(community_id, reverses_id) REFERENCES ledger.journal_entry (community_id, id), 
 	CONSTRAINT fk_journal_entry_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
 );
+
+CREATE INDEX ix_journal_entry_posted_by ON ledger.journal_entry (community_id, posted_by, id) WHERE posted_by is not null;
 
 CREATE INDEX ix_journal_entry_posted_on ON ledger.journal_entry (community_id, posted_on);
 

@@ -1,0 +1,1 @@
+"""The front desk: shifts, payments at the counter, drafts, voids."""
