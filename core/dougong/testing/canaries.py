@@ -147,6 +147,8 @@ def _make_row(session: Session, model: Any, given: Mapping[str, Any], place: Pla
             continue
         if column.info.get("ref") is not None:
             target = column.info["ref"].target
+            if column.nullable and target == model.__table__.fullname:
+                continue  # The first row of a chain has none before it.
             met[target] = met.get(target, -1) + 1
             values[attribute.key] = _other(session, target, place, met[target])
         elif not (column.primary_key or is_given or column.nullable):
