@@ -345,3 +345,13 @@ def load_demo(scope: "Scope", chance: "Random") -> None:
     Called once per community where the plugin is enabled, dependencies first, in a transaction of
     its own. Write in bulk (``insert_rows``): people wait for it. Result: none.
     """
+
+
+@hookspec
+def trial_partners(installation: "Installation") -> Mapping[str, Any]:
+    """Return the partners that a demonstration plays, such as payment gateways.
+
+    installation: the running system. Called for every loaded plugin when the simulators start,
+    never in production; they are served together at ``Settings.trial_host``, each below its path.
+    Result: path (``/wechat_pay``) → WSGI application, empty where there is no demonstration.
+    """

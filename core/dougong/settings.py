@@ -22,6 +22,8 @@ class Settings:
     that push (``mqtt://user:password@host:port``).
     plugin_index: where packages of plugins come from, a folder or an https address.
     webhook_networks: private networks that webhooks may lead to (``10.1.0.0/16``); else none.
+    trial_port: where partners of a demonstration (payment gateways) are played on this machine;
+    1000 above ``port`` unless told otherwise. None plays none; production never does.
     """
 
     paths: Paths
@@ -37,6 +39,7 @@ class Settings:
     disabled_plugins: frozenset[str] = field(default_factory=frozenset)
     webhook_networks: tuple[str, ...] = ()
     plugin_index: str | None = None
+    trial_port: int | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -45,6 +48,7 @@ class Settings:
         keys = env.get("DOUGONG_KEYS")
         port = int(env.get("DOUGONG_PORT", "8080"))
         host = env.get("DOUGONG_HOST", "127.0.0.1")
+        production = env.get("DOUGONG_PRODUCTION", "") == "1"
         return cls(
             paths=Paths(
                 Path(env.get("DOUGONG_HOME", "var")).absolute(),
@@ -54,7 +58,7 @@ class Settings:
             url=env.get("DOUGONG_URL", f"http://{host}:{port}").rstrip("/"),
             port=port,
             host=host,
-            production=env.get("DOUGONG_PRODUCTION", "") == "1",
+            production=production,
             smtp_url=env.get("DOUGONG_SMTP_URL") or None,
             mail_from=env.get("DOUGONG_MAIL_FROM", "dougong@localhost"),
             mqtt_url=env.get("DOUGONG_MQTT_URL") or None,
@@ -70,7 +74,14 @@ class Settings:
             webhook_networks=tuple(
                 n.strip() for n in env.get("DOUGONG_WEBHOOK_NETWORKS", "").split(",") if n.strip()
             ),
+            trial_port=None if production else int(env.get("DOUGONG_TRIAL_PORT", port + 1000)),
         )
+
+    @property
+    def trial_host(self) -> str | None:
+        """Return host and port of the partners that are played here, None in production."""
+        is_played = self.trial_port is not None and not self.production
+        return f"127.0.0.1:{self.trial_port}" if is_played else None
 
     @property
     def is_secure(self) -> bool:

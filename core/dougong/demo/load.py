@@ -28,9 +28,17 @@ from dougong.tenancy.operations import set_setting
 SEED = 20261124
 GROUP = "江南物业集团"
 ENABLED = {
-    "estate": ("ledger", "meters", "fees", "arrears", "participation", "repairs"),
-    "old_community": ("ledger", "fees", "arrears", "participation"),
-    "campus": ("ledger", "meters", "fees"),
+    "estate": (
+        "ledger",
+        "online_payment",
+        "meters",
+        "fees",
+        "arrears",
+        "participation",
+        "repairs",
+    ),
+    "old_community": ("ledger", "online_payment", "fees", "arrears", "participation"),
+    "campus": ("ledger", "online_payment", "meters", "fees"),
 }
 SETTINGS = {"ledger.allows_demo_top_up": True}
 ONLY_TWO_BUILDINGS = ("campus", "meters")

@@ -25,6 +25,7 @@ from dougong.devices.models import Device, Gateway
 from dougong.devices.registry import Drivers
 from dougong.devices.simulated import Faults, SimulatedGateway
 from dougong.devices.store import AWAY
+from dougong.devices.trial_partners import play_partners
 from dougong.pulse import keep_beating
 from dougong.services import entered
 from dougong.settings import Settings
@@ -279,6 +280,7 @@ async def run(installation: "Installation", stop: asyncio.Event | None = None) -
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
     players = Players(installation, drivers_of(installation)[0])
+    partners = await asyncio.to_thread(play_partners, installation)
     beating = asyncio.create_task(keep_beating())
     try:
         while not stop.is_set():
@@ -293,4 +295,6 @@ async def run(installation: "Installation", stop: asyncio.Event | None = None) -
                 continue
     finally:
         beating.cancel()
+        if partners is not None:
+            partners.shutdown()
         await players.stop()

@@ -8,7 +8,8 @@
     answer = weather.get(scope, "https://api.example.com/v1/today")
 
 Every address behind the name is looked up once and must be a public one (or in a network that the
-operator allows), the connection goes to the checked address, and redirects are not followed.
+operator allows), the connection goes to the checked address, and redirects are not followed. The
+partners that a demonstration plays on this machine (`Settings.trial_host`) are called as well.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 DEADLINE_S = 10.0
 MOST_BYTES = 5_000_000
+TRIAL_NETWORKS = ("127.0.0.0/8",)
 
 
 class OutsideUnreachable(DeviceError):
@@ -71,7 +73,10 @@ class Outbound:
         Raises NotAllowed for a host that the manifest does not declare, Invalid for an address
         that is none, and OutsideUnreachable when there is no answer. Any status is an answer.
         """
-        networks = scope.installation.settings.webhook_networks
+        settings = scope.installation.settings
+        networks = settings.webhook_networks
+        if settings.trial_host is not None and urlsplit(url).netloc == settings.trial_host:
+            networks = TRIAL_NETWORKS
         check_url(url, networks)
         host = urlsplit(url).hostname or ""
         if not any(fnmatch(host, pattern) for pattern in self.hosts(scope)):

@@ -8,12 +8,13 @@ static files, platform pages) has no scope.
 import hmac
 import re
 import secrets
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -42,6 +43,7 @@ from dougong.i18n import N_
 from dougong.installation import Installation
 
 log = structlog.get_logger("dougong.web")
+View = TypeVar("View", bound=Callable[..., Any])
 
 SESSION_COOKIE = "dougong_session"
 LOCALE_COOKIE = "dougong_locale"
@@ -170,7 +172,7 @@ def _begin() -> Response | None:
     installation = current_installation()
     g.actor = _actor(installation)
     _choose_locale(g.actor)
-    if request.method not in SAFE_METHODS and not g.get("is_token_request"):
+    if request.method not in SAFE_METHODS and not _proves_itself():
         _check_forgery(request)
         if g.actor is not None and "proof" in request.form:
             take_proof(installation)
@@ -188,10 +190,33 @@ def _begin() -> Response | None:
     return None
 
 
+def from_outside(view: View) -> View:
+    """Mark a view that strangers' programs post to, and that checks their signature itself.
+
+    Nobody is signed in there, and no form's token is asked for.
+    """
+    view.is_from_outside = True  # type: ignore[attr-defined]
+    return view
+
+
+def _is_from_outside() -> bool:
+    from flask import current_app
+
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "is_from_outside", False)
+
+
+def _proves_itself() -> bool:
+    """Tell whether no page of ours sent this: a token or a signature says who did."""
+    return g.get("is_token_request", False) or _is_from_outside()
+
+
 def _actor(installation: Installation) -> Actor | None:
     """Return who is signed in: by bearer token for programs, by cookie for people."""
     from dougong.access import actor_for_session, actor_for_token
 
+    if _is_from_outside():
+        return None
     header = request.headers.get("Authorization", "")
     if header.startswith("Bearer "):
         g.is_token_request = True

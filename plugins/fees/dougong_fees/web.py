@@ -150,6 +150,7 @@ def my_order(order_id: UUID) -> str:
         balance=balance,
         missing=max(found.amount - balance, 0),
         is_open=found.state is OrderState.OPEN and found.expires_at > scope.now,
+        is_online=bool(ledger.offers(scope)),
         key=new_key(),
     )
 

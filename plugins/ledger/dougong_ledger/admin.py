@@ -5,15 +5,22 @@ from dougong.web.admin import RecordView, action
 from dougong_ledger import services
 from dougong_ledger.models import (
     Account,
+    BankLine,
     BookPeriod,
+    ChannelNotice,
+    ChannelReturn,
     Deposit,
     DepositMovement,
     JournalEntry,
     JournalLine,
     Payment,
+    PaymentAttempt,
     PaymentOrder,
     Receipt,
+    ReconciliationDay,
+    ReconciliationException,
     Refund,
+    SurplusPayment,
     Wallet,
     WalletMovement,
 )
@@ -22,8 +29,19 @@ from dougong_ledger.models import (
 class PaymentView(RecordView, model=Payment):
     title = bilingual("Payments", "收款")
     icon = "credit-card"
-    columns = ("paid_at", "payer", "order", "channel", "amount", "refunded", "state", "reference")
-    filters = ("state", "channel", "paid_at", "amount")
+    columns = (
+        "paid_at",
+        "payer",
+        "order",
+        "channel",
+        "provider",
+        "amount",
+        "refunded",
+        "state",
+        "reconciliation",
+        "reference",
+    )
+    filters = ("state", "channel", "provider", "reconciliation", "paid_at", "amount")
     search = ("reference", "payer")
     actions = (action(services.refund_payment, confirm=True),)
     can_create = can_change = can_delete = False
@@ -62,6 +80,88 @@ class RefundView(RecordView, model=Refund):
     filters = ("refunded_at", "amount")
     can_create = can_change = can_delete = False
     menu_order = 40
+
+
+class PaymentAttemptView(RecordView, model=PaymentAttempt):
+    title = bilingual("Channel payments", "渠道支付请求")
+    icon = "smartphone"
+    columns = ("started_at", "order", "provider", "way", "amount", "state", "trade_no", "problem")
+    filters = ("state", "provider", "started_at", "amount")
+    search = ("trade_no", "transaction_id")
+    actions = (action(services.ask_attempt, states=("requested", "waiting", "unknown", "blocked")),)
+    can_create = can_change = can_delete = False
+    menu_order = 42
+
+
+class SurplusPaymentView(RecordView, model=SurplusPayment):
+    title = bilingual("Paid too much", "多收款")
+    icon = "alert-circle"
+    columns = ("found_at", "provider", "amount", "reason", "state", "transaction_id", "proposal")
+    filters = ("state", "provider", "found_at", "amount")
+    search = ("transaction_id",)
+    actions = (
+        action(services.propose_refund, states=("found",)),
+        action(services.approve_refund, confirm=True, states=("proposed",)),
+    )
+    can_create = can_change = can_delete = False
+    menu_order = 43
+
+
+class ChannelReturnView(RecordView, model=ChannelReturn):
+    title = bilingual("Refunds through channels", "原路退款")
+    icon = "corner-up-left"
+    columns = ("started_at", "attempt", "amount", "reason", "state", "problem", "done_at")
+    filters = ("state", "started_at", "amount")
+    search = ("refund_no",)
+    actions = (action(services.send_return, confirm=True, states=("waiting", "unknown", "failed")),)
+    can_create = can_change = can_delete = False
+    menu_order = 44
+
+
+class ReconciliationDayView(RecordView, model=ReconciliationDay):
+    title = bilingual("Reconciled days", "渠道对账日")
+    icon = "check-square"
+    columns = ("day_on", "provider", "state", "their_amount", "our_amount", "fees", "fetched_at")
+    filters = ("state", "provider", "day_on")
+    order = "-day_on"
+    can_create = can_change = can_delete = False
+    in_menu = False
+
+
+class ReconciliationExceptionView(RecordView, model=ReconciliationException):
+    title = bilingual("Differences", "对账差异")
+    icon = "alert-triangle"
+    columns = ("day", "kind", "trade_no", "our_amount", "their_amount", "state", "resolution")
+    filters = ("state", "kind", "day")
+    search = ("trade_no", "transaction_id")
+    actions = (
+        action(services.book_missing, confirm=True, states=("open",)),
+        action(services.ask_missing, states=("open",)),
+        action(services.close_exception, confirm=True, states=("open",)),
+    )
+    can_create = can_change = can_delete = False
+    menu_order = 46
+
+
+class BankLineView(RecordView, model=BankLine):
+    title = bilingual("Bank lines", "银行流水")
+    icon = "list"
+    columns = ("on", "amount", "payer", "memo", "serial", "state", "payment")
+    filters = ("state", "on", "amount")
+    search = ("serial",)
+    actions = (action(services.assign_line, states=("suspense",)),)
+    can_create = can_change = can_delete = can_import = False
+    menu_order = 48
+
+
+class ChannelNoticeView(RecordView, model=ChannelNotice):
+    title = bilingual("Notices of channels", "支付通知")
+    icon = "inbox"
+    columns = ("received_at", "provider", "trade_no", "result", "detail", "event_id")
+    filters = ("result", "provider", "received_at")
+    search = ("trade_no", "event_id")
+    can_create = can_change = can_delete = False
+    menu_order = 49
 
 
 class WalletView(RecordView, model=Wallet):

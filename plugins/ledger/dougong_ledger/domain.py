@@ -46,7 +46,56 @@ class PaymentChannel(StrEnum):
     CASH = "cash"
     POS = "pos"
     BANK_TRANSFER = "bank_transfer"
+    ONLINE = "online"
     DEMO = "demo"
+
+
+class Reconciliation(StrEnum):
+    """Whether a payment was found in its channel's bill."""
+
+    NOT_NEEDED = "not_needed"
+    WAITING = "waiting"
+    MATCHED = "matched"
+    DIFFERS = "differs"
+
+
+class AttemptState(StrEnum):
+    """Where an attempt to pay through a channel stands."""
+
+    REQUESTED = "requested"
+    WAITING = "waiting"
+    UNKNOWN = "unknown"
+    PAID = "paid"
+    CLOSED = "closed"
+    BLOCKED = "blocked"
+
+
+class NoticeResult(StrEnum):
+    """What became of a channel's notice."""
+
+    SETTLED = "settled"
+    REPEATED = "repeated"
+    SURPLUS = "surplus"
+    BLOCKED = "blocked"
+    NOTHING = "nothing"
+
+
+class SurplusState(StrEnum):
+    """What happens to money that came although nothing is owed for it."""
+
+    FOUND = "found"
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REFUNDED = "refunded"
+
+
+class ReturnState(StrEnum):
+    """Where money stands that goes back through a channel."""
+
+    WAITING = "waiting"
+    UNKNOWN = "unknown"
+    DONE = "done"
+    FAILED = "failed"
 
 
 class PeriodState(StrEnum):
@@ -83,15 +132,20 @@ class AccountPlan:
 
 
 CASH, BANK, CHANNEL, RECEIVABLE = "1001", "1002", "1012", "1122"
-PREPAID, DEPOSIT = "2203", "2241"
+POS_CLEARING = "1012.pos"
+PREPAID, DEPOSIT, SUSPENSE = "2203", "2241", "2241.suspense"
+CHANNEL_FEES = "6603.channel"
 INCOME, LATE_FEE_INCOME, WAIVED = "6001", "6301", "6002"
 CHART = (
     AccountPlan(CASH, AccountKind.ASSET, "Cash", "库存现金"),
     AccountPlan(BANK, AccountKind.ASSET, "Bank", "银行存款"),
     AccountPlan(CHANNEL, AccountKind.ASSET, "Payment channels", "其他货币资金"),
+    AccountPlan(POS_CLEARING, AccountKind.ASSET, "Card terminal", "其他货币资金—POS"),
     AccountPlan(RECEIVABLE, AccountKind.ASSET, "Receivables", "应收账款"),
     AccountPlan(PREPAID, AccountKind.LIABILITY, "Prepaid balances", "预收账款"),
     AccountPlan(DEPOSIT, AccountKind.LIABILITY, "Deposits", "其他应付款—押金"),
+    AccountPlan(SUSPENSE, AccountKind.LIABILITY, "Money nobody claims yet", "其他应付款—待查款"),
+    AccountPlan(CHANNEL_FEES, AccountKind.EXPENSE, "Channel fees", "财务费用—渠道手续费"),
     AccountPlan(INCOME, AccountKind.INCOME, "Service income", "主营业务收入"),
     AccountPlan(WAIVED, AccountKind.INCOME, "Waivers", "收入抵减—减免"),
     AccountPlan(LATE_FEE_INCOME, AccountKind.INCOME, "Late fees", "营业外收入—违约金"),
@@ -99,10 +153,12 @@ CHART = (
 MONEY_ACCOUNT = {
     PaymentChannel.WALLET: PREPAID,
     PaymentChannel.CASH: CASH,
-    PaymentChannel.POS: CHANNEL,
+    PaymentChannel.POS: POS_CLEARING,
     PaymentChannel.BANK_TRANSFER: BANK,
+    PaymentChannel.ONLINE: CHANNEL,
     PaymentChannel.DEMO: CHANNEL,
 }
+OPEN_ATTEMPTS = (AttemptState.REQUESTED, AttemptState.WAITING, AttemptState.UNKNOWN)
 ORDER_STEPS: Mapping[OrderState, frozenset[OrderState]] = {
     OrderState.OPEN: frozenset({OrderState.PAID, OrderState.CANCELLED}),
     OrderState.PAID: frozenset(),
@@ -174,6 +230,29 @@ class TrialBalance:
     def balance(self, code: str) -> Decimal:
         """Return the balance of an account, zero when nothing was ever posted to it."""
         return sum((a.balance for a in self.accounts if a.code == code), ZERO)
+
+
+def provider_account(provider: str) -> str:
+    """Return the code of the account that holds what a channel owes us: ``1012.wechat_pay``."""
+    return f"{CHANNEL}.{provider}"[:20]
+
+
+def community_mark(community_id: UUID) -> str:
+    """Return the six characters with which a community's trade numbers begin."""
+    return hashlib.sha256(community_id.bytes).hexdigest()[:6]
+
+
+def trade_no(community_id: UUID, attempt_id: UUID) -> str:
+    """Return the number under which a channel knows an attempt: 32 letters and digits.
+
+    It begins with the community's mark, so that a bill of a merchant who collects for many
+    communities can be told apart.
+    """
+    digits, rest = "", attempt_id.int
+    while rest:
+        rest, digit = divmod(rest, 32)
+        digits = "0123456789abcdefghijklmnopqrstuv"[digit] + digits
+    return community_mark(community_id) + digits.zfill(26)
 
 
 def next_month(month_on: date) -> date:

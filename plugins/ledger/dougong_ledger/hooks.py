@@ -1,15 +1,15 @@
 """What the ledger answers when others ask."""
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from dougong.errors import Conflict
 from dougong.hookspecs import Card, Panel, SearchHit, hookimpl
 from dougong.i18n import N_, gettext
 from dougong.tenancy.models import Person
-from dougong_ledger import services
+from dougong_ledger import cards, services
 from dougong_ledger.domain import PREPAID
 from dougong_ledger.hookspecs import Settlement
-from dougong_ledger.models import Payment, Receipt
+from dougong_ledger.models import Receipt
 
 
 @hookimpl
@@ -32,14 +32,7 @@ def payment_refunded(scope, payment, refund):
 
 @hookimpl
 def dashboard_cards(scope):
-    if not scope.may("ledger.payment.view"):
-        return None
-    start = scope.now.astimezone(scope.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    taken = func.coalesce(func.sum(Payment.amount - Payment.refunded), 0)
-    query = select(taken, func.count()).where(Payment.paid_at >= start)
-    total, count = scope.session.execute(query).one()
-    note = gettext("%(count)s payments", count=count)
-    return [Card(gettext("Received today"), f"¥{total:,.2f}", note, url="admin/ledger/payment/")]
+    return cards.dashboard(scope)
 
 
 @hookimpl

@@ -11,6 +11,7 @@ from dougong.hookspecs import hookspec
 
 if TYPE_CHECKING:
     from dougong.db.scope import Scope
+    from dougong_ledger.channels import Channel
     from dougong_ledger.models import Payment, PaymentOrderItem, Refund
 
 
@@ -110,4 +111,14 @@ def payment_refunded(scope: "Scope", payment: "Payment", refund: "Refund") -> Se
     raised. refund: its ``amount`` is what goes back now.
     Asked of the order's plugin alone; what it raises ends the refund.
     Result: settlements that add up to the refund.
+    """
+
+
+@hookspec
+def payment_channels(scope: "Scope") -> "Sequence[Channel]":
+    """Return the payment channels (支付渠道) that the plugin brings.
+
+    scope: the community. Called whenever something is paid, asked, refunded or reconciled, so
+    return objects without asking anybody; whether a community has a merchant account is asked of
+    ``Channel.merchant``. Result: channels; their ids are unique in an installation.
     """

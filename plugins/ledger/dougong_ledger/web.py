@@ -1,7 +1,6 @@
 """Pages of the ledger: the trial balance, and receipts as PDF."""
 
 from datetime import date, timedelta
-from urllib.parse import quote
 from uuid import UUID
 
 from flask import Flask, Response, render_template, request
@@ -12,17 +11,19 @@ from dougong.errors import Invalid
 from dougong.i18n import N_, gettext
 from dougong.installation import Installation
 from dougong.web.admin.menu import menu_page
-from dougong.web.app import plugin_blueprint, require_scope
+from dougong.web.app import require_scope
 from dougong_ledger import services, vouchers
 from dougong_ledger.domain import PeriodState, next_month
 from dougong_ledger.models import BookPeriod, Receipt
-
-blueprint = plugin_blueprint("ledger", __name__)
+from dougong_ledger.pages import blueprint, paying, reconciling
+from dougong_ledger.pages.files import download
 
 
 def install(app: Flask, installation: Installation) -> None:
     """Add the pages to the application and to the menu."""
     app.register_blueprint(blueprint)
+    paying.install(app, installation)
+    reconciling.install()
     menu_page(
         "ledger.trial",
         ("Trial balance", "试算平衡"),
@@ -96,9 +97,4 @@ def print_receipt(receipt_id: UUID) -> Response:
     """Download a receipt as PDF."""
     scope = require_scope()
     document = services.print_receipt(scope, scope.get(Receipt, receipt_id))
-    disposition = f"attachment; filename*=UTF-8''{quote(document.filename)}"
-    return Response(
-        document.content,
-        content_type=document.media_type,
-        headers={"Content-Disposition": disposition},
-    )
+    return download(document.content, document.filename, document.media_type)

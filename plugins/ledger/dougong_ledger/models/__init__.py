@@ -1,6 +1,12 @@
 """Accounts, journal, orders, payments, wallets, deposits and receipts."""
 
 from dougong_ledger.models.books import Account, Base, BookPeriod, JournalEntry, JournalLine
+from dougong_ledger.models.channels import (
+    ChannelNotice,
+    ChannelReturn,
+    PaymentAttempt,
+    SurplusPayment,
+)
 from dougong_ledger.models.deposits import Deposit, DepositMovement
 from dougong_ledger.models.payments import (
     Payment,
@@ -12,21 +18,33 @@ from dougong_ledger.models.payments import (
     Wallet,
     WalletMovement,
 )
+from dougong_ledger.models.reconciliation import (
+    BankLine,
+    ReconciliationDay,
+    ReconciliationException,
+)
 
 __all__ = [
     "Account",
+    "BankLine",
     "Base",
     "BookPeriod",
+    "ChannelNotice",
+    "ChannelReturn",
     "Deposit",
     "DepositMovement",
     "JournalEntry",
     "JournalLine",
     "Payment",
+    "PaymentAttempt",
     "PaymentOrder",
     "PaymentOrderItem",
     "Receipt",
     "ReceiptSeries",
+    "ReconciliationDay",
+    "ReconciliationException",
     "Refund",
+    "SurplusPayment",
     "Wallet",
     "WalletMovement",
 ]

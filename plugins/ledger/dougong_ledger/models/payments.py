@@ -11,7 +11,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from dougong.db import InCommunity, label, labels, money, ref, state, to_one
 from dougong.tenancy.models import Person
-from dougong_ledger.domain import OrderState, PaymentChannel, PaymentState, ReceiptState
+from dougong_ledger.domain import (
+    OrderState,
+    PaymentChannel,
+    PaymentState,
+    ReceiptState,
+    Reconciliation,
+)
 from dougong_ledger.models.books import APPEND_ONLY, NEVER_DELETED, NOW, Base
 
 OrderState.__labels__ = labels(
@@ -27,7 +33,14 @@ PaymentChannel.__labels__ = labels(
     CASH=("Cash", "现金"),
     POS=("Card terminal", "POS 刷卡"),
     BANK_TRANSFER=("Bank transfer", "银行转账"),
+    ONLINE=("Online", "线上支付"),
     DEMO=("Demonstration", "演示渠道"),
+)
+Reconciliation.__labels__ = labels(
+    NOT_NEEDED=("Not by channel", "无需对账"),
+    WAITING=("Not reconciled", "未对账"),
+    MATCHED=("Reconciled", "已对平"),
+    DIFFERS=("Differs", "有差异"),
 )
 ReceiptState.__labels__ = labels(ISSUED=("Issued", "有效"), VOID=("Void", "作废"))
 
@@ -126,13 +139,22 @@ class PaymentOrderItem(InCommunity, Base):
 
 
 class Payment(InCommunity, Base):
-    """A payment (收款): the money of one order, however it came."""
+    """A payment (收款): the money of one order, however it came.
+
+    provider: id of the payment channel that an online payment came through.
+    """
 
     __tablename__ = "payment"
     __table_args__ = (
         UniqueConstraint("community_id", "order_id"),
         CheckConstraint("refunded >= 0 and refunded <= amount", name="refunded"),
         Index("ix_payment_paid_at", "community_id", "paid_at"),
+        Index(
+            "ix_payment_unreconciled",
+            "community_id",
+            "paid_at",
+            postgresql_where=text("reconciliation in ('waiting', 'differs')"),
+        ),
         {"info": {"grants": NEVER_DELETED}},
     )
 
@@ -141,6 +163,15 @@ class Payment(InCommunity, Base):
     payer_id: Mapped[UUID | None] = ref("dougong.person", info=label("Payer", "付款人"))
     payer: Mapped[Person | None] = to_one(payer_id, Person)
     channel: Mapped[PaymentChannel] = state(PaymentChannel, info=label("Channel", "渠道"))
+    provider: Mapped[str | None] = mapped_column(
+        String(40), info=label("Online channel", "线上渠道")
+    )
+    reconciliation: Mapped[Reconciliation] = state(
+        Reconciliation,
+        default=Reconciliation.NOT_NEEDED,
+        server_default="not_needed",
+        info={**label("Reconciliation", "对账"), "api": "read"},
+    )
     amount: Mapped[Decimal] = money(info=label("Amount", "金额"))
     refunded: Mapped[Decimal] = money(
         default=Decimal(0), server_default=text("0"), info=label("Refunded", "已退")

@@ -1,6 +1,17 @@
 """What people, portals and other plugins do with money."""
 
+from dougong_ledger.services.asking import ask_about, ask_all, ask_attempt, is_undecided
+from dougong_ledger.services.bank import BankImport, assign_line, import_statement
 from dougong_ledger.services.bulk import ReceivedPayment, record_many
+from dougong_ledger.services.channels import (
+    Start,
+    channels,
+    offers,
+    provider_title,
+    settle,
+    start_payment,
+    take_notice,
+)
 from dougong_ledger.services.closing import (
     MonthEnd,
     ask_reopening,
@@ -21,10 +32,44 @@ from dougong_ledger.services.journal import (
 from dougong_ledger.services.orders import OrderItem, cancel_order, open_order
 from dougong_ledger.services.payments import pay_with_wallet, record_cash, refund_payment
 from dougong_ledger.services.receipts import issue_receipt, print_receipt, void_receipt
+from dougong_ledger.services.reconciling import (
+    ask_missing,
+    book_missing,
+    close_exception,
+    fetch_all,
+    fetch_day,
+    reconcile,
+    unreconciled,
+)
+from dougong_ledger.services.returns import approve_refund, propose_refund, send_return
 from dougong_ledger.services.wallets import add_to_wallet, balance_of, pay_out, top_up, wallet_of
 
 __all__ = [
+    "BankImport",
     "MonthEnd",
+    "Start",
+    "approve_refund",
+    "ask_about",
+    "ask_all",
+    "ask_attempt",
+    "ask_missing",
+    "assign_line",
+    "book_missing",
+    "channels",
+    "close_exception",
+    "fetch_all",
+    "fetch_day",
+    "import_statement",
+    "is_undecided",
+    "offers",
+    "propose_refund",
+    "provider_title",
+    "reconcile",
+    "send_return",
+    "settle",
+    "start_payment",
+    "take_notice",
+    "unreconciled",
     "ask_reopening",
     "close_month",
     "deduct_deposit",

@@ -1,6 +1,7 @@
 """Payments and refunds: one transaction from the order to the receipt, or nothing at all."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -16,14 +17,16 @@ from dougong_ledger.domain import (
     OrderState,
     PaymentChannel,
     Posting,
+    Reconciliation,
     is_amount,
+    provider_account,
     request_hash,
     state_after_refund,
 )
 from dougong_ledger.errors import KeyUsed, NotSettled, OrderClosed
 from dougong_ledger.hookspecs import Settlement
 from dougong_ledger.models import Payment, PaymentOrder, Refund
-from dougong_ledger.services import wallets
+from dougong_ledger.services import returns, wallets
 from dougong_ledger.services.journal import post
 from dougong_ledger.services.orders import check_key, items_of, step
 from dougong_ledger.services.receipts import issue_receipt, replace_receipt
@@ -49,7 +52,7 @@ def record_cash(
 
     reference: the terminal's or the bank's number. Repeated, it returns the first payment.
     """
-    if channel in (PaymentChannel.WALLET, PaymentChannel.DEMO):
+    if channel in (PaymentChannel.WALLET, PaymentChannel.DEMO, PaymentChannel.ONLINE):
         raise Invalid(
             N_("Some fields are not right yet."),
             fields={"channel": gettext("Choose how the money came.")},
@@ -57,18 +60,36 @@ def record_cash(
     return take_payment(scope, order, channel, reference)
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where money came from, when it is already here.
+
+    account: that is debited, unless the channel says it all. provider: of an online payment. Such
+    money settles an order that has expired meanwhile.
+    """
+
+    account: str
+    provider: str | None = None
+
+
 def take_payment(
-    scope: Scope, order: PaymentOrder, channel: PaymentChannel, reference: str | None = None
+    scope: Scope,
+    order: PaymentOrder,
+    channel: PaymentChannel,
+    reference: str | None = None,
+    source: Source | None = None,
 ) -> Payment:
     """Pay an order: wallet, settlement by the order's plugin, journal, receipt, event.
 
+    source: for money that has come already, from a payment channel or the suspense account.
     Everything is locked in the same order (order, wallet, records, receipts), so two requests at
     once wait for each other and the second finds the first one's payment.
     """
     order = scope.get(PaymentOrder, order.id, lock=True)
     if order.state is OrderState.PAID:
         return _paid_before(scope, order, channel)
-    if order.state is OrderState.OPEN and order.expires_at <= scope.now:
+    is_late = order.state is OrderState.OPEN and order.expires_at <= scope.now
+    if is_late and source is None:
         raise OrderClosed(N_("This payment order is closed. Start a new one."))
     wallet = None
     if channel is PaymentChannel.WALLET:
@@ -82,6 +103,8 @@ def take_payment(
         payer_id=order.payer_id,
         channel=channel,
         amount=order.amount,
+        provider=source.provider if source else None,
+        reconciliation=reconciliation_of(channel),
         reference=reference and reference[:80],
         taken_by=scope.actor.user_id,
         paid_at=scope.now,
@@ -91,13 +114,14 @@ def take_payment(
     settlements = _ask(
         scope, order.plugin, "payment_settled", payment, items=items_of(scope, order)
     )
+    account = source.account if source else MONEY_ACCOUNT[channel]
     entry = post(
         scope,
         "ledger.payment",
         payment.id,
         order.title,
         [
-            Posting(MONEY_ACCOUNT[channel], s.account, s.amount, s.memo, s.room_id, s.person_id)
+            Posting(account, s.account, s.amount, s.memo, s.room_id, s.person_id)
             for s in settlements
         ],
     )
@@ -110,9 +134,15 @@ def take_payment(
     return payment
 
 
+def reconciliation_of(channel: PaymentChannel) -> Reconciliation:
+    """Return whether a payment by this channel is looked for in a channel's bill."""
+    is_online = channel is PaymentChannel.ONLINE
+    return Reconciliation.WAITING if is_online else Reconciliation.NOT_NEEDED
+
+
 def _paid_before(scope: Scope, order: PaymentOrder, channel: PaymentChannel) -> Payment:
     payment = scope.session.scalars(select(Payment).where(Payment.order_id == order.id)).one()
-    if payment.channel is not channel:
+    if payment.channel is not channel or channel is PaymentChannel.ONLINE:
         raise OrderClosed(N_("This payment order is closed. Start a new one."))
     return payment
 
@@ -148,6 +178,8 @@ def refund_payment(
         if known.request_hash != fingerprint:
             raise KeyUsed(N_("This request was sent before with other contents. Start again."))
         return known
+    if payment.reconciliation is Reconciliation.DIFFERS:
+        raise Conflict(N_("The channel says another amount for this payment: resolve that first."))
     if not is_amount(amount):
         raise Invalid(
             N_("Some fields are not right yet."),
@@ -183,6 +215,9 @@ def _give_back(scope: Scope, payment: Payment, refund: Refund) -> None:
         wallet = wallets.wallet_of(scope, order.payer_id)
     settlements = _ask(scope, order.plugin, "payment_refunded", payment, refund=refund)
     source = MONEY_ACCOUNT[payment.channel]
+    if payment.channel is PaymentChannel.ONLINE and payment.provider:
+        source = provider_account(payment.provider)
+        returns.return_refund(scope, payment, refund)
     entry = post(
         scope,
         "ledger.refund",

@@ -29,6 +29,22 @@ CREATE TABLE ledger.book_period (
 	CONSTRAINT ck_book_period_period_state CHECK (state IN ('closed', 'reopening', 'reopened'))
 );
 
+CREATE TABLE ledger.channel_notice (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	provider VARCHAR(40) NOT NULL, 
+	nonce VARCHAR(64) NOT NULL, 
+	event_id VARCHAR(64) NOT NULL, 
+	trade_no VARCHAR(32), 
+	result VARCHAR(40) NOT NULL, 
+	detail VARCHAR(200), 
+	received_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_channel_notice PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_channel_notice_community_id_provider_nonce UNIQUE (community_id, provider, nonce), 
+	CONSTRAINT fk_channel_notice_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_channel_notice_notice_result CHECK (result IN ('settled', 'repeated', 'surplus', 'blocked', 'nothing'))
+);
+
 CREATE TABLE ledger.journal_entry (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -59,6 +75,29 @@ CREATE TABLE ledger.receipt_series (
 	CONSTRAINT pk_receipt_series PRIMARY KEY (community_id, id), 
 	CONSTRAINT uq_receipt_series_community_id_prefix UNIQUE (community_id, prefix), 
 	CONSTRAINT fk_receipt_series_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE TABLE ledger.reconciliation_day (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	provider VARCHAR(40) NOT NULL, 
+	merchant_id UUID NOT NULL, 
+	merchant_number VARCHAR(40) NOT NULL, 
+	day_on DATE NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	digest VARCHAR(80) NOT NULL, 
+	their_count INTEGER NOT NULL, 
+	their_amount BIGINT NOT NULL, 
+	their_refunds BIGINT NOT NULL, 
+	our_count INTEGER NOT NULL, 
+	our_amount BIGINT NOT NULL, 
+	our_refunds BIGINT NOT NULL, 
+	fees BIGINT NOT NULL, 
+	fetched_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_reconciliation_day PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_reconciliation_day_community_id_provider_merchant_nu_e954 UNIQUE (community_id, provider, merchant_number, day_on), 
+	CONSTRAINT fk_reconciliation_day_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_reconciliation_day_day_state CHECK (state IN ('balanced', 'open'))
 );
 
 CREATE TABLE ledger.payment_order (
@@ -101,6 +140,8 @@ CREATE TABLE ledger.payment (
 	order_id UUID NOT NULL, 
 	payer_id UUID, 
 	channel VARCHAR(40) NOT NULL, 
+	provider VARCHAR(40), 
+	reconciliation VARCHAR(40) DEFAULT 'not_needed' NOT NULL, 
 	amount BIGINT NOT NULL, 
 	refunded BIGINT DEFAULT 0 NOT NULL, 
 	state VARCHAR(40) NOT NULL, 
@@ -113,13 +154,16 @@ CREATE TABLE ledger.payment (
 	CONSTRAINT fk_payment_order_id FOREIGN KEY(community_id, order_id) REFERENCES ledger.payment_order (community_id, id), 
 	CONSTRAINT fk_payment_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
 	CONSTRAINT fk_payment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
-	CONSTRAINT ck_payment_payment_channel CHECK (channel IN ('wallet', 'cash', 'pos', 'bank_transfer', 'demo')), 
+	CONSTRAINT ck_payment_payment_channel CHECK (channel IN ('wallet', 'cash', 'pos', 'bank_transfer', 'online', 'demo')), 
+	CONSTRAINT ck_payment_reconciliation CHECK (reconciliation IN ('not_needed', 'waiting', 'matched', 'differs')), 
 	CONSTRAINT ck_payment_payment_state CHECK (state IN ('settled', 'partly_refunded', 'refunded'))
 );
 
 CREATE INDEX ix_payment_paid_at ON ledger.payment (community_id, paid_at);
 
 CREATE INDEX ix_payment_payer_id ON ledger.payment (community_id, payer_id);
+
+CREATE INDEX ix_payment_unreconciled ON ledger.payment (community_id, paid_at) WHERE reconciliation in ('waiting', 'differs');
 
 CREATE TABLE ledger.payment_order_item (
 	community_id UUID NOT NULL, 
@@ -155,6 +199,28 @@ CREATE TABLE ledger.wallet_movement (
 
 CREATE INDEX ix_wallet_movement_wallet_id ON ledger.wallet_movement (community_id, wallet_id);
 
+CREATE TABLE ledger.bank_line (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	booked_on DATE NOT NULL, 
+	amount BIGINT NOT NULL, 
+	serial VARCHAR(80) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	payment_id UUID, 
+	imported_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	payer BYTEA, 
+	payer_account BYTEA, 
+	memo BYTEA, 
+	CONSTRAINT pk_bank_line PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_bank_line_community_id_serial UNIQUE (community_id, serial), 
+	CONSTRAINT ck_bank_line_amount CHECK (amount <> 0), 
+	CONSTRAINT fk_bank_line_payment_id FOREIGN KEY(community_id, payment_id) REFERENCES ledger.payment (community_id, id), 
+	CONSTRAINT fk_bank_line_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_bank_line_line_state CHECK (state IN ('matched', 'suspense', 'assigned', 'outgoing'))
+);
+
+CREATE INDEX ix_bank_line_payment_id ON ledger.bank_line (community_id, payment_id);
+
 CREATE TABLE ledger.deposit (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -172,7 +238,7 @@ CREATE TABLE ledger.deposit (
 	CONSTRAINT fk_deposit_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
 	CONSTRAINT fk_deposit_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
 	CONSTRAINT fk_deposit_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
-	CONSTRAINT ck_deposit_payment_channel CHECK (channel IN ('wallet', 'cash', 'pos', 'bank_transfer', 'demo'))
+	CONSTRAINT ck_deposit_payment_channel CHECK (channel IN ('wallet', 'cash', 'pos', 'bank_transfer', 'online', 'demo'))
 );
 
 CREATE INDEX ix_deposit_person_id ON ledger.deposit (community_id, person_id);
@@ -205,6 +271,40 @@ CREATE INDEX ix_journal_line_credit_id ON ledger.journal_line (community_id, cre
 CREATE INDEX ix_journal_line_debit_id ON ledger.journal_line (community_id, debit_id);
 
 CREATE INDEX ix_journal_line_entry_id ON ledger.journal_line (community_id, entry_id);
+
+CREATE TABLE ledger.payment_attempt (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	order_id UUID NOT NULL, 
+	provider VARCHAR(40) NOT NULL, 
+	merchant_id UUID NOT NULL, 
+	merchant_number VARCHAR(40) NOT NULL, 
+	way VARCHAR(40) NOT NULL, 
+	amount BIGINT NOT NULL, 
+	trade_no VARCHAR(32) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	transaction_id VARCHAR(64), 
+	prepared JSONB NOT NULL, 
+	problem VARCHAR(200), 
+	started_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	asked_at TIMESTAMP WITH TIME ZONE, 
+	payment_id UUID, 
+	CONSTRAINT pk_payment_attempt PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_payment_attempt_community_id_trade_no UNIQUE (community_id, trade_no), 
+	CONSTRAINT uq_payment_attempt_community_id_provider_transaction_id UNIQUE (community_id, provider, transaction_id), 
+	CONSTRAINT ck_payment_attempt_amount CHECK (amount > 0), 
+	CONSTRAINT fk_payment_attempt_order_id FOREIGN KEY(community_id, order_id) REFERENCES ledger.payment_order (community_id, id), 
+	CONSTRAINT fk_payment_attempt_payment_id FOREIGN KEY(community_id, payment_id) REFERENCES ledger.payment (community_id, id), 
+	CONSTRAINT fk_payment_attempt_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_payment_attempt_way CHECK (way IN ('qr', 'phone', 'page', 'in_app')), 
+	CONSTRAINT ck_payment_attempt_attempt_state CHECK (state IN ('requested', 'waiting', 'unknown', 'paid', 'closed', 'blocked'))
+);
+
+CREATE INDEX ix_payment_attempt_open ON ledger.payment_attempt (community_id, started_at) WHERE state in ('requested', 'waiting', 'unknown');
+
+CREATE INDEX ix_payment_attempt_order_id ON ledger.payment_attempt (community_id, order_id);
+
+CREATE INDEX ix_payment_attempt_payment_id ON ledger.payment_attempt (community_id, payment_id);
 
 CREATE TABLE ledger.receipt (
 	community_id UUID NOT NULL, 
@@ -268,4 +368,84 @@ CREATE TABLE ledger.deposit_movement (
 );
 
 CREATE INDEX ix_deposit_movement_deposit_id ON ledger.deposit_movement (community_id, deposit_id);
+
+CREATE TABLE ledger.reconciliation_exception (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	day_id UUID NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	trade_no VARCHAR(64) NOT NULL, 
+	refund_no VARCHAR(64), 
+	transaction_id VARCHAR(64), 
+	our_amount BIGINT, 
+	their_amount BIGINT, 
+	attempt_id UUID, 
+	state VARCHAR(40) NOT NULL, 
+	resolution VARCHAR(200), 
+	resolved_by UUID, 
+	resolved_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_reconciliation_exception PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_reconciliation_exception_day_id FOREIGN KEY(community_id, day_id) REFERENCES ledger.reconciliation_day (community_id, id), 
+	CONSTRAINT fk_reconciliation_exception_attempt_id FOREIGN KEY(community_id, attempt_id) REFERENCES ledger.payment_attempt (community_id, id), 
+	CONSTRAINT fk_reconciliation_exception_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_reconciliation_exception_exception_kind CHECK (kind IN ('missing_here', 'missing_there', 'amount_differs', 'refund_missing_here', 'refund_missing_there')), 
+	CONSTRAINT ck_reconciliation_exception_exception_state CHECK (state IN ('open', 'resolved'))
+);
+
+CREATE INDEX ix_reconciliation_exception_attempt_id ON ledger.reconciliation_exception (community_id, attempt_id);
+
+CREATE INDEX ix_reconciliation_exception_day_id ON ledger.reconciliation_exception (community_id, day_id);
+
+CREATE UNIQUE INDEX uq_reconciliation_exception_what ON ledger.reconciliation_exception (community_id, day_id, kind, trade_no, coalesce(refund_no, ''));
+
+CREATE TABLE ledger.surplus_payment (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	attempt_id UUID NOT NULL, 
+	provider VARCHAR(40) NOT NULL, 
+	transaction_id VARCHAR(64) NOT NULL, 
+	amount BIGINT NOT NULL, 
+	reason VARCHAR(200) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	found_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	proposal VARCHAR(200), 
+	proposed_by UUID, 
+	approved_by UUID, 
+	CONSTRAINT pk_surplus_payment PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_surplus_payment_community_id_provider_transaction_id UNIQUE (community_id, provider, transaction_id), 
+	CONSTRAINT ck_surplus_payment_amount CHECK (amount > 0), 
+	CONSTRAINT fk_surplus_payment_attempt_id FOREIGN KEY(community_id, attempt_id) REFERENCES ledger.payment_attempt (community_id, id), 
+	CONSTRAINT fk_surplus_payment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_surplus_payment_surplus_state CHECK (state IN ('found', 'proposed', 'approved', 'refunded'))
+);
+
+CREATE INDEX ix_surplus_payment_attempt_id ON ledger.surplus_payment (community_id, attempt_id);
+
+CREATE TABLE ledger.channel_return (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	attempt_id UUID NOT NULL, 
+	refund_id UUID, 
+	surplus_id UUID, 
+	refund_no VARCHAR(32) NOT NULL, 
+	amount BIGINT NOT NULL, 
+	reason VARCHAR(200) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	problem VARCHAR(200), 
+	started_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	done_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_channel_return PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_channel_return_community_id_refund_no UNIQUE (community_id, refund_no), 
+	CONSTRAINT uq_channel_return_community_id_refund_id UNIQUE (community_id, refund_id), 
+	CONSTRAINT uq_channel_return_community_id_surplus_id UNIQUE (community_id, surplus_id), 
+	CONSTRAINT ck_channel_return_one_cause CHECK ((refund_id is null) <> (surplus_id is null)), 
+	CONSTRAINT ck_channel_return_amount CHECK (amount > 0), 
+	CONSTRAINT fk_channel_return_attempt_id FOREIGN KEY(community_id, attempt_id) REFERENCES ledger.payment_attempt (community_id, id), 
+	CONSTRAINT fk_channel_return_refund_id FOREIGN KEY(community_id, refund_id) REFERENCES ledger.refund (community_id, id), 
+	CONSTRAINT fk_channel_return_surplus_id FOREIGN KEY(community_id, surplus_id) REFERENCES ledger.surplus_payment (community_id, id), 
+	CONSTRAINT fk_channel_return_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_channel_return_return_state CHECK (state IN ('waiting', 'unknown', 'done', 'failed'))
+);
+
+CREATE INDEX ix_channel_return_attempt_id ON ledger.channel_return (community_id, attempt_id);
 

@@ -1,0 +1,1 @@
+"""What the gateways' contracts say about bytes: signatures, envelopes, bills. Pure."""
