@@ -3,20 +3,35 @@
 from dougong.i18n import bilingual
 from dougong.web.admin import RecordView, ViewExtension, action, extend_view, menu_page
 from dougong_repairs import cards, services
+from dougong_repairs.domain.states import OPEN, STEPS
 from dougong_repairs.models import (
     BuildingPosition,
     CalendarDay,
     CleanUp,
+    Delivery,
     DutyContact,
+    OnCall,
+    Quotation,
+    QuotationLine,
     ReportPoint,
     SyncedOperation,
     Technician,
     TechnicianSkill,
     TriageCorrection,
+    VanStock,
+    WarrantyTerm,
     WorkOrder,
+    WorkOrderHelper,
     WorkOrderPart,
     WorkOrderStep,
 )
+
+STILL_OPEN = tuple(sorted(state.value for state in OPEN))
+
+
+def _from(verb: str) -> tuple[str, ...]:
+    """Return the states in which the state machine knows a verb."""
+    return tuple(sorted(state.value for state in STEPS[verb].sources))
 
 
 class WorkOrderView(RecordView, model=WorkOrder):
@@ -64,18 +79,24 @@ class WorkOrderView(RecordView, model=WorkOrder):
         "visit_wanted",
     )
     actions = (
-        action(services.accept_order, bulk=True),
-        action(services.start_order),
-        action(services.pause_order),
-        action(services.resume_order),
-        action(services.finish_order),
-        action(services.add_part),
-        action(services.correct_order, bulk=True),
-        action(services.hand_over_order),
-        action(services.urge_order),
-        action(services.reopen_order),
-        action(services.close_order, confirm=True, bulk=True),
-        action(services.drop_order),
+        action(services.dispatch_order, states=_from("dispatch")),
+        action(services.accept_order, bulk=True, states=_from("accept")),
+        action(services.start_order, states=_from("start")),
+        action(services.pause_order, states=_from("pause")),
+        action(services.resume_order, states=_from("resume")),
+        action(services.finish_order, states=_from("finish")),
+        action(services.appoint_order, states=STILL_OPEN),
+        action(services.quote_order, states=STILL_OPEN),
+        action(services.offer_order, states=STILL_OPEN),
+        action(services.add_part, states=(*STILL_OPEN, "done")),
+        action(services.add_helper, states=_from("transfer")),
+        action(services.transfer_order, states=_from("transfer")),
+        action(services.correct_order, bulk=True, states=(*STILL_OPEN, "done")),
+        action(services.hand_over_order, states=_from("hand_over")),
+        action(services.urge_order, states=_from("urge")),
+        action(services.reopen_order, states=_from("reopen")),
+        action(services.close_order, confirm=True, bulk=True, states=_from("close")),
+        action(services.drop_order, states=STILL_OPEN),
     )
     # Nothing that somebody reported goes away without a word: it is cancelled with a reason.
     can_delete = can_import = False
@@ -93,8 +114,8 @@ class WorkOrderStepView(RecordView, model=WorkOrderStep):
 class WorkOrderPartView(RecordView, model=WorkOrderPart):
     title = ("Parts used", "配件与工时")
     icon = "package"
-    columns = ("work_order", "name", "quantity", "unit_price")
-    filters = ("work_order",)
+    columns = ("work_order", "kind", "name", "quantity", "unit_price", "is_charged")
+    filters = ("work_order", "kind", "is_charged")
     search = ("name",)
     can_import = False
     menu_order = 60
@@ -167,6 +188,67 @@ class TriageCorrectionView(RecordView, model=TriageCorrection):
     filters = ("category", "urgency", "corrected_at")
     can_create = can_change = can_import = False
     menu_order = 80
+
+
+class QuotationView(RecordView, model=Quotation):
+    title = ("Quotations", "报价单")
+    icon = "file-text"
+    columns = ("work_order", "state", "total", "offered_at", "decided_at", "outside_warranty")
+    filters = ("work_order", "state", "offered_at")
+    can_create = can_change = can_delete = can_import = False
+    menu_order = 61
+
+
+class QuotationLineView(RecordView, model=QuotationLine):
+    title = ("Lines of quotations", "报价明细")
+    columns = ("quotation", "kind", "name", "quantity", "unit_price")
+    filters = ("quotation",)
+    can_create = can_change = can_delete = can_import = False
+    in_menu = False
+
+
+class VanStockView(RecordView, model=VanStock):
+    title = ("Parts in the vans", "随车备件")
+    icon = "truck"
+    columns = ("technician", "name", "quantity", "least", "unit_price")
+    filters = ("technician",)
+    search = ("name",)
+    inline = ("least",)
+    menu_order = 62
+
+
+class WorkOrderHelperView(RecordView, model=WorkOrderHelper):
+    title = ("Helpers", "协助师傅")
+    columns = ("work_order", "technician")
+    filters = ("work_order", "technician")
+    can_create = can_change = can_import = False
+    in_menu = False
+
+
+class OnCallView(RecordView, model=OnCall):
+    title = ("On call", "值班表")
+    icon = "phone-call"
+    columns = ("technician", "from_at", "to_at")
+    filters = ("technician", "from_at")
+    menu_order = 33
+
+
+class WarrantyTermView(RecordView, model=WarrantyTerm):
+    title = ("Warranty terms", "保修期")
+    icon = "shield"
+    columns = ("part", "category", "months")
+    filters = ("category",)
+    inline = ("months",)
+    order = "part"
+    menu_order = 73
+
+
+class DeliveryView(RecordView, model=Delivery):
+    title = ("Hand-overs", "交付日期")
+    icon = "key"
+    columns = ("building", "room", "delivered_on")
+    filters = ("building", "room", "delivered_on")
+    menu_order = 74
 
 
 class SyncedOperationView(RecordView, model=SyncedOperation):

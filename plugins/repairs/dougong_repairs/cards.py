@@ -14,7 +14,7 @@ from dougong.tenancy.models import Person, Room
 from dougong_repairs.domain.kinds import OrderState
 from dougong_repairs.domain.states import OPEN
 from dougong_repairs.models import WorkOrder
-from dougong_repairs.services import parts_of_order, steps_of
+from dougong_repairs.services import parts_of_order, steps_of, warranty_of
 from dougong_repairs.words import verb_words
 
 OPEN_STATES = ",".join(sorted(state.value for state in OPEN))
@@ -147,7 +147,12 @@ def _of_order(scope: Scope, order: WorkOrder) -> list[Panel]:
     ]
     parts = [(str(p), f"¥{p.unit_price * p.quantity:.2f}") for p in parts_of_order(scope, order)]
     made = [Panel(gettext("Steps"), story)] if story else []
-    return [*made, Panel(gettext("Parts used"), parts)] if parts else made
+    if parts:
+        made.append(Panel(gettext("Parts used"), parts))
+    if covered := warranty_of(scope, order):
+        until = [(cover.part, str(cover.last_on)) for cover in covered]
+        made.append(Panel(gettext("Developer's warranty until"), until))
+    return made
 
 
 def time_left(scope: Scope, orders: Sequence[Any]) -> Mapping[UUID, str]:

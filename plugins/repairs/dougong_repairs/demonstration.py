@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from dougong.db import Scope, insert_rows, uuid7
 from dougong.tenancy.models import Building, Ownership, Room
+from dougong_repairs import demonstration_costs
 from dougong_repairs.models import (
     BuildingPosition,
     Technician,
@@ -71,6 +72,7 @@ def load(scope: Scope, chance: Random) -> None:
     insert_rows(scope, WorkOrder, rows.orders)
     insert_rows(scope, WorkOrderStep, rows.steps)
     insert_rows(scope, WorkOrderPart, rows.parts)
+    demonstration_costs.load(scope)
 
 
 def _positions(scope: Scope, buildings: Sequence[Building]) -> None:

@@ -1,7 +1,8 @@
 """What repairs answers when others ask."""
 
 from dougong.hookspecs import hookimpl
-from dougong_repairs import cards, demonstration
+from dougong_repairs import cards, demonstration, services
+from dougong_repairs.models import WorkOrder
 
 
 @hookimpl
@@ -27,3 +28,12 @@ def record_panels(scope, record):
 @hookimpl
 def load_demo(scope, chance):
     demonstration.load(scope, chance)
+
+
+@hookimpl
+def event_happened(scope, event):
+    order = scope.session.get(
+        WorkOrder, (scope.community_id, event.ids["work_order_id"]), with_for_update=True
+    )
+    if order is not None and order.done_at is not None:
+        services.bill_order(scope, order)

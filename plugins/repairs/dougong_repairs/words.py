@@ -19,6 +19,11 @@ VERBS = {
     "close": bilingual("Closed", "办结"),
     "reopen": bilingual("Reopened", "重新打开"),
     "cancel": bilingual("Cancelled", "取消"),
+    "quote": bilingual("Quotation sent", "发送报价"),
+    "accept_quote": bilingual("Quotation accepted", "业主接受报价"),
+    "decline_quote": bilingual("Quotation declined", "业主拒绝报价"),
+    "appoint": bilingual("Appointment", "预约上门"),
+    "add_helper": bilingual("A colleague helps", "添加协助师傅"),
     "drop": bilingual("Cancelled by the desk", "作废"),
 }
 

@@ -169,3 +169,21 @@ def test_the_pages_speak_english_too(browser, base):
     client = browser()
     client.set_cookie("dougong_locale", "en")
     assert "Report a repair" in client.get(f"{base}/my/new").text
+
+
+def test_every_figure_opens_the_list_that_makes_it_up(
+    browser, base, enter, dispatcher, technicians
+):
+    with enter() as scope:
+        for number in range(3):
+            order = services.create_work_order(scope, f"灯不亮{number}", Category.ELECTRICAL)
+            services.dispatch_order(scope, order, technicians["刘师傅"])
+            services.start_order(scope, order)
+            services.finish_order(scope, order)
+    desk = browser("dispatcher")
+    page = desk.get(f"{base}/metrics").text
+    links = re.findall(r'<a href="([^"]+)">3</a>', page)
+    assert len(links) == 3
+    for link in links:
+        listed = desk.get(link.replace("&amp;", "&")).text
+        assert all(f"灯不亮{number}" in listed for number in range(3)), link

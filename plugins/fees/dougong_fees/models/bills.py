@@ -57,11 +57,13 @@ class BillKind(StrEnum):
     FEES = "fees"
     LATE_FEE = "late_fee"
     APPORTIONMENT = "apportionment"
+    SINGLE = "single"
 
     __labels__ = labels(
         FEES=("Fees", "费用"),
         LATE_FEE=("Late fee", "违约金"),
         APPORTIONMENT=("Apportionment", "公摊"),
+        SINGLE=("Single demand", "单次收费"),
     )
 
 

@@ -38,6 +38,7 @@ from dougong_fees.services.runs import (
     reckon_run,
     roll_back_run,
 )
+from dougong_fees.services.single import demand_single
 from dougong_fees.services.waivers import approve_waiver, refuse_waiver, request_waiver
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "create_group_runs",
     "create_run",
     "demand_late_fee",
+    "demand_single",
     "explain_bill",
     "explain_mine",
     "group_runs",

@@ -283,7 +283,7 @@ def _unsettle(scope: Scope, bill: Bill) -> None:
 def _income_of(scope: Scope, bill: Bill) -> list[tuple[str, Decimal]]:
     if bill.kind is BillKind.LATE_FEE:
         return [(LATE_FEE_INCOME, bill.amount)] if bill.amount else []
-    if bill.kind is BillKind.APPORTIONMENT:
+    if bill.kind in (BillKind.APPORTIONMENT, BillKind.SINGLE):
         return [(bill.trace["account"], bill.amount)]
     total = func.sum(BillLine.amount)
     rows = scope.session.execute(

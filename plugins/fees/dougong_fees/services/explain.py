@@ -61,6 +61,8 @@ def explain_bill(scope: Scope, bill: Bill) -> list[LineExplanation]:
         return [_late(entry) for entry in bill.trace or ()]
     if bill.kind is BillKind.APPORTIONMENT:
         return [_apportioned(bill, bill.trace or {})]
+    if bill.kind is BillKind.SINGLE:
+        return [_single(bill, line) for line in (bill.trace or {})["lines"]]
     lines = scope.session.scalars(
         select(BillLine)
         .where(BillLine.bill_id == bill.id)
@@ -222,6 +224,12 @@ def _late(entry: dict[str, Any]) -> LineExplanation:
     text = gettext("%(rate)s%% per day, simple, never on interest", rate=number(rate * 100))
     amount = Decimal(entry["amount"])
     return LineExplanation(entry["item"], period, f"{text} = {amount:,.2f}", amount, notes)
+
+
+def _single(bill: Bill, line: dict[str, str]) -> LineExplanation:
+    amount = Decimal(line["amount"])
+    text = f"{line['quantity']} × {line['unit_price']} = {amount:,.2f}"
+    return LineExplanation(line["name"], bill.from_on.isoformat(), text, amount)
 
 
 def period_text(from_on: date, to_on: date) -> str:

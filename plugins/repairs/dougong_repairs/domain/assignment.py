@@ -24,7 +24,8 @@ class Worker:
     """A technician as the rule sees him.
 
     skills: 1 (can help) to 3 (trained). load: open orders in his hands. room: how many more he may
-    get. done_today: finished or given to him today. at: metres east and north, None when unknown.
+    get. done_today: finished or given to him today. is_on_call: off shift, but he gets
+    emergencies. at: metres east and north, None when unknown.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Worker:
     capacity: int = 4
     done_today: int = 0
     is_on_shift: bool = True
+    is_on_call: bool = False
     at: tuple[int, int] | None = None
 
 
@@ -82,7 +84,8 @@ def terms_of(worker: Worker, job: Job, extra: int = 0) -> tuple[Term, ...] | Non
     extra: orders of the same batch that he would have before this one.
     """
     skill = worker.skills.get(job.category, 0)
-    if skill < 1 or not worker.is_on_shift:
+    is_called = worker.is_on_call and job.urgency is Urgency.EMERGENCY
+    if skill < 1 or not (worker.is_on_shift or is_called):
         return None
     load = worker.load + extra
     way = distance_m(worker.at, job.at)
@@ -102,7 +105,8 @@ def assign(workers: Sequence[Worker], jobs: Sequence[Job]) -> list[Choice]:
 
     A technician is as many columns as he may take orders; each further one costs more.
     """
-    columns = [(w, n) for w in workers if w.is_on_shift for n in range(max(0, w.capacity - w.load))]
+    able = [w for w in workers if w.is_on_shift or w.is_on_call]
+    columns = [(w, n) for w in able for n in range(max(0, w.capacity - w.load))]
     if not jobs or not columns:
         return []
     costs = [

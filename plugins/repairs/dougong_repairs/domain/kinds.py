@@ -121,3 +121,15 @@ class DispatchMode(StrEnum):
         "AUTOMATIC": bilingual("Automatic", "自动派单"),
         "HYBRID": bilingual("Taken, then automatic", "先抢后派"),
     }
+
+
+class PartKind(StrEnum):
+    """What was used up by a repair."""
+
+    PART = "part"
+    LABOUR = "labour"
+
+    __labels__ = {
+        "PART": bilingual("Part", "材料"),
+        "LABOUR": bilingual("Labour", "人工"),
+    }

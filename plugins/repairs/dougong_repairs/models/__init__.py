@@ -1,5 +1,15 @@
 """Work orders with their steps and parts; technicians; places; what people corrected."""
 
+from dougong_repairs.models.costs import (
+    Delivery,
+    OnCall,
+    Quotation,
+    QuotationLine,
+    QuotationState,
+    VanStock,
+    WarrantyTerm,
+    WorkOrderHelper,
+)
 from dougong_repairs.models.ground import (
     BuildingPosition,
     CalendarDay,
@@ -20,13 +30,21 @@ __all__ = [
     "BuildingPosition",
     "CalendarDay",
     "CleanUp",
+    "Delivery",
     "DutyContact",
+    "OnCall",
+    "Quotation",
+    "QuotationLine",
+    "QuotationState",
     "ReportPoint",
     "SyncedOperation",
     "Technician",
     "TechnicianSkill",
     "TriageCorrection",
+    "VanStock",
+    "WarrantyTerm",
     "WorkOrder",
+    "WorkOrderHelper",
     "WorkOrderPart",
     "WorkOrderStep",
 ]

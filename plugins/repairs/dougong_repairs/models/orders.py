@@ -23,7 +23,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from dougong.db import InCommunity, encrypted, label, member_label, money, ref, to_one
 from dougong.db import state as one_of
 from dougong.tenancy.models import Building, Person, Room
-from dougong_repairs.domain.kinds import Category, OrderState, PauseReason, Source, Urgency
+from dougong_repairs.domain.kinds import (
+    Category,
+    OrderState,
+    PartKind,
+    PauseReason,
+    Source,
+    Urgency,
+)
 from dougong_repairs.models.declaring import Base, read_only
 from dougong_repairs.models.technicians import Technician
 
@@ -80,6 +87,12 @@ class WorkOrder(InCommunity, Base):
     visit_wanted: Mapped[str | None] = mapped_column(
         String(80), info=label("Visit wanted", "期望上门")
     )
+    visit_from_at: Mapped[datetime | None] = mapped_column(
+        info=read_only("Appointment from", "预约开始")
+    )
+    visit_to_at: Mapped[datetime | None] = mapped_column(
+        info=read_only("Appointment until", "预约结束")
+    )
     technician_id: Mapped[UUID | None] = ref(
         "repairs.technician", info=read_only("Technician", "维修师傅")
     )
@@ -130,6 +143,8 @@ class WorkOrder(InCommunity, Base):
         String(300), info=read_only("Dispatched because", "派单理由")
     )
     client_id: Mapped[UUID | None] = mapped_column(info={"api": "hidden"})
+    # The bill in fees, which may be off or gone: no foreign key.
+    bill_id: Mapped[UUID | None] = mapped_column(info={"api": "hidden"})
 
     def __str__(self) -> str:
         return f"{self.number} {self.text[:30]}"
@@ -176,6 +191,12 @@ class WorkOrderPart(InCommunity, Base):
         Numeric(10, 2), default=Decimal(1), info=label("Quantity", "数量")
     )
     unit_price: Mapped[Decimal] = money(default=Decimal(0), info=label("Unit price", "单价"))
+    kind: Mapped[PartKind] = one_of(
+        PartKind, default=PartKind.PART, server_default="part", info=label("Kind", "类型")
+    )
+    is_charged: Mapped[bool] = mapped_column(
+        Boolean, default=False, server_default=false(), info=read_only("The owner pays", "业主付费")
+    )
 
     def __str__(self) -> str:
         return f"{self.name} × {self.quantity.normalize():f}"

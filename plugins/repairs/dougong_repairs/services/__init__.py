@@ -30,12 +30,30 @@ from dougong_repairs.services.people import (
     technician_of,
 )
 from dougong_repairs.services.photos import add_photo
+from dougong_repairs.services.quoting import (
+    accept_quote,
+    bill_order,
+    decline_quote,
+    latest_quotation,
+    lines_of,
+    offer_order,
+    quotation_of,
+    quote_order,
+)
 from dougong_repairs.services.reporting import (
     create_work_order,
     point_of,
     report_by_code,
     report_repair,
 )
+from dougong_repairs.services.roster import (
+    add_helper,
+    appoint_order,
+    helps_with,
+    load_van,
+    on_call_now,
+)
+from dougong_repairs.services.warranties import legal_terms, warranty_of
 from dougong_repairs.services.watching import close_unrated, watch_clocks
 from dougong_repairs.services.working import (
     accept_order,
@@ -56,8 +74,12 @@ from dougong_repairs.services.working import (
 
 __all__ = [
     "accept_order",
+    "accept_quote",
+    "add_helper",
     "add_part",
     "add_photo",
+    "appoint_order",
+    "bill_order",
     "cancel_mine",
     "change_shift",
     "close_order",
@@ -65,6 +87,7 @@ __all__ = [
     "correct_order",
     "create_report_point",
     "create_work_order",
+    "decline_quote",
     "dispatch_order",
     "dispatch_waiting",
     "drop_order",
@@ -73,11 +96,18 @@ __all__ = [
     "give_back_order",
     "grab_order",
     "hand_over_order",
+    "helps_with",
     "known_technician",
+    "latest_quotation",
+    "legal_terms",
+    "lines_of",
+    "load_van",
     "me",
     "my_order",
     "my_orders",
     "my_rooms",
+    "offer_order",
+    "on_call_now",
     "parts_of",
     "parts_of_order",
     "pause_order",
@@ -85,6 +115,8 @@ __all__ = [
     "pool",
     "positions",
     "propose",
+    "quotation_of",
+    "quote_order",
     "rate_mine",
     "reopen_mine",
     "reopen_order",
@@ -99,6 +131,7 @@ __all__ = [
     "urge_mine",
     "urge_order",
     "waiting_orders",
+    "warranty_of",
     "watch_clocks",
     "workers",
 ]

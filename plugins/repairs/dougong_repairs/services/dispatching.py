@@ -16,6 +16,7 @@ from dougong_repairs.domain.kinds import DispatchMode, OrderState, Urgency
 from dougong_repairs.domain.states import WAITING, WITH_TECHNICIAN
 from dougong_repairs.models import BuildingPosition, Technician, TechnicianSkill, WorkOrder
 from dougong_repairs.services.people import DISPATCH
+from dougong_repairs.services.roster import on_call_now
 from dougong_repairs.services.working import dispatch_order
 
 MOST_AT_ONCE = 60
@@ -86,7 +87,7 @@ def _assigned(scope: Scope, orders: Sequence[WorkOrder]) -> int:
 
 
 def propose(scope: Scope, orders: Sequence[WorkOrder]) -> list[Choice]:
-    """Return who should get which of some orders, and why; changes nothing. Five statements."""
+    """Return who should get which of some orders, and why; changes nothing. Six statements."""
     places = positions(scope)
     jobs = [Job(str(o.id), o.category, o.urgency, places.get(o.building_id)) for o in orders]
     return assignment.assign(workers(scope, places), jobs)
@@ -100,6 +101,7 @@ def workers(scope: Scope, places: Mapping[UUID | None, tuple[int, int]]) -> list
     ):
         skills.setdefault(row[0], {})[row[1]] = row[2]
     loads = _counts(scope, WorkOrder.state.in_(WITH_TECHNICIAN))
+    on_call = on_call_now(scope)
     begin = datetime.combine(scope.today, time(), scope.zone)
     today = _counts(scope, WorkOrder.dispatched_at >= begin)
     return [
@@ -111,6 +113,7 @@ def workers(scope: Scope, places: Mapping[UUID | None, tuple[int, int]]) -> list
             t.capacity,
             today.get(t.id, 0),
             t.is_on_shift,
+            t.id in on_call,
             places.get(t.last_building_id),
         )
         for t in scope.session.scalars(select(Technician).order_by(Technician.id))

@@ -3,7 +3,7 @@
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Float, cast, func, select
+from sqlalchemy import Float, cast, func, literal, select
 
 from dougong.db import Scope
 from dougong_repairs.models import Technician, WorkOrder
@@ -32,10 +32,12 @@ def figures(scope: Scope) -> dict[str, Any]:
         "weeks": _rows(scope, week, WorkOrder.done_at >= first),
         "categories": _rows(scope, WorkOrder.category, WorkOrder.done_at >= since),
         "technicians": _rows(scope, Technician.name, WorkOrder.done_at >= since),
+        "since_on": since.date(),
     }
 
 
 def _rows(scope: Scope, key: Any, condition: Any) -> list[Any]:
+    by_name = key is Technician.name
     in_time = func.count().filter(WorkOrder.done_at <= WorkOrder.resolve_due_at)
     query = (
         select(
@@ -45,14 +47,15 @@ def _rows(scope: Scope, key: Any, condition: Any) -> list[Any]:
             _percentile(0.9).label("p90"),
             in_time.label("in_time"),
             cast(func.avg(WorkOrder.rating), Float).label("rating"),
+            (Technician.id if by_name else literal(None)).label("technician_id"),
             func.sum(WorkOrder.times_reopened).label("reopened"),
         )
         .select_from(WorkOrder)
         .where(condition)
-        .group_by(key)
+        .group_by(key, *([Technician.id] if by_name else []))
         .order_by(key)
     )
-    if key is Technician.name:
+    if by_name:
         query = query.join(
             Technician,
             (Technician.community_id == WorkOrder.community_id)

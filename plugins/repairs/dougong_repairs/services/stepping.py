@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sqlalchemy import select
+
 from dougong.db import Scope, member_label
 from dougong.errors import Invalid
 from dougong.events import tell_person
@@ -10,9 +12,9 @@ from dougong.messages import notify
 from dougong_repairs.domain import states
 from dougong_repairs.domain.states import STEPS
 from dougong_repairs.errors import NotYours, Objected, WrongState
-from dougong_repairs.models import WorkOrder, WorkOrderStep
+from dougong_repairs.models import Quotation, QuotationState, WorkOrder, WorkOrderStep
 from dougong_repairs.services import deadlines
-from dougong_repairs.services.people import parts_of
+from dougong_repairs.services.people import DISPATCH, parts_of, technician_of
 
 PAST = {
     "report": "reported",
@@ -32,9 +34,17 @@ PAST = {
     "reopen": "reopened",
     "cancel": "cancelled",
     "drop": "cancelled",
+    "quote": "quoted",
+    "accept_quote": "quotation_accepted",
+    "decline_quote": "quotation_declined",
+    "appoint": "appointed",
+    "add_helper": "helped",
 }
 # What the owner is told of by message as well; the rest he sees on the page.
-TOLD = {"dispatch", "grab", "pause", "finish", "close", "cancel", "drop", "hand_over"}
+TOLD = {"dispatch", "grab", "pause", "finish", "close", "cancel", "drop", "hand_over"} | {
+    "quote",
+    "appoint",
+}
 
 
 def take(
@@ -54,12 +64,27 @@ def take(
         )
     if not states.may_take(verb, parts_of(scope, order)):
         raise NotYours(N_("This order is not yours to do this with."))
+    if verb in ("start", "resume", "finish") and _waits_for_owner(scope, order):
+        raise WrongState(N_("The owner has not accepted the quotation yet."))
     for objection in scope.ask("work_order_objections", work_order=order, verb=verb):
         raise Objected(N_("%(reason)s"), reason=objection)
     order.state = following
     deadlines.apply(scope, order, step.effects)
     write_down(scope, order, verb, note, is_public=is_public)
     return order
+
+
+def _waits_for_owner(scope: Scope, order: WorkOrder) -> bool:
+    query = select(Quotation.id).where(
+        Quotation.work_order_id == order.id, Quotation.state == QuotationState.OFFERED
+    )
+    return scope.session.scalars(query.limit(1)).first() is not None
+
+
+def must_be_his(scope: Scope, order: WorkOrder) -> None:
+    """Raise NotYours unless the actor dispatches, or the order is in his hands."""
+    if not scope.may(DISPATCH) and order.technician_id != technician_of(scope).id:
+        raise NotYours(N_("This order is not yours to do this with."))
 
 
 def write_down(

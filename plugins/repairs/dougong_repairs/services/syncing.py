@@ -28,6 +28,8 @@ VERBS: dict[str, tuple[str, ...]] = {
     "finish": ("solution",),
     "give_back": ("reason",),
     "add_part": ("name", "quantity"),
+    "quote": ("name", "unit_price", "quantity"),
+    "offer": ("outside_warranty",),
 }
 PHOTOS = {"photo_before": "before-", "photo_after": "after-", "signature": "signature-"}
 

@@ -9,12 +9,13 @@ from dougong.db import Scope
 from dougong.errors import Invalid
 from dougong.i18n import N_, gettext
 from dougong.services import service
-from dougong_repairs.domain.kinds import PauseReason
+from dougong_repairs.domain.kinds import PartKind, PauseReason, Urgency
+from dougong_repairs.domain.prices import is_price
 from dougong_repairs.domain.states import STEPS
-from dougong_repairs.errors import NotYours
 from dougong_repairs.models import Technician, WorkOrder, WorkOrderPart
 from dougong_repairs.services.people import DISPATCH, WORK, technician_of
-from dougong_repairs.services.stepping import need, take
+from dougong_repairs.services.roster import draw, on_call_now
+from dougong_repairs.services.stepping import must_be_his, need, take
 
 
 @service("work_order.dispatch", title=("Assign", "派单"))
@@ -23,7 +24,8 @@ def dispatch_order(
 ) -> WorkOrder:
     """Give an order to a technician. Raises WrongState, NotFound, Invalid when he is off."""
     technician = scope.get(Technician, technician_id)
-    if not technician.is_on_shift:
+    is_on_call = work_order.urgency is Urgency.EMERGENCY and technician.id in on_call_now(scope)
+    if not technician.is_on_shift and not is_on_call:
         raise Invalid(
             N_("Some fields are not right yet."),
             fields={"technician_id": gettext("This technician is not on shift.")},
@@ -137,20 +139,26 @@ def add_part(
     name: str,
     quantity: Decimal = Decimal(1),
     unit_price: Decimal = Decimal(0),
+    kind: PartKind = PartKind.PART,
 ) -> WorkOrderPart:
-    """Note a part or labour that went into an order. Raises Invalid, NotYours."""
+    """Note a part or labour that went into an order, at the company's cost.
+
+    What its technician carries in his van is taken out of it, at its price. What the owner pays
+    stands in a quotation. Raises Invalid, NotYours, Conflict when the van has less.
+    """
     need(name=name)
-    if not scope.may(DISPATCH) and work_order.technician_id != technician_of(scope).id:
-        raise NotYours(N_("This order is not yours to do this with."))
-    if quantity <= 0 or unit_price < 0:
+    must_be_his(scope, work_order)
+    if quantity <= 0 or not is_price(unit_price):
         raise Invalid(
             N_("Some fields are not right yet."), fields={"quantity": gettext("More than nothing.")}
         )
+    stock = draw(scope, work_order.technician_id, name, quantity)
     part = WorkOrderPart(
         work_order_id=work_order.id,
         name=name.strip()[:120],
         quantity=quantity,
-        unit_price=unit_price,
+        unit_price=unit_price or (stock.unit_price if stock is not None else unit_price),
+        kind=kind,
     )
     scope.session.add(part)
     scope.session.flush()

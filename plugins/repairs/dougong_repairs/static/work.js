@@ -126,7 +126,7 @@
     }
     if (order.verbs.includes("finish")) box.append(finish(order));
     if (order.verbs.includes("pause")) box.append(pause(order));
-    if (order.state !== "done" && order.state !== "returned") box.append(part(order));
+    if (order.state !== "done" && order.state !== "returned") box.append(part(order), quotation(order), signing(order));
     if (order.verbs.includes("give_back")) box.append(giveBack(order));
     box.append(voice(order), help(order));
     return box;
@@ -176,6 +176,24 @@
       }));
   }
 
+  function signing(order) {
+    return make("details", null, make("summary", null, words.signature), make("p", { className: "muted small" }, words.sign_here),
+      new SignaturePad(words, (picture) => keep(order, "signature", {}, picture).then(() => say(words.kept))));
+  }
+
+  function quotation(order) {
+    if (!order.may_quote) return "";
+    const box = make("details", null, make("summary", null, words.quote), ...field(order, "item", words.item), ...field(order, "price", words.price), ...field(order, "count", words.quantity),
+      button(words.quote_add, () => {
+        const name = taken(order, "item"), price = taken(order, "price");
+        if (name && price) keep(order, "quote", { name: name, unit_price: price, quantity: taken(order, "count") || "1" });
+      }),
+      make("p", { className: "muted small" }, order.quoted),
+      ...(order.warranty ? [make("p", { className: "warning" }, order.warranty), ...field(order, "outside", words.outside)] : []),
+      button(words.quote_send, () => keep(order, "offer", { outside_warranty: taken(order, "outside") }), "button-primary"));
+    return box;
+  }
+
   function giveBack(order) {
     return make("details", null, make("summary", null, words.give_back), ...field(order, "reason", words.reason),
       button(words.give_back, () => {
@@ -184,14 +202,27 @@
       }));
   }
 
+  // Spoken where the phone has a voice; else the same words in the largest type, to hold up or to read.
   function voice(order) {
-    if (!window.speechSynthesis || !window.SpeechSynthesisUtterance) return "";
-    return button(words.read, () => {
-      const said = new SpeechSynthesisUtterance([order.urgency_words, order.place, order.text, order.way].filter(Boolean).join("。"));
+    const text = [order.urgency_words, order.place, order.text, order.way].filter(Boolean).join("。");
+    const isMute = !window.speechSynthesis || !window.SpeechSynthesisUtterance || !speechSynthesis.getVoices().length;
+    return button(isMute ? words.read_large : words.read, () => {
+      if (isMute) { large(text); return; }
+      const said = new SpeechSynthesisUtterance(text);
       said.lang = document.documentElement.lang;
+      said.onerror = () => large(text);
       speechSynthesis.cancel();
       speechSynthesis.speak(said);
     });
+  }
+
+  function large(text) {
+    const shown = make("div", { className: "large-text", role: "dialog", "aria-label": words.read_large, tabIndex: -1 }, make("p", null, text));
+    const close = () => shown.remove();
+    shown.append(button(words.dismiss, close, "button-primary"));
+    shown.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
+    document.body.append(shown);
+    shown.querySelector("button").focus();
   }
 
   function help(order) {

@@ -1,5 +1,7 @@
 """The dispatcher's board, the figures, and the sheet of codes."""
 
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from dougong.errors import DougongError, NotFound
 from dougong.i18n import N_, gettext
 from dougong.tenancy.models import Building
 from dougong.web.app import current_installation, require_scope
+from dougong.web.charts import LineChart, line_chart
 from dougong_repairs import services
 from dougong_repairs.domain.kinds import OrderState
 from dougong_repairs.domain.states import OPEN, WAITING
@@ -32,6 +35,7 @@ COLUMNS = (
     (OrderState.DONE,),
 )
 MOST_CARDS = 200
+CHARTS = ("p90", "median", "rating")
 
 
 def _dispatcher() -> Scope:
@@ -146,7 +150,30 @@ def metrics() -> Answer:
     scope.require("repairs.work_order.view")
     if scope.community_id is None:
         raise NotFound(N_("There is no such page."))
-    return page("metrics", **figures(scope))
+    found = figures(scope)
+    since = f"done_at.from={found['since_on']}"
+    return page(
+        "metrics",
+        **found,
+        **{f"chart_{name}": _weekly(scope, found["weeks"], name) for name in CHARTS},
+        week_part=_week_part,
+        category_part=lambda line: f"{since}&category={line.key.value}",
+        technician_part=lambda line: f"{since}&technician={line.technician_id}",
+    )
+
+
+def _weekly(scope: Scope, weeks: list[Any], name: str) -> LineChart | None:
+    points = [
+        (week.key.replace(tzinfo=scope.zone), Decimal(str(getattr(week, name))))
+        for week in weeks
+        if getattr(week, name) is not None
+    ]
+    return line_chart(points, scope.zone, timedelta(days=8))
+
+
+def _week_part(line: Any) -> str:
+    """Return the filter of the list that makes up a week's line; the last day is included."""
+    return f"done_at.from={line.key.date()}&done_at.to={line.key.date() + timedelta(days=6)}"
 
 
 @blueprint.get("/codes.pdf")

@@ -83,6 +83,9 @@ def _repair(scope: Scope, order_id: UUID) -> dict[str, Any]:
         "steps": services.steps_of(scope, order, is_owner=True),
         "photos": [a for a in files.attachments_of(scope, order) if a.is_inline],
         "parts": services.parts_of_order(scope, order),
+        "quotation": (quotation := services.quotation_of(scope, order)),
+        "quoted": services.lines_of(scope, quotation) if quotation else (),
+        "may_decide": bool(quotation) and quotation.state == "offered",
         "may_urge": order.state in states.OPEN and states.may_urge(order.urged_at, scope.now),
         "may_rate": order.state is states.DONE,
         "may_reopen": states.may_reopen(order.state, order.done_at, scope.now),
@@ -108,6 +111,13 @@ def marks() -> dict[int, str]:
 def my_photo(order: UUID, attachment: UUID) -> Answer:
     scope = asker()
     return photo(scope, services.my_order(scope, order), attachment)
+
+
+@blueprint.post("/my/<uuid:order>/quotations/<uuid:quotation>/<any(accept, decline):verb>")
+def decide_quotation(order: UUID, quotation: UUID, verb: str) -> Answer:
+    given = {"work_order_id": order, "quotation_id": quotation}
+    asker().call(f"repairs.work_order.{verb}_quote_mine", **given)
+    return redirect(url_for(".my_repair", order=order), 303)
 
 
 @blueprint.post("/my/<uuid:order>/<any(urge, rate, reopen, cancel):verb>")

@@ -67,11 +67,16 @@ def work_orders() -> FlaskResponse:
     since = scope.now - DONE_SHOWN
     mine = WorkOrder.technician_id == technician.id
     done = and_(mine, WorkOrder.state == OrderState.DONE, WorkOrder.done_at >= since)
-    query = select(WorkOrder).where(or_(and_(mine, WorkOrder.state.in_(WITH_TECHNICIAN)), done))
+    helped = WorkOrder.id.in_(services.helps_with(scope, technician))
+    here_now = and_(or_(mine, helped), WorkOrder.state.in_(WITH_TECHNICIAN))
+    query = select(WorkOrder).where(or_(here_now, done))
     places = services.positions(scope)
     here = places.get(technician.last_building_id)
     orders = [*scope.session.scalars(query), *services.pool(scope, technician)]
     shown = [_order(scope, order, places, here) for order in orders]
+    for order, entry in zip(orders, shown, strict=True):
+        if order.technician_id not in (None, technician.id):
+            entry |= {"verbs": [], "may_quote": False}
     body = {
         "csrf": csrf_token(),
         "technician": technician.name,
@@ -108,8 +113,24 @@ def _order(
         "clock": clock(scope, order),
         "verbs": [v for v in possible(order.state, {Part.TECHNICIAN}) if v in VERBS],
         "parts": [str(part) for part in services.parts_of_order(scope, order)],
+        **_costs(scope, order),
         "photos": [url_for(".work_photo", order=order.id, attachment=a.id) for a in pictures],
         "steps": [verb_words(s.verb) for s in services.steps_of(scope, order)][-4:],
+    }
+
+
+def _costs(scope: Scope, order: WorkOrder) -> dict[str, Any]:
+    """Return what the phone says of a quotation, and of the warranty that speaks against one."""
+    drafted = services.latest_quotation(scope, order)
+    quoted = f"{member_label(drafted.state)} ¥{drafted.total:.2f}" if drafted else ""
+    covered = services.warranty_of(scope, order)
+    words = {"part": covered[0].part, "day": covered[0].last_on} if covered else {}
+    return {
+        "may_quote": order.person_id is not None and order.state in WITH_TECHNICIAN,
+        "quoted": quoted,
+        "warranty": gettext("Under the developer's warranty until %(day)s: %(part)s.", **words)
+        if covered
+        else "",
     }
 
 
@@ -194,6 +215,17 @@ def _words() -> dict[str, str]:
         "part": gettext("Part"),
         "quantity": gettext("Quantity"),
         "read": gettext("Read aloud"),
+        "read_large": gettext("Show in large type"),
+        "signature": gettext("Signature of the owner"),
+        "sign_here": gettext("Sign here with a finger."),
+        "sign_again": gettext("Clear"),
+        "sign_keep": gettext("Keep the signature"),
+        "quote": gettext("Quotation for paid work"),
+        "item": gettext("Part or labour"),
+        "price": gettext("Unit price (yuan)"),
+        "quote_add": gettext("Add to the quotation"),
+        "quote_send": gettext("Send it to the owner"),
+        "outside": gettext("Why is it not under warranty?"),
         "help": gettext("Call for help"),
         "help_sent": gettext("The desk is told where you are."),
         "kept": gettext("Kept"),

@@ -170,7 +170,7 @@ CREATE TABLE fees.bill (
 	CONSTRAINT fk_bill_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
 	CONSTRAINT fk_bill_parent_id FOREIGN KEY(community_id, parent_id) REFERENCES fees.bill (community_id, id), 
 	CONSTRAINT fk_bill_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
-	CONSTRAINT ck_bill_bill_kind CHECK (kind IN ('fees', 'late_fee', 'apportionment')), 
+	CONSTRAINT ck_bill_bill_kind CHECK (kind IN ('fees', 'late_fee', 'apportionment', 'single')), 
 	CONSTRAINT ck_bill_bill_state CHECK (state IN ('draft', 'open', 'partly_paid', 'paid', 'withdrawn'))
 )
  WITH (fillfactor = 50);

@@ -33,6 +33,19 @@ CREATE TABLE repairs.duty_contact (
 	CONSTRAINT fk_duty_contact_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
 );
 
+CREATE TABLE repairs.warranty_term (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	part VARCHAR(120) NOT NULL, 
+	category VARCHAR(40) NOT NULL, 
+	months INTEGER NOT NULL, 
+	CONSTRAINT pk_warranty_term PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_warranty_term_community_id_part UNIQUE (community_id, part), 
+	CONSTRAINT ck_warranty_term_months CHECK (months between 1 and 600), 
+	CONSTRAINT fk_warranty_term_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_warranty_term_category CHECK (category IN ('plumbing', 'electrical', 'doors_windows', 'elevator', 'fire_safety', 'access_parking', 'public_area', 'other'))
+);
+
 CREATE TABLE repairs.building_position (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -81,6 +94,22 @@ CREATE INDEX ix_technician_last_building_id ON repairs.technician (community_id,
 
 CREATE UNIQUE INDEX uq_technician_user_id ON repairs.technician (community_id, user_id) WHERE user_id is not null;
 
+CREATE TABLE repairs.on_call (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	technician_id UUID NOT NULL, 
+	from_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	to_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	CONSTRAINT pk_on_call PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_on_call_span CHECK (to_at > from_at), 
+	CONSTRAINT fk_on_call_technician_id FOREIGN KEY(community_id, technician_id) REFERENCES repairs.technician (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_on_call_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_on_call_from_at ON repairs.on_call (community_id, from_at);
+
+CREATE INDEX ix_on_call_technician_id ON repairs.on_call (community_id, technician_id);
+
 CREATE TABLE repairs.synced_operation (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -112,6 +141,36 @@ CREATE TABLE repairs.technician_skill (
 	CONSTRAINT ck_technician_skill_category CHECK (category IN ('plumbing', 'electrical', 'doors_windows', 'elevator', 'fire_safety', 'access_parking', 'public_area', 'other'))
 );
 
+CREATE TABLE repairs.van_stock (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	technician_id UUID NOT NULL, 
+	name VARCHAR(120) NOT NULL, 
+	quantity NUMERIC(10, 2) NOT NULL, 
+	least NUMERIC(10, 2) NOT NULL, 
+	unit_price BIGINT NOT NULL, 
+	CONSTRAINT pk_van_stock PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_van_stock_community_id_technician_id_name UNIQUE (community_id, technician_id, name), 
+	CONSTRAINT ck_van_stock_quantity CHECK (quantity >= 0 and least >= 0), 
+	CONSTRAINT fk_van_stock_technician_id FOREIGN KEY(community_id, technician_id) REFERENCES repairs.technician (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_van_stock_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE TABLE repairs.delivery (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	building_id UUID NOT NULL, 
+	room_id UUID, 
+	delivered_on DATE NOT NULL, 
+	CONSTRAINT pk_delivery PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_delivery_community_id_building_id_room_id UNIQUE NULLS NOT DISTINCT (community_id, building_id, room_id), 
+	CONSTRAINT fk_delivery_building_id FOREIGN KEY(community_id, building_id) REFERENCES dougong.building (community_id, id), 
+	CONSTRAINT fk_delivery_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_delivery_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_delivery_room_id ON repairs.delivery (community_id, room_id);
+
 CREATE TABLE repairs.work_order (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -126,6 +185,8 @@ CREATE TABLE repairs.work_order (
 	place VARCHAR(120), 
 	person_id UUID, 
 	visit_wanted VARCHAR(80), 
+	visit_from_at TIMESTAMP WITH TIME ZONE, 
+	visit_to_at TIMESTAMP WITH TIME ZONE, 
 	technician_id UUID, 
 	contractor VARCHAR(120), 
 	pause_reason VARCHAR(40), 
@@ -155,6 +216,7 @@ CREATE TABLE repairs.work_order (
 	triage_reason VARCHAR(300), 
 	dispatch_reason VARCHAR(300), 
 	client_id UUID, 
+	bill_id UUID, 
 	contact_phone BYTEA, 
 	contact_phone_index BYTEA, 
 	contact_phone_tail BYTEA, 
@@ -193,6 +255,25 @@ CREATE INDEX ix_work_order_state ON repairs.work_order (community_id, state);
 
 CREATE INDEX ix_work_order_technician_id ON repairs.work_order (community_id, technician_id);
 
+CREATE TABLE repairs.quotation (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	work_order_id UUID NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	total BIGINT NOT NULL, 
+	offered_at TIMESTAMP WITH TIME ZONE, 
+	decided_at TIMESTAMP WITH TIME ZONE, 
+	outside_warranty VARCHAR(300), 
+	CONSTRAINT pk_quotation PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_quotation_work_order_id FOREIGN KEY(community_id, work_order_id) REFERENCES repairs.work_order (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_quotation_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_quotation_quotation_state CHECK (state IN ('draft', 'offered', 'accepted', 'declined'))
+);
+
+CREATE INDEX ix_quotation_state ON repairs.quotation (community_id, state);
+
+CREATE INDEX ix_quotation_work_order_id ON repairs.quotation (community_id, work_order_id);
+
 CREATE TABLE repairs.triage_correction (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -208,6 +289,20 @@ CREATE TABLE repairs.triage_correction (
 	CONSTRAINT ck_triage_correction_urgency CHECK (urgency IN ('emergency', 'urgent', 'normal', 'low'))
 );
 
+CREATE TABLE repairs.work_order_helper (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	work_order_id UUID NOT NULL, 
+	technician_id UUID NOT NULL, 
+	CONSTRAINT pk_work_order_helper PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_work_order_helper_community_id_work_order_id_technician_id UNIQUE (community_id, work_order_id, technician_id), 
+	CONSTRAINT fk_work_order_helper_work_order_id FOREIGN KEY(community_id, work_order_id) REFERENCES repairs.work_order (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_work_order_helper_technician_id FOREIGN KEY(community_id, technician_id) REFERENCES repairs.technician (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_work_order_helper_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_work_order_helper_technician_id ON repairs.work_order_helper (community_id, technician_id);
+
 CREATE TABLE repairs.work_order_part (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -215,10 +310,13 @@ CREATE TABLE repairs.work_order_part (
 	name VARCHAR(120) NOT NULL, 
 	quantity NUMERIC(10, 2) NOT NULL, 
 	unit_price BIGINT NOT NULL, 
+	kind VARCHAR(40) DEFAULT 'part' NOT NULL, 
+	is_charged BOOLEAN DEFAULT false NOT NULL, 
 	CONSTRAINT pk_work_order_part PRIMARY KEY (community_id, id), 
 	CONSTRAINT ck_work_order_part_quantity CHECK (quantity > 0), 
 	CONSTRAINT fk_work_order_part_work_order_id FOREIGN KEY(community_id, work_order_id) REFERENCES repairs.work_order (community_id, id) ON DELETE CASCADE, 
-	CONSTRAINT fk_work_order_part_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+	CONSTRAINT fk_work_order_part_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_work_order_part_part_kind CHECK (kind IN ('part', 'labour'))
 );
 
 CREATE INDEX ix_work_order_part_work_order_id ON repairs.work_order_part (community_id, work_order_id);
@@ -240,4 +338,21 @@ CREATE TABLE repairs.work_order_step (
 );
 
 CREATE INDEX ix_work_order_step_work_order_id ON repairs.work_order_step (community_id, work_order_id);
+
+CREATE TABLE repairs.quotation_line (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	quotation_id UUID NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	name VARCHAR(120) NOT NULL, 
+	quantity NUMERIC(10, 2) NOT NULL, 
+	unit_price BIGINT NOT NULL, 
+	CONSTRAINT pk_quotation_line PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_quotation_line_quantity CHECK (quantity > 0), 
+	CONSTRAINT fk_quotation_line_quotation_id FOREIGN KEY(community_id, quotation_id) REFERENCES repairs.quotation (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_quotation_line_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_quotation_line_part_kind CHECK (kind IN ('part', 'labour'))
+);
+
+CREATE INDEX ix_quotation_line_quotation_id ON repairs.quotation_line (community_id, quotation_id);
 
