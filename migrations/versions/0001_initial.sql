@@ -277,6 +277,7 @@ CREATE TABLE dougong.role (
 	duty VARCHAR(40) NOT NULL, 
 	permissions JSONB NOT NULL, 
 	clearance JSONB NOT NULL, 
+	previous JSONB, 
 	CONSTRAINT pk_role PRIMARY KEY (id), 
 	CONSTRAINT uq_role_id_duty UNIQUE (id, duty), 
 	CONSTRAINT uq_role_group_id_key UNIQUE NULLS NOT DISTINCT (group_id, key), 

@@ -64,6 +64,7 @@ def install(app: Flask, installation: Installation) -> None:
         pages,
         record_pages,
         reveal,
+        role_editing,
         roles,
         sessions,
         uploads,

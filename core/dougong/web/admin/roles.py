@@ -6,9 +6,10 @@ from uuid import UUID
 
 from flask import render_template, request, url_for
 
-from dougong.access import clearances
+from dougong.access import clearances, own_roles
 from dougong.access.users import role_name
 from dougong.db.clearance import declared
+from dougong.db.rules import RULES
 from dougong.db.scope import Scope
 from dougong.errors import NotFound
 from dougong.i18n import N_, gettext
@@ -42,19 +43,19 @@ class ColumnLine:
 @blueprint.get("/roles")
 def role_list() -> str:
     """Show the roles with what they hold."""
-    scope = _group_scope()
+    scope = group_scope()
     return render_template(
         "admin/roles.html",
         lines=clearances.role_lines(scope),
         role_name=role_name,
-        crumbs=_path(scope),
+        crumbs=path_of(scope),
     )
 
 
 @blueprint.get("/users/roles/<uuid:id>")
 def role(id: UUID) -> str:
     """Show one role, and its columns of one kind of record."""
-    scope = _group_scope()
+    scope = group_scope()
     line = clearances.role_line(scope, id)
     view = _chosen()
     return render_template(
@@ -66,14 +67,16 @@ def role(id: UUID) -> str:
         columns=_columns(view, line) if view is not None else [],
         classes=_classes(line),
         labels=_labels(line),
-        crumbs=_path(scope, (role_name(line.role), None)),
+        holders=own_roles.holders_of(scope, id),
+        rules=_rules(),
+        crumbs=path_of(scope, (role_name(line.role), None)),
     )
 
 
 @blueprint.post("/users/roles/<uuid:id>")
 def set_role(id: UUID) -> Any:
     """Say what a role may do with the columns that the form lists."""
-    scope = _group_scope()
+    scope = group_scope()
     view = _chosen()
     line = clearances.role_line(scope, id)
     known = {c.name for c in _columns(view, line)} if view is not None else set(_classes(line))
@@ -82,7 +85,8 @@ def set_role(id: UUID) -> Any:
     return go(url_for("admin.role", id=id, done="changed", **chosen))
 
 
-def _group_scope() -> Scope:
+def group_scope() -> Scope:
+    """Return the scope of a group's page about roles; raises NotFound in a community."""
     scope = require_scope()
     if scope.community_id is not None:
         raise NotFound(N_("Roles are looked after on the group's pages."))
@@ -90,10 +94,21 @@ def _group_scope() -> Scope:
     return scope
 
 
-def _path(scope: Scope, *further: Crumb) -> list[Crumb]:
+def path_of(scope: Scope, *further: Crumb) -> list[Crumb]:
+    """Return the crumbs of a page below the roles."""
     here = url_for("admin.role_list") if further else None
     place: Crumb = (scope.place.name, url_for("admin.dashboard"))
     return [place, (gettext(N_("Roles and fields")), here), *further]
+
+
+def _rules() -> list[tuple[str, str]]:
+    """Return the record rules that are declared: the kind of record, and the reason in words."""
+    found = []
+    for model, rules in RULES.items():
+        view = registry.view_of(model)
+        label = view.label() if view is not None else model.__name__
+        found += [(label, str(rule.reason)) for rule in rules]
+    return sorted(found)
 
 
 def _chosen() -> type[RecordView] | None:
