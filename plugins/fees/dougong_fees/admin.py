@@ -14,6 +14,7 @@ from dougong_fees.models import (
     Charge,
     FeeItem,
     FeePrice,
+    HandOver,
     PriceTier,
     Waiver,
 )
@@ -118,6 +119,18 @@ class ApportionmentShareView(RecordView, model=ApportionmentShare):
     inline = ("ratio", "reason")
     can_create = can_delete = False
     menu_order = 64
+
+
+class HandOverView(RecordView, model=HandOver):
+    title = bilingual("Hand-overs", "过户记录")
+    icon = "repeat"
+    columns = ("handed_over_on", "room", "seller", "buyer", "state", "made_at")
+    filters = ("handed_over_on", "state", "room", "seller", "buyer")
+    search = ("room",)
+    actions = (action(services.undo_hand_over, confirm=True, states=("done",)),)
+    order = "-handed_over_on"
+    can_create = can_change = can_delete = False
+    menu_order = 66
 
 
 class WaiverView(RecordView, model=Waiver):

@@ -1,5 +1,7 @@
 """Figures that fees shows on dashboards, portals, search and the pages of other records."""
 
+from decimal import Decimal
+
 from sqlalchemy import func, select
 
 from dougong.db import Scope
@@ -7,7 +9,7 @@ from dougong.hookspecs import Card, Comparison, Panel, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Person, Room
 from dougong_fees.domain.states import OWED, RunState
-from dougong_fees.models import Bill, BillRun, FeeItem
+from dougong_fees.models import Bill, BillRun, FeeItem, HandOver
 from dougong_fees.services.bills import overdue
 from dougong_fees.services.explain import explain_bill, fact_text
 from dougong_fees.services.formulas import try_formula
@@ -57,7 +59,8 @@ def dashboard(scope: Scope) -> list[Card]:
 
 
 def _collection(scope: Scope) -> list[Card]:
-    last = select(func.max(BillRun.from_on)).where(BillRun.state == RunState.PUBLISHED)
+    published = (BillRun.state == RunState.PUBLISHED, BillRun.room_id.is_(None))
+    last = select(func.max(BillRun.from_on)).where(*published)
     row = scope.session.execute(
         select(
             func.min(BillRun.name).label("name"),
@@ -66,7 +69,7 @@ def _collection(scope: Scope) -> list[Card]:
         )
         .join(BillRun, BillRun.id == Bill.run_id)
         .where(
-            BillRun.state == RunState.PUBLISHED,
+            *published,
             BillRun.from_on == last.scalar_subquery(),
             Bill.state.not_in(("draft", "withdrawn")),
         )
@@ -181,6 +184,10 @@ def panels(scope: Scope, record) -> list[Panel]:
         count = str(len(record.problems or ()))
         rows = [(gettext("Bills"), str(record.bills)), (gettext("Problems"), count)]
         return [Panel(gettext("Comparison and problems"), rows, f"fees/report/{record.id}", 10)]
+    if isinstance(record, HandOver) and scope.may("fees.hand_over.print"):
+        left = yuan_text(Decimal(record.statement["arrears_total"]))
+        rows = [(gettext("Still owed by the former owner"), left)]
+        return [Panel(gettext("Hand-over statement"), rows, f"fees/hand-over/{record.id}", 10)]
     if isinstance(record, FeeItem) and record.formula and scope.may("fees.fee_item.view"):
         return [_formula_panel(scope, record)]
     if not isinstance(record, Room | Person) or not scope.may("fees.bill.view"):

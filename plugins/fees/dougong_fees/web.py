@@ -28,10 +28,12 @@ from dougong_fees.models import (
     BillKind,
     BillPayment,
     BillRun,
+    HandOver,
     Waiver,
 )
 from dougong_fees.services import mine, reports
 from dougong_fees.services.explain import period_text
+from dougong_fees.web_handovers import add_pages
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import OrderState
 from dougong_ledger.models import Payment
@@ -39,6 +41,7 @@ from dougong_ledger.services.orders import items_of
 from dougong_ledger.services.receipts import receipt_of
 
 blueprint = plugin_blueprint("fees", __name__)
+add_pages(blueprint)
 SHOWN = 60
 
 
@@ -61,6 +64,14 @@ def install(app: Flask, installation: Installation) -> None:
         icon="layers",
         order=6,
         only_in="group",
+    )
+    menu_page(
+        "fees.hand_over",
+        ("Hand over a room", "办理过户"),
+        "fees.hand_over.make",
+        plugin="fees",
+        icon="repeat",
+        order=8,
     )
 
 
@@ -233,6 +244,14 @@ def print_bill(bill_id: UUID) -> Response:
     """Download a bill as PDF with every line explained."""
     scope = require_scope()
     document = services.print_bill(scope, scope.get(Bill, bill_id))
+    return _download(document.content, document.filename, document.media_type)
+
+
+@blueprint.get("/hand-over/<uuid:record_id>/print")
+def print_hand_over(record_id: UUID) -> Response:
+    """Download the statement of a hand-over as PDF."""
+    scope = require_scope()
+    document = services.print_hand_over(scope, scope.get(HandOver, record_id))
     return _download(document.content, document.filename, document.media_type)
 
 

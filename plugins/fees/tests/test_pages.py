@@ -271,3 +271,21 @@ def test_the_cashier_takes_cash_with_one_form(installation, place, browser, bill
         assert scope.get(Bill, bill.id).state is BillState.PAID
         cash = scope.session.scalars(select(Payment.amount).where(Payment.channel == "cash")).all()
         assert cash == [bill.amount]
+
+
+def test_the_desk_hands_a_room_over_with_a_preview(installation, place, browser, bill):
+    desk, base = browser("cashier"), f"/c/{place.community_id}/fees/hand-over"
+    assert 'name="buyer"' in desk.get(base).get_data(as_text=True)
+    wish = {"room": str(bill.room_id), "buyer": str(place.person_ids[1]), "on": "2026-10-11"}
+    page = desk.get(base, query_string=wish).get_data(as_text=True)
+    part = (bill.amount * 10 / 31).quantize(Decimal("0.01"))
+    assert f"{part:,.2f}" in page
+    form = {**wish, "csrf_token": field(page, "csrf_token"), "do": "confirm"}
+    seller = {**form, "buyer": str(place.person_ids[0])}
+    assert desk.post(base, data=seller).status_code == 422
+    assert desk.post(base, data={**form, "do": "preview"}).status_code == 200
+    done = desk.post(base, data=form)
+    assert f"{part:,.2f}" in desk.get(done.location).get_data(as_text=True)
+    assert desk.get(f"{done.location}/print").data.startswith(b"%PDF")
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        assert scope.get(Bill, bill.id).state is BillState.WITHDRAWN

@@ -7,6 +7,7 @@ from dougong_fees.models.apportionments import (
     ShareKey,
 )
 from dougong_fees.models.bills import Bill, BillKind, BillLine, BillPayment, BillRun, Waiver
+from dougong_fees.models.handovers import HandOver, HandOverState
 from dougong_fees.models.items import (
     AreaKind,
     Base,
@@ -35,6 +36,8 @@ __all__ = [
     "Commodity",
     "FeeItem",
     "FeePrice",
+    "HandOver",
+    "HandOverState",
     "PriceTier",
     "ShareKey",
     "TierSpan",

@@ -70,9 +70,10 @@ class BillKind(StrEnum):
 class BillRun(InCommunity, Base):
     """A bill run (出账): the bills of a period, looked at before they are published.
 
-    Without a fee item or building it covers all of them. rooms, rooms_done, after_room_id: how far
-    its reckoning is; a job that was killed goes on after that room. problems: what could not be
-    billed, by room and reason. previous_amount: yuan of the run before, for comparison.
+    Without a fee item or building it covers all of them; with a room it bills that one anew. rooms,
+    rooms_done, after_room_id: how far its reckoning is; a job that was killed goes on after that
+    room. problems: what could not be billed, by room and reason. previous_amount: yuan of the run
+    before, for comparison.
     """
 
     __tablename__ = "bill_run"
@@ -89,6 +90,10 @@ class BillRun(InCommunity, Base):
     fee_item: Mapped[FeeItem | None] = to_one(fee_item_id, FeeItem)
     building_id: Mapped[UUID | None] = ref("dougong.building", info=label("Building", "楼栋"))
     building: Mapped[Building | None] = to_one(building_id, Building)
+    room_id: Mapped[UUID | None] = ref(
+        "dougong.room", index=False, info={**label("Only this room", "仅此房屋"), "api": "read"}
+    )
+    room: Mapped[Room | None] = to_one(room_id, Room)
     state: Mapped[RunState] = state(
         RunState, default=RunState.DRAFT, info={**label("State", "状态"), "api": "read"}
     )

@@ -17,6 +17,12 @@ from dougong_fees.services.bills import (
 )
 from dougong_fees.services.explain import explain_bill
 from dougong_fees.services.group_runs import create_group_runs, group_runs
+from dougong_fees.services.handovers import (
+    hand_over,
+    preview_hand_over,
+    print_hand_over,
+    undo_hand_over,
+)
 from dougong_fees.services.items import add_price, assign_charges, step_up_price
 from dougong_fees.services.late import demand_late_fee, late_fee_due, late_items
 from dougong_fees.services.mine import (
@@ -54,6 +60,7 @@ __all__ = [
     "explain_bill",
     "explain_mine",
     "group_runs",
+    "hand_over",
     "late_fee_due",
     "late_items",
     "month_end_figures",
@@ -63,7 +70,9 @@ __all__ = [
     "pay_from_wallet",
     "pay_mine",
     "prepare_run",
+    "preview_hand_over",
     "print_bill",
+    "print_hand_over",
     "print_mine",
     "print_my_bill",
     "publish_apportionment",
@@ -80,5 +89,6 @@ __all__ = [
     "step_up_price",
     "take_back",
     "top_up_mine",
+    "undo_hand_over",
     "withdraw_bill",
 ]

@@ -15,6 +15,7 @@ from dougong.db import Scope
 from dougong.errors import Invalid
 from dougong.i18n import N_, gettext
 from dougong.services import service
+from dougong.tenancy.models import Room
 from dougong_fees.domain.periods import PeriodMethod, calendar_months, months
 from dougong_fees.domain.states import RUN_STEPS, RunState
 from dougong_fees.errors import OwnRequest, RunClosed
@@ -141,6 +142,37 @@ def _reckon_part(scope: Scope, run: BillRun, most: int) -> None:
     scope.session.flush()
 
 
+def bill_room(
+    scope: Scope, room: Room, like: BillRun, period: tuple[date, date], name: str
+) -> BillRun:
+    """Return a draft that bills one room for a half-open period, for the items of another run."""
+    run = BillRun(
+        name=name[:80],
+        from_on=period[0],
+        to_on=period[1],
+        due_on=max(like.due_on, scope.today),
+        fee_item_id=like.fee_item_id,
+        room_id=room.id,
+        state=RunState.RECKONING,
+        # The part that is reckoned begins after it: with this room, and ends with it.
+        after_room_id=UUID(int=room.id.int - 1),
+        bills=0,
+        lines=0,
+        rooms=1,
+        rooms_done=0,
+        amount=Decimal(0),
+        problems=[],
+        prepared_by=scope.actor.user_id,
+    )
+    scope.session.add(run)
+    scope.session.flush()
+    lock_runs(scope)
+    _reckon_part(scope, run, 1)
+    step(run, RunState.DRAFT)
+    scope.session.flush()
+    return run
+
+
 def _bill_rooms(scope: Scope, run: BillRun, place: Mapping[str, Any]) -> None:
     arguments = _arguments(scope, run, place)
     formulas = formulas_of(scope)
@@ -254,6 +286,7 @@ def previous_run(scope: Scope, run: BillRun) -> BillRun | None:
         BillRun.state == RunState.PUBLISHED,
         BillRun.fee_item_id.is_not_distinct_from(run.fee_item_id),
         BillRun.building_id.is_not_distinct_from(run.building_id),
+        BillRun.room_id.is_(None),
     )
     return scope.session.scalars(query.order_by(BillRun.id.desc()).limit(1)).first()
 

@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+from sqlalchemy import func, select
+
 from dougong.db import Scope
 from dougong.errors import Conflict, Invalid
 from dougong.i18n import N_, gettext
@@ -18,6 +20,7 @@ from dougong_ledger.domain import RECEIVABLE, WAIVED, Posting, is_amount
 def request_waiver(scope: Scope, bill: Bill, amount: Decimal, reason: str) -> Waiver:
     """Ask to waive a part of a bill; up to the setting ``fees.waiver_limit`` it counts at once.
 
+    The limit is for what one person waives of a bill altogether, so that it cannot be split.
     Raises BillNotOwed when less is owed, Invalid for a wrong amount or no reason.
     """
     if not is_amount(amount) or not reason.strip():
@@ -34,17 +37,34 @@ def request_waiver(scope: Scope, bill: Bill, amount: Decimal, reason: str) -> Wa
     )
     scope.session.add(waiver)
     scope.session.flush()
-    if amount <= Decimal(str(scope.setting("fees.waiver_limit", "100.00"))):
+    if _asked_for(scope, waiver) <= Decimal(str(scope.setting("fees.waiver_limit", "100.00"))):
         return _grant(scope, waiver)
     return waiver
 
 
+def _asked_for(scope: Scope, waiver: Waiver) -> Decimal:
+    """Return what one person has waived or asked to waive of a bill, this time included."""
+    total = scope.session.scalar(
+        select(func.sum(Waiver.amount)).where(
+            Waiver.bill_id == waiver.bill_id,
+            Waiver.requested_by.is_not_distinct_from(waiver.requested_by),
+            Waiver.state != WaiverState.REFUSED,
+        )
+    )
+    return total or Decimal(0)
+
+
 @service("waiver.approve", title=("Approve", "批准"))
 def approve_waiver(scope: Scope, waiver: Waiver) -> Waiver:
-    """Let a waiver count. Nobody approves what he asked for himself: OwnRequest."""
+    """Let a waiver count. Nobody approves what he asked for himself: OwnRequest.
+
+    Above the setting ``fees.waiver_large`` it takes the permission fees.waiver.approve_large.
+    """
     waiver = scope.get(Waiver, waiver.id, lock=True)
     if waiver.requested_by is not None and waiver.requested_by == scope.actor.user_id:
         raise OwnRequest(N_("Another person must approve this."))
+    if waiver.amount > Decimal(str(scope.setting("fees.waiver_large", "5000.00"))):
+        scope.require("fees.waiver.approve_large")
     return _grant(scope, waiver)
 
 

@@ -21,7 +21,12 @@ from dougong_ledger.services.closing import (
     reopen_month,
     vouchers,
 )
-from dougong_ledger.services.deposits import deduct_deposit, give_back_deposit, take_deposit
+from dougong_ledger.services.deposits import (
+    deduct_deposit,
+    deposit_to_wallet,
+    give_back_deposit,
+    take_deposit,
+)
 from dougong_ledger.services.journal import (
     account_ids,
     ensure_account,
@@ -73,6 +78,7 @@ __all__ = [
     "ask_reopening",
     "close_month",
     "deduct_deposit",
+    "deposit_to_wallet",
     "frozen",
     "give_back_deposit",
     "month_end",

@@ -13,6 +13,7 @@ from dougong_ledger.domain import (
     DEPOSIT,
     INCOME,
     MONEY_ACCOUNT,
+    PREPAID,
     MovementKind,
     PaymentChannel,
     Posting,
@@ -22,6 +23,7 @@ from dougong_ledger.errors import KeyUsed
 from dougong_ledger.models import Deposit, DepositMovement, JournalEntry
 from dougong_ledger.services.journal import account_ids, post
 from dougong_ledger.services.orders import check_key
+from dougong_ledger.services.wallets import add_to_wallet
 
 
 @service("deposit.create", title=("Take a deposit", "收取押金"))
@@ -114,6 +116,20 @@ def deduct_deposit(
     return deposit
 
 
+def deposit_to_wallet(scope: Scope, deposit: Deposit, reason: str, key: str) -> Deposit:
+    """Move what is held of a deposit to its payer's prepaid money; repeated, it happens once."""
+    deposit = scope.get(Deposit, deposit.id, lock=True)
+    source = uuid5(deposit.id, key)
+    held = deposit.amount - deposit.given_back - deposit.deducted
+    if held <= 0 or _known(scope, source) is not None:
+        return deposit
+    deposit.given_back += held
+    accounts = (DEPOSIT, PREPAID)
+    entry = _record(scope, deposit, source, MovementKind.GIVEN_BACK, held, reason, accounts)
+    add_to_wallet(scope, deposit.person_id, held, entry)
+    return deposit
+
+
 def _check(amount: Decimal, key: str, channel: PaymentChannel | None = None) -> None:
     check_key(key)
     if not is_amount(amount):
@@ -149,7 +165,7 @@ def _record(
     amount: Decimal,
     reason: str,
     accounts: tuple[str, str],
-) -> None:
+) -> JournalEntry:
     about = (deposit.room_id, deposit.person_id)
     entry = post(
         scope,
@@ -164,3 +180,4 @@ def _record(
         )
     )
     scope.session.flush()
+    return entry

@@ -68,41 +68,6 @@ CREATE INDEX ix_apportionment_corrects_id ON fees.apportionment (community_id, c
 
 CREATE INDEX ix_apportionment_fee_item_id ON fees.apportionment (community_id, fee_item_id);
 
-CREATE TABLE fees.bill_run (
-	community_id UUID NOT NULL, 
-	id UUID DEFAULT uuidv7() NOT NULL, 
-	name VARCHAR(80) NOT NULL, 
-	from_on DATE NOT NULL, 
-	to_on DATE NOT NULL, 
-	due_on DATE NOT NULL, 
-	fee_item_id UUID, 
-	building_id UUID, 
-	state VARCHAR(40) NOT NULL, 
-	rooms INTEGER DEFAULT 0 NOT NULL, 
-	rooms_done INTEGER DEFAULT 0 NOT NULL, 
-	after_room_id UUID, 
-	bills INTEGER NOT NULL, 
-	lines INTEGER NOT NULL, 
-	amount BIGINT NOT NULL, 
-	previous_amount BIGINT, 
-	problems JSONB NOT NULL, 
-	prepared_by UUID, 
-	approved_by UUID, 
-	published_at TIMESTAMP WITH TIME ZONE, 
-	CONSTRAINT pk_bill_run PRIMARY KEY (community_id, id), 
-	CONSTRAINT ck_bill_run_period CHECK (to_on > from_on), 
-	CONSTRAINT fk_bill_run_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
-	CONSTRAINT fk_bill_run_building_id FOREIGN KEY(community_id, building_id) REFERENCES dougong.building (community_id, id), 
-	CONSTRAINT fk_bill_run_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
-	CONSTRAINT ck_bill_run_run_state CHECK (state IN ('reckoning', 'draft', 'approved', 'published', 'rolled_back'))
-);
-
-CREATE INDEX ix_bill_run_building_id ON fees.bill_run (community_id, building_id);
-
-CREATE INDEX ix_bill_run_fee_item_id ON fees.bill_run (community_id, fee_item_id);
-
-CREATE INDEX ix_bill_run_from_on ON fees.bill_run (community_id, from_on);
-
 CREATE TABLE fees.fee_price (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -142,6 +107,95 @@ CREATE TABLE fees.price_tier (
 );
 
 CREATE INDEX ix_price_tier_price_id ON fees.price_tier (community_id, price_id);
+
+CREATE TABLE fees.bill_run (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	name VARCHAR(80) NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE NOT NULL, 
+	due_on DATE NOT NULL, 
+	fee_item_id UUID, 
+	building_id UUID, 
+	room_id UUID, 
+	state VARCHAR(40) NOT NULL, 
+	rooms INTEGER DEFAULT 0 NOT NULL, 
+	rooms_done INTEGER DEFAULT 0 NOT NULL, 
+	after_room_id UUID, 
+	bills INTEGER NOT NULL, 
+	lines INTEGER NOT NULL, 
+	amount BIGINT NOT NULL, 
+	previous_amount BIGINT, 
+	problems JSONB NOT NULL, 
+	prepared_by UUID, 
+	approved_by UUID, 
+	published_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_bill_run PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_bill_run_period CHECK (to_on > from_on), 
+	CONSTRAINT fk_bill_run_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
+	CONSTRAINT fk_bill_run_building_id FOREIGN KEY(community_id, building_id) REFERENCES dougong.building (community_id, id), 
+	CONSTRAINT fk_bill_run_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_bill_run_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_bill_run_run_state CHECK (state IN ('reckoning', 'draft', 'approved', 'published', 'rolled_back'))
+);
+
+CREATE INDEX ix_bill_run_building_id ON fees.bill_run (community_id, building_id);
+
+CREATE INDEX ix_bill_run_fee_item_id ON fees.bill_run (community_id, fee_item_id);
+
+CREATE INDEX ix_bill_run_from_on ON fees.bill_run (community_id, from_on);
+
+CREATE TABLE fees.charge (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	room_id UUID NOT NULL, 
+	fee_item_id UUID NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE, 
+	quantity NUMERIC(18, 6), 
+	factor NUMERIC(7, 6) DEFAULT 1 NOT NULL, 
+	anchor_day INTEGER, 
+	payer_id UUID, 
+	CONSTRAINT pk_charge PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_charge_period CHECK (to_on is null or to_on > from_on), 
+	CONSTRAINT ck_charge_factor CHECK (factor between 0 and 1), 
+	CONSTRAINT ck_charge_anchor_day CHECK (anchor_day between 1 and 31), 
+	CONSTRAINT ex_charge_period EXCLUDE USING gist (community_id WITH =, room_id WITH =, fee_item_id WITH =, daterange(from_on, to_on) WITH &&), 
+	CONSTRAINT fk_charge_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_charge_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
+	CONSTRAINT fk_charge_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_charge_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_charge_fee_item_id ON fees.charge (community_id, fee_item_id);
+
+CREATE INDEX ix_charge_room_id ON fees.charge (community_id, room_id);
+
+CREATE TABLE fees.hand_over (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	room_id UUID NOT NULL, 
+	seller_id UUID NOT NULL, 
+	buyer_id UUID NOT NULL, 
+	handed_over_on DATE NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	statement JSONB NOT NULL, 
+	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	made_by UUID, 
+	CONSTRAINT pk_hand_over PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_hand_over_two_people CHECK (seller_id <> buyer_id), 
+	CONSTRAINT fk_hand_over_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_hand_over_seller_id FOREIGN KEY(community_id, seller_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_hand_over_buyer_id FOREIGN KEY(community_id, buyer_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_hand_over_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_hand_over_hand_over_state CHECK (state IN ('done', 'undone'))
+);
+
+CREATE INDEX ix_hand_over_buyer_id ON fees.hand_over (community_id, buyer_id);
+
+CREATE INDEX ix_hand_over_room_id ON fees.hand_over (community_id, room_id);
+
+CREATE INDEX ix_hand_over_seller_id ON fees.hand_over (community_id, seller_id);
 
 CREATE TABLE fees.bill (
 	community_id UUID NOT NULL, 
@@ -184,32 +238,6 @@ CREATE INDEX ix_bill_payer_id ON fees.bill (community_id, payer_id);
 CREATE INDEX ix_bill_room_id_from_on ON fees.bill (community_id, room_id, from_on);
 
 CREATE INDEX ix_bill_run_id ON fees.bill (community_id, run_id);
-
-CREATE TABLE fees.charge (
-	community_id UUID NOT NULL, 
-	id UUID DEFAULT uuidv7() NOT NULL, 
-	room_id UUID NOT NULL, 
-	fee_item_id UUID NOT NULL, 
-	from_on DATE NOT NULL, 
-	to_on DATE, 
-	quantity NUMERIC(18, 6), 
-	factor NUMERIC(7, 6) DEFAULT 1 NOT NULL, 
-	anchor_day INTEGER, 
-	payer_id UUID, 
-	CONSTRAINT pk_charge PRIMARY KEY (community_id, id), 
-	CONSTRAINT ck_charge_period CHECK (to_on is null or to_on > from_on), 
-	CONSTRAINT ck_charge_factor CHECK (factor between 0 and 1), 
-	CONSTRAINT ck_charge_anchor_day CHECK (anchor_day between 1 and 31), 
-	CONSTRAINT ex_charge_period EXCLUDE USING gist (community_id WITH =, room_id WITH =, fee_item_id WITH =, daterange(from_on, to_on) WITH &&), 
-	CONSTRAINT fk_charge_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
-	CONSTRAINT fk_charge_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
-	CONSTRAINT fk_charge_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
-	CONSTRAINT fk_charge_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
-);
-
-CREATE INDEX ix_charge_fee_item_id ON fees.charge (community_id, fee_item_id);
-
-CREATE INDEX ix_charge_room_id ON fees.charge (community_id, room_id);
 
 CREATE TABLE fees.apportionment_share (
 	community_id UUID NOT NULL, 

@@ -1,0 +1,175 @@
+"""A room changes hands: bills are split by the day, money follows, and it can be taken back."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select
+
+from dougong.errors import Conflict, Invalid
+from dougong.tenancy.models import Ownership, Person, Room
+from dougong_fees import services
+from dougong_fees.domain.states import BillState, WaiverState
+from dougong_fees.errors import BillTouched
+from dougong_fees.models import Bill, BillRun, Charge, HandOver, HandOverState
+from dougong_fees.services.handovers import new_bills
+from dougong_fees.services.reports import run_report
+from dougong_ledger import services as ledger
+from dougong_ledger.domain import PaymentChannel
+
+OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
+DAY = date(2026, 10, 11)
+D = Decimal
+
+
+@pytest.fixture
+def bill(scope, place, item):
+    """The first room's bill of October; the room changes hands on the eleventh."""
+    run = services.create_run(scope, "2026年10月", OCTOBER, NOVEMBER, date(2026, 10, 20))
+    services.publish_run(scope, run)
+    scope.session.expire_all()
+    query = select(Bill).where(Bill.room_id == place.room_ids[0])
+    return scope.session.scalars(query).one()
+
+
+@pytest.fixture
+def buyer(scope):
+    person = Person(name="新业主")
+    scope.session.add(person)
+    scope.session.flush()
+    return person
+
+
+def made(scope, bill, buyer, **values):
+    room = scope.get(Room, bill.room_id)
+    return services.hand_over(scope, room, buyer, DAY, {}, **values)
+
+
+def parts(scope, record):
+    bills = new_bills(scope, record.statement["runs"])
+    return {bill.payer_id: bill for bill in bills}
+
+
+def test_a_bill_is_split_by_half_open_periods(scope, bill, buyer):
+    whole, seller = bill.amount, bill.payer_id
+    record = made(scope, bill, buyer)
+    split = parts(scope, record)
+    assert bill.state is BillState.WITHDRAWN
+    assert (split[seller].from_on, split[seller].to_on) == (OCTOBER, DAY)
+    assert (split[buyer.id].from_on, split[buyer.id].to_on) == (DAY, NOVEMBER)
+    assert abs(sum(each.amount for each in split.values()) - whole) <= D("0.01")
+    assert split[seller].amount == (whole * 10 / 31).quantize(D("0.01"))
+    assert ledger.trial_balance(scope).is_balanced
+    owners = scope.session.scalars(
+        select(Ownership).where(Ownership.room_id == bill.room_id).order_by(Ownership.from_on)
+    ).all()
+    assert [(o.person_id, o.to_on) for o in owners] == [(seller, DAY), (buyer.id, None)]
+    assert services.print_hand_over(scope, record).content.startswith(b"%PDF")
+
+
+def test_what_the_seller_paid_pays_his_part_and_the_rest_is_his(scope, bill, buyer):
+    whole, seller = bill.amount, bill.payer_id
+    services.pay_bills(scope, bill, PaymentChannel.CASH, "desk-0001")
+    split = parts(scope, made(scope, bill, buyer))
+    assert split[seller].state is BillState.PAID
+    assert (split[buyer.id].state, split[buyer.id].paid) == (BillState.OPEN, 0)
+    assert ledger.balance_of(scope, seller) == whole - split[seller].amount
+    assert ledger.trial_balance(scope).is_balanced
+
+
+def test_a_preview_says_the_same_and_writes_nothing(scope, bill, buyer):
+    services.pay_bills(scope, bill, PaymentChannel.CASH, "desk-0001")
+    room, before = scope.get(Room, bill.room_id), ledger.trial_balance(scope)
+    shown = services.preview_hand_over(scope, room, buyer, DAY, {})
+    scope.session.expire_all()
+    assert scope.session.scalars(select(HandOver)).first() is None
+    assert (bill.state, bill.paid) == (BillState.PAID, bill.amount)
+    assert ledger.trial_balance(scope) == before
+    done = made(scope, bill, buyer).statement
+    same = ("before", "seller", "buyer", "arrears_total", "prepaid", "deposits")
+    assert {key: shown[key] for key in same} == {key: done[key] for key in same}
+
+
+def test_a_deposit_can_go_to_the_sellers_prepaid_money(scope, bill, buyer):
+    seller = bill.payer_id
+    values = (bill.room_id, seller, D(2000), PaymentChannel.CASH)
+    deposit = ledger.take_deposit(scope, "装修押金", *values)
+    record = made(scope, bill, buyer, releases_deposits=True)
+    assert record.statement["deposits"][0]["held"] == "2000.00"
+    scope.session.refresh(deposit)
+    assert (deposit.held, ledger.balance_of(scope, seller)) == (0, 2000)
+    assert ledger.trial_balance(scope).is_balanced
+
+
+def test_it_is_undone_while_the_buyer_has_paid_nothing(scope, bill, buyer):
+    whole, seller = bill.amount, bill.payer_id
+    record = made(scope, bill, buyer)
+    services.undo_hand_over(scope, record, "签错了")
+    owner = select(Ownership).where(Ownership.room_id == bill.room_id)
+    assert [(o.person_id, o.to_on) for o in scope.session.scalars(owner)] == [(seller, None)]
+    again = scope.session.scalars(
+        select(Bill).where(Bill.room_id == bill.room_id, Bill.state == BillState.OPEN)
+    ).one()
+    assert (again.amount, again.payer_id, record.state) == (whole, seller, HandOverState.UNDONE)
+    with pytest.raises(Conflict):
+        services.undo_hand_over(scope, record, "twice")
+    second = made(scope, again, buyer)
+    services.pay_bills(scope, parts(scope, second)[buyer.id], PaymentChannel.CASH, "desk-0002")
+    with pytest.raises(BillTouched):
+        services.undo_hand_over(scope, second, "too late")
+    assert ledger.trial_balance(scope).is_balanced
+
+
+def test_an_agreed_charge_of_the_seller_ends_with_him(scope, bill, buyer):
+    charge = scope.session.scalars(select(Charge).where(Charge.room_id == bill.room_id)).one()
+    charge.payer_id = bill.payer_id
+    scope.session.flush()
+    split = parts(scope, made(scope, bill, buyer))
+    assert set(split) == {bill.payer_id, buyer.id}
+
+
+def test_a_draft_a_day_to_come_and_the_owner_himself_are_refused(scope, bill, buyer):
+    room, owner = scope.get(Room, bill.room_id), scope.get(Person, bill.payer_id)
+    with pytest.raises(Invalid):
+        services.hand_over(scope, room, buyer, scope.today + timedelta(days=1), {})
+    with pytest.raises(Invalid):
+        services.hand_over(scope, room, owner, DAY, {})
+    services.create_run(scope, "11月", NOVEMBER, date(2026, 12, 1), date(2026, 11, 20))
+    with pytest.raises(Conflict):
+        services.hand_over(scope, room, buyer, DAY, {})
+
+
+def test_a_hand_over_is_no_period_of_its_own_for_reports(scope, bill, buyer):
+    made(scope, bill, buyer)
+    period = (NOVEMBER, date(2026, 12, 1), date(2026, 11, 20))
+    run = services.create_run(scope, "11月", *period)
+    assert run_report(scope, run).previous.name == "2026年10月"
+    hand_overs = scope.session.scalars(select(BillRun).where(BillRun.room_id.is_not(None))).all()
+    assert [(each.rooms, each.bills) for each in hand_overs] == [(1, 1), (1, 1)]
+
+
+def test_a_waiver_cannot_be_split_below_the_limit_and_a_large_one_takes_a_larger_right(
+    installation, scope, place, bill
+):
+    scope.session.commit()
+    clerk, boss = place.actor("fees.waiver.*"), place.actor("fees.waiver.approve")
+    with installation.scope(clerk, community=place.community_id) as own:
+        mine = own.get(Bill, bill.id)
+        first = services.request_waiver(own, mine, D("60.00"), "漏水")
+        second = services.request_waiver(own, mine, D("60.00"), "漏水")
+        assert (first.state, second.state) == (WaiverState.APPROVED, WaiverState.REQUESTED)
+    with installation.access() as session:
+        from dougong.tenancy.operations import set_setting
+
+        set_setting(session, place.group_id, "fees.waiver_large", "50.00")
+    from dougong.errors import NotAllowed
+
+    with (
+        pytest.raises(NotAllowed),
+        installation.scope(boss, community=place.community_id) as own,
+    ):
+        services.approve_waiver(own, own.get(type(second), second.id))
+    larger = place.actor("fees.waiver.approve", "fees.waiver.approve_large")
+    with installation.scope(larger, community=place.community_id) as own:
+        approved = services.approve_waiver(own, own.get(type(second), second.id))
+        assert approved.state is WaiverState.APPROVED
