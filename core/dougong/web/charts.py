@@ -72,6 +72,51 @@ def line_chart(
     return LineChart(lines, rows, columns)
 
 
+@dataclass(frozen=True)
+class Bar:
+    """One bar: where it stands, how high it is, what stands below it and what it says."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    value: Decimal
+
+
+@dataclass(frozen=True)
+class BarChart:
+    """Bars over names, from zero; none is less than zero."""
+
+    bars: tuple[Bar, ...]
+    rows: tuple[Tick, ...]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    foot: int = HEIGHT - BOTTOM
+
+
+def bar_chart(values: Sequence[tuple[str, Decimal]]) -> BarChart | None:
+    """Return the chart of named values that are zero or more; None without any."""
+    if not values:
+        return None
+    high = float(max(value for _, value in values)) * 1.05 or 1.0
+    inner, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    step = inner / len(values)
+    bars = []
+    for number, (label, value) in enumerate(values):
+        height = round(tall * float(value) / high, 1)
+        x = round(LEFT + step * (number + 0.15), 1)
+        bars.append(
+            Bar(x, round(HEIGHT - BOTTOM - height, 1), round(step * 0.7, 1), height, label, value)
+        )
+    rows = tuple(
+        Tick(round(TOP + tall * (1 - n / 4), 1), _short(high * n / 4, high)) for n in range(5)
+    )
+    return BarChart(tuple(bars), rows)
+
+
 def _bounds(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0

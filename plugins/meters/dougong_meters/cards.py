@@ -21,7 +21,7 @@ from dougong_meters.models import (
     Reading,
     ReadingState,
 )
-from dougong_meters.services import RoomUsage, usage_for_period
+from dougong_meters.services import RoomUsage, usage_by_month, usage_for_period
 
 UOM = {
     Commodity.WATER: "m³",
@@ -209,17 +209,17 @@ def last_month(today: date) -> tuple[date, date]:
     return (end - timedelta(days=1)).replace(day=1), end
 
 
-def months_of(scope: Scope, room_ids: Sequence[UUID], count: int) -> list[tuple[date, RoomUsage]]:
+def months_of(
+    scope: Scope, room_ids: Sequence[UUID], count: int
+) -> list[tuple[date, Commodity, RoomUsage]]:
     """Return usage per month and meter, newest first, of the past ``count`` months."""
-    found: list[tuple[date, RoomUsage]] = []
-    end = scope.today.replace(day=1)
+    months, end = [], scope.today.replace(day=1)
     for _ in range(count):
-        start = (end - timedelta(days=1)).replace(day=1)
-        for commodity in Commodity:
-            used = usage_for_period(scope, room_ids, start, end, commodity.value)
-            found += [(start, u) for u in used if u.quantity is not None]
-        end = start
-    return found
+        end = (end - timedelta(days=1)).replace(day=1)
+        months.append(end)
+    found = usage_by_month(scope, room_ids, months)
+    known = [(month, Commodity(name), u) for month, name, u in found if u.quantity is not None]
+    return sorted(known, key=lambda entry: (entry[0], entry[1]), reverse=True)
 
 
 def plain_number(value: Decimal) -> str:

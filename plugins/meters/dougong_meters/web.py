@@ -9,17 +9,18 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from dougong.db import Scope, member_label
-from dougong.errors import Invalid, NotAllowed, NotFound
+from dougong.errors import Invalid, NotFound
 from dougong.i18n import N_, gettext, translate_error
 from dougong.installation import Installation
 from dougong.tenancy.models import Building
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
+from dougong.web.charts import bar_chart
 from dougong_meters import cards, services
-from dougong_meters.models import Commodity, Meter
+from dougong_meters.models import Commodity
 
 blueprint = plugin_blueprint("meters", __name__, static_folder="static")
-MONTHS = 6
+MONTHS = 12
 RECORD, VIEW = "meters.reading.record", "meters.meter.view"
 COMMUNITY = "community"
 
@@ -39,25 +40,53 @@ def install(app: Flask, installation: Installation) -> None:
 
 @blueprint.get("/my/")
 def mine() -> str:
-    """Show the usage of the last months of whoever is signed in."""
+    """Show the usage of the last year of whoever is signed in, and the meters that he may read."""
     scope = require_scope()
-    person_id = scope.actor.persons.get(scope.community_id) if scope.community_id else None
-    if person_id is None:
-        raise NotAllowed(N_("This page is for people who own or live here."))
-    used = cards.months_of(scope, cards.rooms_of(scope, person_id), MONTHS)
-    meters = {u.meter_id: scope.get(Meter, u.meter_id) for _, u in used}
-    months = [
-        {
-            "month": month,
-            "commodity": member_label(meters[u.meter_id].commodity),
-            "uom": cards.UOM[meters[u.meter_id].commodity],
-            "used": u,
-        }
-        for month, u in used
-    ]
+    rooms = services.my_rooms(scope)
+    used = cards.months_of(scope, rooms, MONTHS)
     return render_template(
-        "meters/my.html", months=months, number=cards.plain_number, zone=scope.zone
+        "meters/my.html",
+        kinds=[_year(kind, used) for kind in Commodity if any(k is kind for _, k, _ in used)],
+        meters=services.meters_of_rooms(scope, rooms),
+        member=member_label,
+        uom=cards.UOM,
+        number=cards.plain_number,
+        zone=scope.zone,
+        sent=request.args.get("sent"),
     )
+
+
+def _year(kind: Commodity, used: list) -> dict:
+    """Return a commodity's months, newest first, and their chart, oldest first."""
+    months = [(month, u) for month, each, u in used if each is kind]
+    sums: dict[date, Decimal] = {}
+    for month, u in reversed(months):
+        sums[month] = sums.get(month, Decimal(0)) + u.quantity
+    chart = bar_chart([(f"{month.month}", amount) for month, amount in sums.items()])
+    return {"kind": kind, "uom": cards.UOM[kind], "months": months, "chart": chart}
+
+
+@blueprint.route("/my/<uuid:meter_id>", methods=["GET", "POST"])
+def read_mine(meter_id: UUID) -> str | Response | tuple[str, int]:
+    """Let a resident send what one of his meters shows, with the photo that proves it."""
+    scope, problem = require_scope(), ""
+    meter = services.my_meter(scope, meter_id)
+    if request.method == "POST":
+        photo = request.files.get("photo")
+        try:
+            value = _number(request.form.get("value", ""))
+            if photo is None or not photo.filename:
+                fields = {"photo": gettext("Take a photo on which the digits can be read.")}
+                raise Invalid(N_("Some fields are not right yet."), fields=fields)
+            services.send_reading(scope, meter, value, photo.filename, photo.stream)
+            return redirect(url_for(".mine", sent=1), 303)
+        except Invalid as error:
+            problem = next(iter(error.fields.values()), None) or translate_error(error)
+    shown = render_template(
+        "meters/my_reading.html", meter=meter, uom=cards.UOM[meter.commodity], problem=problem,
+        given=request.form.get("value", ""), number=cards.plain_number, member=member_label,
+    )  # fmt: skip
+    return (shown, 422) if problem else shown
 
 
 # --- the round of reading -------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """What meters show on other pages."""
 
+import io
+import re
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
@@ -10,11 +12,14 @@ from sqlalchemy import select
 from dougong.access.operations import create_user, link_person, start_session
 from dougong.db.scope import Actor
 from dougong.devices.models import Device, DeviceHealth, DevicePoint, Gateway
+from dougong.files import attachments_of
 from dougong.tenancy.models import Person, Room
 from dougong.web.app import SESSION_COOKIE, create_app
-from dougong_meters import cards, demo
-from dougong_meters.models import Meter
+from dougong_meters import cards, demo, services
+from dougong_meters.models import Commodity, Meter, Reading
 from dougong_meters.services import record_reading
+
+from .test_pages import PNG
 
 
 @pytest.fixture
@@ -104,7 +109,49 @@ def test_an_owner_reads_his_months_on_his_page(installation, place):
     client.set_cookie(SESSION_COOKIE, token)
     page = client.get(f"/c/{place.community_id}/meters/my/")
     assert page.status_code == 200
-    assert page.text.count('class="amount"') == 12
-    assert "kWh" in page.text
+    assert page.text.count('class="amount"') == page.text.count("<svg") == 2
+    assert "kWh" in page.text and "→" in page.text
+    assert len(page.data) < 15 * 1024
     home = client.get(f"/c/{place.community_id}/home").text
     assert "上月用水" in home
+
+
+def test_a_resident_sends_a_reading_with_a_photo_that_counts_once_it_was_checked(
+    installation, place
+):
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        demo.load(scope, Random(1))
+        rooms = place.room_ids
+        water = select(Meter).where(Meter.room_id == rooms[0], Meter.commodity == Commodity.WATER)
+        meter = scope.session.scalars(water).one()
+        other = scope.session.scalars(select(Meter.id).where(Meter.room_id == rooms[1])).first()
+        meter_id, last = meter.id, meter.last_value
+    with installation.access() as session:
+        user = create_user(session, f"s{place.group_id.hex[-12:]}", "业主0")
+        link_person(session, user.id, place.community_id, place.person_ids[0])
+        token = start_session(session, user)
+    client = create_app(installation).test_client()
+    client.set_cookie(SESSION_COOKIE, token)
+    mine = f"/c/{place.community_id}/meters/my/{meter_id}"
+    page = client.get(mine).text
+    csrf = re.search(r'name="csrf_token" value="([^"]+)"', page)[1]
+
+    def send(value, photo=PNG):
+        data = {"csrf_token": csrf, "value": str(value)}
+        if photo:
+            data["photo"] = (io.BytesIO(photo), "meter.png")
+        return client.post(mine, data=data, content_type="multipart/form-data")
+
+    assert client.get(f"/c/{place.community_id}/meters/my/{other}").status_code == 404
+    assert send(last + 1, photo=None).status_code == 422
+    assert send(last - 1).status_code == 422
+    assert send(last + 1).status_code == 303
+    assert send(last + 2).status_code == 409
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        found = scope.session.scalars(
+            select(Reading).where(Reading.meter_id == meter_id, Reading.state == "suspect")
+        ).one()
+        assert scope.get(Meter, meter_id).last_value == last
+        assert len(attachments_of(scope, found)) == 1
+        services.accept_reading(scope, found)
+        assert scope.get(Meter, meter_id).last_value == last + 1

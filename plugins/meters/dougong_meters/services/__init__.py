@@ -11,8 +11,19 @@ from dougong_meters.services.readings import (
     replace_meter,
     too_high,
 )
+from dougong_meters.services.residents import (
+    meters_of_rooms,
+    my_meter,
+    my_rooms,
+    send_reading,
+)
 from dougong_meters.services.route import Stop, Stretch, next_stop, record_at, stop_at, stretches
-from dougong_meters.services.usage import RoomUsage, usage_for_period, usage_of_meters
+from dougong_meters.services.usage import (
+    RoomUsage,
+    usage_by_month,
+    usage_for_period,
+    usage_of_meters,
+)
 
 __all__ = [
     "Balance",
@@ -25,15 +36,20 @@ __all__ = [
     "collect",
     "estimate_reading",
     "main_commodity",
+    "meters_of_rooms",
+    "my_meter",
+    "my_rooms",
     "next_stop",
     "raise_tamper",
     "record_at",
     "record_reading",
     "reject_reading",
     "replace_meter",
+    "send_reading",
     "stop_at",
     "stretches",
     "too_high",
+    "usage_by_month",
     "usage_for_period",
     "usage_of_meters",
     "watch",

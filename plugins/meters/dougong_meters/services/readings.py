@@ -145,6 +145,10 @@ def accept_reading(scope: Scope, reading: Reading) -> Reading:
     if reading.state is ReadingState.REJECTED:
         raise Conflict(N_("A rejected reading stays rejected; record it again."))
     reading.state = ReadingState.ACCEPTED
+    meter = scope.get(Meter, reading.meter_id, lock=True)
+    if meter.last_read_at is None or reading.read_at >= meter.last_read_at:
+        meter.last_value, meter.last_read_at = reading.value, reading.read_at
+    scope.session.flush()
     return reading
 
 
