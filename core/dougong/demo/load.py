@@ -28,23 +28,18 @@ from dougong.tenancy.operations import set_setting
 SEED = 20261124
 GROUP = "江南物业集团"
 ENABLED = {
-<<<<<<< HEAD
     "estate": (
         "ledger",
         "online_payment",
         "meters",
         "fees",
+        "desk",
         "arrears",
         "participation",
         "repairs",
     ),
-    "old_community": ("ledger", "online_payment", "fees", "arrears", "participation"),
+    "old_community": ("ledger", "online_payment", "fees", "desk", "arrears", "participation"),
     "campus": ("ledger", "online_payment", "meters", "fees"),
-=======
-    "estate": ("ledger", "meters", "fees", "desk", "arrears", "participation", "repairs"),
-    "old_community": ("ledger", "fees", "desk", "arrears", "participation"),
-    "campus": ("ledger", "meters", "fees"),
->>>>>>> a6a9c00 (meters: show residents a year of usage and let them send a reading with a photo)
 }
 SETTINGS = {"ledger.allows_demo_top_up": True}
 ONLY_TWO_BUILDINGS = ("campus", "meters")
