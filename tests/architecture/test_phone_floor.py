@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 TEMPLATES = [*ROOT.glob("core/dougong/**/*.html"), *ROOT.glob("plugins/*/dougong_*/**/*.html")]
 LOADED = re.compile(r"""['"]([a-z_]+\.js)['"]""")
 LATER = (
-    r"\.(replaceAll|matchAll|flat|flatMap|at|toSorted|findLast|allSettled|fromEntries)\(",
+    r"(?<!\.)\.(replaceAll|matchAll|flat|flatMap|at|toSorted|findLast|allSettled|fromEntries)\(",
     r"\b(globalThis|structuredClone|queueMicrotask|BigInt|AbortSignal\.timeout)\b",
 )
 
