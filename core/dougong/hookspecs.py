@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from dougong.db.scope import Scope
     from dougong.devices import Reading
+    from dougong.devices.models import DeviceCommand
     from dougong.installation import Installation
 
 hookspec = pluggy.HookspecMarker("dougong")
@@ -268,6 +269,29 @@ def readings_received(scope: "Scope", readings: "Sequence[Reading]") -> None:
     is about (``subject_kind``, ``subject_id``), which point, value, quality and two times.
     Called once per batch, in the transaction that stores it. The same reading never comes twice.
     Result: none.
+    """
+
+
+@hookspec
+def command_interlocks(scope: "Scope", device_id: UUID, command: str) -> Sequence[str]:
+    """Return the names of interlocks that must agree before a device obeys a command.
+
+    scope: the community. device_id: the device. command: its name in the device's profile, such as
+    ``start``. Called when anybody orders a command, whatever page or plugin he uses; the names stay
+    with the command. Result: names that begin with the plugin's id, such as
+    ``equipment.conditions``; the same plugin answers ``interlock_refusal`` for them.
+    """
+
+
+@hookspec
+def interlock_refusal(scope: "Scope", name: str, command: "DeviceCommand") -> str | None:
+    """Return why an interlock speaks against a command now.
+
+    scope: the community. name: one of the names that ``command_interlocks`` gave. command: the row,
+    not sent yet. Called when it is ordered, when it is approved, and by the device host in the
+    moment before it is sent. A name that nobody answers refuses the command, so a plugin that is
+    off or fails is never a yes. Result: the reason in words, an empty text when the interlock
+    agrees, None for a name of another plugin.
     """
 
 

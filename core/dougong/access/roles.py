@@ -9,6 +9,11 @@ from sqlalchemy.orm import Session
 from dougong.access.models import Duty, Role
 
 WORK = ("*.view", "*.create", "*.change")
+# What everybody may who walks through plant rooms.
+EQUIPMENT = (
+    "equipment.fault.report",
+    "equipment.inspection_round.walk",
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ POSTS = (
             "desk.*",
             "participation.*",
             "repairs.*",
+            "equipment.fault.*",
         ),
         clearance=MASKED,
     ),
@@ -99,7 +105,9 @@ POSTS = (
         ),
         clearance=MASKED,
     ),
-    Post("dispatcher", "Dispatcher", "调度员", (*WORK, "repairs.*"), clearance=MASKED),
+    Post(
+        "dispatcher", "Dispatcher", "调度员", (*WORK, "repairs.*", "equipment.*"), clearance=MASKED
+    ),
     Post(
         "technician",
         "Technician",
@@ -110,10 +118,16 @@ POSTS = (
             "meters.meter.view",
             "meters.reading.view",
             "repairs.work_order.work",
+            *EQUIPMENT,
+            "equipment.equipment.view",
+            "equipment.equipment.control",
+            "equipment.equipment.lock",
+            "equipment.equipment.unlock",
+            "equipment.maintenance_task.work",
         ),
     ),
-    Post("guard", "Guard", "保安", ("dougong.room.view",)),
-    Post("cleaner", "Cleaner", "保洁", ("dougong.room.view",)),
+    Post("guard", "Guard", "保安", ("dougong.room.view", *EQUIPMENT)),
+    Post("cleaner", "Cleaner", "保洁", ("dougong.room.view", *EQUIPMENT)),
     Post("auditor", "Auditor", "审计员", ("*.view", "*.export"), clearance=MASKED),
 )
 

@@ -37,6 +37,7 @@ ENABLED = {
         "arrears",
         "participation",
         "repairs",
+        "equipment",
     ),
     "old_community": ("ledger", "online_payment", "fees", "desk", "arrears", "participation"),
     "campus": ("ledger", "online_payment", "meters", "fees"),

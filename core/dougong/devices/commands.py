@@ -103,7 +103,8 @@ class CommandSpec(BaseModel):
 
     address: where and what to write; opaque to the kernel, checked by the driver's own model.
     lowest, highest: what a caller may give as ``value``; no limits means that it takes none.
-    title: what people call it, in English and Chinese; without one, its name.
+    title: what people call it, in English and Chinese; without one, its name. two_persons: it is
+    dangerous: it waits for a second person to approve it, whoever orders it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -115,6 +116,11 @@ class CommandSpec(BaseModel):
     highest: Decimal | None = None
     verify: Verification | None = None
     title: tuple[str, str] | None = None
+    two_persons: bool = False
+
+    @property
+    def needs_second(self) -> bool:
+        return self.two_persons or self.effect is Effect.CUT_SUPPLY
 
     @property
     def takes_value(self) -> bool:

@@ -276,7 +276,8 @@ class SimulatedDevice:
     """One device that a simulator plays.
 
     load_kw: what its counter grows by, per hour. start: what the counter showed ``since``, a
-    time in seconds since 1970; without it, when the simulator started.
+    time in seconds since 1970; without it, when the simulator started. values: what its points
+    say at first.
     """
 
     profile: Profile
@@ -285,6 +286,7 @@ class SimulatedDevice:
     load_kw: float = 1.2
     start: float = 1000.0
     since: float | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 class DeviceStore(Protocol):
@@ -301,6 +303,12 @@ class DeviceStore(Protocol):
 
     async def result(self, command_id: UUID) -> CommandResult | None:
         """Return how a command stands, None for an unknown one."""
+
+    async def objection(self, command_id: UUID, names: Sequence[str]) -> str | None:
+        """Return why one of these interlocks refuses now, None when all agree.
+
+        names: interlocks that the host itself does not have; an unknown one refuses.
+        """
 
     async def mark_sent(self, command_id: UUID, at: datetime) -> bool:
         """Move queued → sent, durably, before a byte is sent; False when it was not queued."""

@@ -53,7 +53,7 @@ class Executor:
             return await self._end(result, CommandState.REJECTED, "the device has no such command")
         if result.state is not CommandState.QUEUED:
             return await self._find_out(result, command, spec, profile, codec)
-        reason = refusal(command, spec, device, self.interlocks)
+        reason = refusal(command, spec, device, self.interlocks) or await self._objection(command)
         if reason is not None:
             return await self._end(result, CommandState.REJECTED, reason)
         try:
@@ -82,6 +82,9 @@ class Executor:
         now = self.clock()
         if command.is_expired(now):
             return await self._end(result, CommandState.EXPIRED, "its deadline was over")
+        reason = await self._objection(command)
+        if reason is not None:
+            return await self._end(result, CommandState.REJECTED, reason)
         if not await self.store.mark_sent(command.id, now):
             return await self.store.result(command.id) or result
         result = result.moved(CommandState.SENT, now)
@@ -96,6 +99,11 @@ class Executor:
             return await self._end(result, CommandState.REJECTED, verdict.detail)
         result = await self._end(result, CommandState.ACKED)
         return await self._find_out(result, command, spec, profile, codec)
+
+    async def _objection(self, command: Command) -> str | None:
+        """Return why an interlock that only the store knows refuses, asked anew each time."""
+        names = tuple(name for name in command.requires if name not in self.interlocks)
+        return await self.store.objection(command.id, names) if names else None
 
     async def _find_out(
         self,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from dougong.devices.asking import NOT_THERE
 from dougong.devices.commands import Command, CommandResult, CommandState
 from dougong.devices.contract import Event, GatewayConfig, Health, utc_now
 from dougong.devices.readings import Reading
@@ -39,6 +40,9 @@ class MemoryStore:
 
     async def result(self, command_id: UUID) -> CommandResult | None:
         return self.results.get(command_id)
+
+    async def objection(self, command_id: UUID, names: Sequence[str]) -> str | None:
+        return NOT_THERE if names else None
 
     async def mark_sent(self, command_id: UUID, at: datetime) -> bool:
         stands = self.results.get(command_id)

@@ -114,7 +114,7 @@ class ModbusResponder(Responder):
         return cells
 
     def _obey(self, device: int, table: str, register: int, given: list[int | bool]) -> None:
-        """Open or close the relay when a command of the profile wrote there."""
+        """Do what a command of the profile wants that wrote there, and show it at its read-back."""
         for command in self.lives[device].device.profile.commands:
             where: ModbusWrite = command.address
             if (where.table, where.register_) == (table, register) and where.value == given[0]:
@@ -122,6 +122,8 @@ class ModbusResponder(Responder):
                     self.lives[device].cut(True)
                 elif command.effect == "restore_supply":
                     self.lives[device].cut(False)
+                elif command.verify is not None and command.verify.equals is not None:
+                    self.lives[device].values[command.verify.point] = command.verify.equals
 
 
 def _content(point: Point, life: Life) -> dict[int, int | bool]:

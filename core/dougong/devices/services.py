@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dougong.db import Scope
+from dougong.devices.asking import interlocks_of, objection
 from dougong.devices.commands import DANGEROUS, Command, CommandSpec, CommandState, Effect, Ground
 from dougong.devices.configuration import PUSH_SECRET, device_config, drivers_of
 from dougong.devices.contract import Driver
@@ -37,9 +38,10 @@ def order_command(
 ) -> DeviceCommand:
     """Order a command; it goes on the wire at most once, and never after ``wait_s`` seconds.
 
-    Cutting a supply waits for a second person to approve it, for ``devices.proposal_hours`` (24)
-    at most, unless ``policy`` names the written rule that stands in for him. Raises Invalid for a
-    command that the device does not have, Conflict with the reason when an interlock refuses.
+    Cutting a supply, and what its profile calls dangerous, waits for a second person to approve
+    it, for ``devices.proposal_hours`` (24) at most, unless ``policy`` names the written rule that
+    stands in for him. Raises Invalid for a command that the device does not have, Conflict with
+    the reason when an interlock refuses.
     Opening and cutting off need a fresh proof.
     """
     spec = _spec(scope, device, name)
@@ -54,18 +56,18 @@ def order_command(
         reason=reason,
         policy=policy or None,
         state=CommandState.QUEUED,
-        requires=[],
+        requires=interlocks_of(scope, device.id, name),
         ordered_by_id=scope.actor.user_id,
         ordered_by=scope.actor.name,
         ordered_at=scope.now,
         deadline_at=scope.now + timedelta(seconds=_wait_s(wait_s, is_door)),
     )
-    needs_second = spec.effect is Effect.CUT_SUPPLY and not policy
+    needs_second = spec.needs_second and not policy
     if needs_second:
         row.state = CommandState.PROPOSED
         hours = int(scope.setting("devices.proposal_hours", PROPOSAL_HOURS))
         row.approve_until_at = scope.now + timedelta(hours=hours)
-    _check_interlocks(row, spec, device, second="?" if needs_second else None)
+    _check_interlocks(scope, row, spec, device, second="?" if needs_second else None)
     scope.session.add(row)
     scope.session.flush()
     return row
@@ -87,7 +89,7 @@ def approve_command(scope: Scope, command: DeviceCommand) -> DeviceCommand:
     command.approved_by_id, command.approved_by = scope.actor.user_id, scope.actor.name
     command.deadline_at += scope.now - command.ordered_at
     device = scope.get(Device, command.device_id)
-    _check_interlocks(command, _spec(scope, device, command.name), device)
+    _check_interlocks(scope, command, _spec(scope, device, command.name), device)
     command.state = CommandState.QUEUED
     scope.session.flush()
     return command
@@ -168,7 +170,11 @@ def _spec(scope: Scope, device: Device, name: str) -> CommandSpec:
 
 
 def _check_interlocks(
-    row: DeviceCommand, spec: CommandSpec, device: Device, second: str | None = None
+    scope: Scope,
+    row: DeviceCommand,
+    spec: CommandSpec,
+    device: Device,
+    second: str | None = None,
 ) -> None:
     """Raise Conflict with the reason when an interlock refuses; ``second`` stands for who comes."""
     command = Command(
@@ -183,6 +189,7 @@ def _check_interlocks(
         policy=row.policy,
     )
     reason = refusal(command, spec, device_config(device), {})
+    reason = reason or objection(scope, row, row.requires)
     if reason is not None:
         raise Conflict(reason)
 

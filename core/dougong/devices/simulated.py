@@ -59,6 +59,9 @@ class Life:
     def __post_init__(self) -> None:
         since = self.device.since
         self.born = time.time() if since is None else since
+        for key, value in self.device.values.items():
+            given = value if isinstance(value, bool | str) else Decimal(str(value))
+            self.values.setdefault(key, given)
 
     def value(self, point: Point) -> Value:
         """Return what the device measures at a point now."""

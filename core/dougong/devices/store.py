@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dougong.db import Actor, Scope
+from dougong.devices.asking import NOT_THERE, objection
 from dougong.devices.commands import Command, CommandResult, CommandState
 from dougong.devices.configuration import Configuration
 from dougong.devices.contract import Event, GatewayConfig, Health
@@ -196,6 +197,11 @@ class DatabaseStore:
     async def result(self, command_id: UUID) -> CommandResult | None:
         return await self._in_scope_of(command_id, lambda scope: _result(scope, command_id))
 
+    async def objection(self, command_id: UUID, names: Sequence[str]) -> str | None:
+        return await self._in_scope_of(
+            command_id, lambda scope: _objection(scope, command_id, names)
+        )
+
     async def mark_sent(self, command_id: UUID, at: datetime) -> bool:
         return await self._in_scope_of(
             command_id,
@@ -262,6 +268,11 @@ def _result(scope: Scope, command_id: UUID) -> CommandResult | None:
         return None
     at = row.ended_at or row.sent_at or row.ordered_at
     return CommandResult(row.id, row.state, at, row.detail, row.readback, row.raw)
+
+
+def _objection(scope: Scope, command_id: UUID, names: Sequence[str]) -> str | None:
+    row = scope.session.get(DeviceCommand, (scope.community_id, command_id))
+    return NOT_THERE if row is None else objection(scope, row, names)
 
 
 def _move(scope: Scope, command_id: UUID, before: tuple[CommandState, ...], **values: Any) -> bool:

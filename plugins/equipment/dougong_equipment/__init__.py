@@ -1,0 +1,1 @@
+"""Equipment: ledger, maintenance, inspection rounds, telemetry, control, spare parts."""

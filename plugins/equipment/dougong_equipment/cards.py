@@ -1,0 +1,206 @@
+"""Figures, hits and panels: what equipment shows on pages that are not its own."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, or_, select
+
+from dougong.db import Scope, member_label
+from dougong.hookspecs import Card, Panel, SearchHit
+from dougong.i18n import gettext
+from dougong.tenancy.models import Building
+from dougong_equipment.domain.kinds import AlarmState, EquipmentState, FaultState, TaskState
+from dougong_equipment.models import (
+    Alarm,
+    Answer,
+    Equipment,
+    Fault,
+    MaintenanceTask,
+    PointVisit,
+)
+from dougong_equipment.services.life import Life, lives
+
+RUNS = (EquipmentState.IN_USE, EquipmentState.STANDBY, EquipmentState.FAULTY)
+TO_DO = (TaskState.OPEN, TaskState.STARTED)
+
+
+def dashboard(scope: Scope) -> list[Card]:
+    """Return faulty equipment, legal dates that are near, and alarms."""
+    if not scope.may("equipment.equipment.view"):
+        return []
+    soon = scope.today + timedelta(days=30)
+    legal = select(
+        func.count().filter(MaintenanceTask.due_on < scope.today),
+        func.count().filter(MaintenanceTask.due_on >= scope.today),
+    ).where(
+        MaintenanceTask.statute.is_not(None),
+        MaintenanceTask.state.in_((TaskState.PLANNED, *TO_DO)),
+        MaintenanceTask.due_on <= soon,
+    )
+    late, near = scope.session.execute(legal).one()
+    alarms = select(func.count()).where(Alarm.state == AlarmState.RAISED)
+    raised = scope.session.scalar(alarms) or 0
+    return [
+        _running(scope),
+        Card(
+            gettext("Legal checks within 30 days"),
+            str(near + late),
+            note=gettext("%(count)s late", count=late) if late else "",
+            tone="danger" if late else "warning" if near else "good",
+            url=f"admin/equipment/maintenance_task/?state=planned,open,started&due_on.to={soon}",
+            order=41,
+        ),
+        Card(
+            gettext("Alarms of equipment"),
+            str(raised),
+            tone="danger" if raised else "good",
+            url="admin/equipment/alarm/?state=raised",
+            order=42,
+        ),
+    ]
+
+
+def _running(scope: Scope) -> Card:
+    query = select(
+        func.count(), func.count().filter(Equipment.state == EquipmentState.FAULTY)
+    ).where(Equipment.state.in_(RUNS))
+    total, faulty = scope.session.execute(query).one()
+    share = f"{100 * (total - faulty) / total:.1f} %" if total else "–"
+    return Card(
+        gettext("Equipment in order"),
+        share,
+        note=gettext("%(count)s faulty", count=faulty) if faulty else "",
+        tone="warning" if faulty else "good",
+        url="admin/equipment/equipment/?state=faulty",
+        order=40,
+    )
+
+
+def search(scope: Scope, words: str, limit: int) -> list[SearchHit]:
+    """Return equipment by name, number or registration code."""
+    if not scope.may("equipment.equipment.view"):
+        return []
+    query = select(Equipment).where(
+        or_(
+            Equipment.name.contains(words, autoescape=True),
+            Equipment.number.startswith(words, autoescape=True),
+            Equipment.registration.startswith(words, autoescape=True),
+        )
+    )
+    return [
+        SearchHit(
+            each.name,
+            f"equipment/of/{each.id}",
+            gettext("Equipment"),
+            f"{each.number} · {member_label(each.state)}",
+        )
+        for each in scope.session.scalars(query.order_by(Equipment.name).limit(limit))
+    ]
+
+
+def panels(scope: Scope, record: Any) -> list[Panel]:
+    """Return the life of equipment, the answers of a task or visit, what stands in a building."""
+    if isinstance(record, Equipment):
+        return equipment_panels(scope, record)
+    if isinstance(record, MaintenanceTask):
+        return _answers(scope, Answer.task_id == record.id)
+    if isinstance(record, PointVisit):
+        return _answers(scope, Answer.visit_id == record.id)
+    if not isinstance(record, Building) or not scope.may("equipment.equipment.view"):
+        return []
+    query = select(Equipment).where(Equipment.building_id == record.id).order_by(Equipment.name)
+    rows = [
+        (each.name, f"{each.number} · {member_label(each.state)}")
+        for each in scope.session.scalars(query.limit(8))
+    ]
+    url = f"admin/equipment/equipment/?building={record.id}"
+    return [Panel(gettext("Equipment"), rows, url=url)] if rows else []
+
+
+def _answers(scope: Scope, condition: Any) -> list[Panel]:
+    query = select(Answer).where(condition).order_by(Answer.id)
+    words = {"ok": gettext("in order"), "wrong": gettext("not in order")}
+    rows = [
+        (a.item.title, f"{'' if a.is_fine else '⚠ '}{words.get(a.value, a.value)} {a.item.uom}")
+        for a in scope.session.scalars(query)
+    ]
+    return [Panel(gettext("Checklist"), rows)] if rows else []
+
+
+def equipment_panels(scope: Scope, equipment: Equipment) -> list[Panel]:
+    """Return what equipment cost and may be expected of, what is to be done, what was wrong."""
+    found = [life_panel(lives(scope, [equipment])[0])]
+    tasks = select(MaintenanceTask).where(
+        MaintenanceTask.equipment_id == equipment.id,
+        MaintenanceTask.state.in_((TaskState.PLANNED, *TO_DO)),
+    )
+    rows = [
+        (str(task.due_on), f"{task.name} · {member_label(task.state)}")
+        for task in scope.session.scalars(tasks.order_by(MaintenanceTask.due_on).limit(5))
+    ]
+    if rows:
+        url = f"admin/equipment/maintenance_task/?equipment={equipment.id}"
+        found.append(Panel(gettext("Maintenance"), rows, url=url))
+    faults = select(Fault).where(Fault.equipment_id == equipment.id)
+    rows = [
+        (f"{fault.raised_at.astimezone(scope.zone):%Y-%m-%d}", fault_words(fault))
+        for fault in scope.session.scalars(faults.order_by(Fault.raised_at.desc()).limit(5))
+    ]
+    if rows:
+        url = f"admin/equipment/fault/?equipment={equipment.id}"
+        found.append(Panel(gettext("Faults and repairs"), rows, url=url))
+    return found
+
+
+def fault_words(fault: Fault) -> str:
+    """Return a fault in a line."""
+    number = (
+        f" · {gettext('order %(number)s', number=fault.work_order)}" if fault.work_order else ""
+    )
+    mark = "" if fault.state is not FaultState.OPEN else "⚠ "
+    return f"{mark}{fault.text} · {member_label(fault.state)}{number}"
+
+
+def life_panel(life: Life) -> Panel:
+    """Return what a piece of equipment cost and when to replace it."""
+    figures = life.figures
+    rows: list[tuple[Any, str]] = [
+        (gettext("Age"), gettext("%(years)s years", years=f"{life.age_y:.1f}")),
+        (gettext("Kept for (beside the purchase)"), f"¥{life.kept:,.2f}"),
+        ("MTBF", _hours(figures.mtbf_h)),
+        ("MTTR", _hours(figures.mttr_h)),
+    ]
+    if figures.availability is not None:
+        rows.append((gettext("Availability"), f"{100 * figures.availability:.2f} %"))
+    rows += [(gettext("Replace"), words) for words in forecast_words(life)]
+    return Panel(gettext("Whole life"), rows, order=10)
+
+
+def _hours(hours: float | None) -> str:
+    if hours is None:
+        return "–"
+    if hours >= 24 * 60:
+        return gettext("%(count)s days", count=round(hours / 24))
+    return gettext("%(count)s h", count=f"{hours:.1f}")
+
+
+def forecast_words(life: Life) -> list[str]:
+    """Return when to replace a piece of equipment, and why."""
+    ahead = life.forecast
+    if ahead is None:
+        return []
+    when = gettext("in %(years)s years", years=f"{ahead.years_left:.1f}")
+    if ahead.years_left <= 0:
+        when = gettext("now")
+    if ahead.reason == "cost":
+        return [
+            when,
+            gettext(
+                "%(count)s breakdowns so far, %(next)s expected next year at ¥%(cost)s each:"
+                " repairs grow dearer than a new one",
+                count=ahead.failures,
+                next=f"{ahead.next_year:.1f}",
+                cost=f"{life.repair:,.0f}",
+            ),
+        ]
+    return [when, gettext("its design life ends then; repairs alone do not call for it")]

@@ -1,0 +1,1 @@
+"""Rules of the trade: pure, without rows or clocks."""

@@ -1,0 +1,65 @@
+"""What people and jobs do with equipment."""
+
+from dougong_equipment.services.alarms import watch
+from dougong_equipment.services.control import control, run_schedules
+from dougong_equipment.services.faults import (
+    check_fault,
+    equipment_of,
+    fix_fault,
+    report_by_code,
+    report_fault,
+)
+from dougong_equipment.services.ledger import (
+    add_cost,
+    commission,
+    lock,
+    record_hours,
+    retire,
+    stop_equipment,
+    tell_me,
+    unlock,
+)
+from dougong_equipment.services.planning import keep_calendar
+from dougong_equipment.services.rounds import keep_rounds, visit_point
+from dougong_equipment.services.stock import (
+    count_part,
+    give_back_part,
+    receive_part,
+    use_part,
+)
+from dougong_equipment.services.tasks import (
+    cancel_task,
+    create_task,
+    finish_task,
+    start_task,
+)
+
+__all__ = [
+    "add_cost",
+    "cancel_task",
+    "check_fault",
+    "commission",
+    "control",
+    "count_part",
+    "create_task",
+    "equipment_of",
+    "finish_task",
+    "fix_fault",
+    "give_back_part",
+    "keep_calendar",
+    "keep_rounds",
+    "lock",
+    "receive_part",
+    "record_hours",
+    "report_by_code",
+    "report_fault",
+    "retire",
+    "run_schedules",
+    "start_task",
+    "stop_equipment",
+    "tell_me",
+    "unlock",
+    "use_part",
+    "visit_point",
+    "watch",
+]
