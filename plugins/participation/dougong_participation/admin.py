@@ -12,8 +12,12 @@ from dougong_participation.models import (
     Improvement,
     Notice,
     NoticeBuilding,
+    PublicRevenue,
     Question,
     Questionnaire,
+    Vote,
+    VoteProxy,
+    VoteRight,
 )
 
 
@@ -137,6 +141,55 @@ class AnswerView(RecordView, model=Answer):
     filters = ("question",)
     can_create = can_change = can_delete = can_import = False
     in_menu = False
+
+
+class VoteView(RecordView, model=Vote):
+    title = ("Votes of the owners", "业主表决")
+    icon = "check-square"
+    columns = ("title", "matter", "is_secret", "state", "opened_at", "closes_on", "closed_at")
+    filters = ("state", "matter", "closes_on")
+    search = ("title",)
+    form = ("title", "text", "matter", "is_secret", "closes_on")
+    actions = (
+        action(services.open_vote, confirm=True, states=("draft",)),
+        action(services.close_vote, confirm=True, states=("open",)),
+        action(services.print_vote, states=("closed",)),
+        action(services.cancel_vote, confirm=True, states=("draft", "open")),
+    )
+    # What people vote on does not change under their hands: a draft is deleted and made again.
+    can_change = can_import = False
+    menu_order = 55
+
+
+class VoteRightView(RecordView, model=VoteRight):
+    title = ("Rights to vote", "表决权")
+    icon = "users"
+    columns = ("vote", "room", "person", "area", "way", "cast_at")
+    filters = ("vote", "room", "person", "way", "cast_at")
+    actions = (action(services.enter_paper),)
+    can_create = can_change = can_delete = can_import = False
+    menu_order = 56
+
+
+class VoteProxyView(RecordView, model=VoteProxy):
+    title = ("Proxies", "委托")
+    columns = ("vote", "owner", "proxy")
+    filters = ("vote", "owner", "proxy")
+    can_create = can_change = can_delete = can_import = False
+    in_menu = False
+
+
+class PublicRevenueView(RecordView, model=PublicRevenue):
+    title = ("Public revenue", "公共收益")
+    icon = "dollar-sign"
+    columns = ("booked_on", "kind", "title", "amount", "vote", "disclosed_at")
+    filters = ("kind", "vote", "booked_on", "disclosed_at")
+    search = ("title",)
+    form = ("kind", "title", "amount", "booked_on", "note", "vote_id")
+    actions = (action(services.disclose_revenue, confirm=True, bulk=True),)
+    can_change = can_delete = False
+    order = "-booked_on"
+    menu_order = 57
 
 
 extend_view(

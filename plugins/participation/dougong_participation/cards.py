@@ -19,7 +19,12 @@ from dougong_participation.models import (
     Notice,
     Questionnaire,
 )
-from dougong_participation.services import my_questionnaires, replies, unread_notices
+from dougong_participation.services import (
+    my_questionnaires,
+    replies,
+    unread_notices,
+    votes_to_cast,
+)
 
 UNANSWERED = (ComplaintState.OPEN, ComplaintState.IN_PROGRESS)
 
@@ -126,6 +131,12 @@ def portal(scope: Scope, person_id: UUID) -> list[Card]:
     cards.append(
         Card(gettext("Feedback"), gettext("Tell us"), url="participation/my/feedback", order=90)
     )
+    waiting = votes_to_cast(scope, person_id)
+    if waiting:
+        value = gettext("%(count)s to vote on", count=waiting)
+        cards.append(
+            Card(gettext("Votes"), value, tone="warning", url="participation/my/votes", order=15)
+        )
     asked = [q for q, is_answered in my_questionnaires(scope, person_id) if not is_answered]
     if asked:
         url = f"participation/my/questionnaires/{asked[0].id}"

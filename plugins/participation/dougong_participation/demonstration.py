@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from dougong.db import Scope, insert_rows, uuid7
 from dougong.tenancy.models import Building, Ownership, Room
+from dougong_participation import demonstration_votes
 from dougong_participation.domain import ComplaintState
 from dougong_participation.models import (
     Answer,
@@ -46,6 +47,7 @@ def load(scope: Scope, chance: Random) -> None:
     """Write notices, complaints, feedback and a questionnaire, a few statements a table."""
     ground = _ground(scope, chance)
     _notices(scope, chance, ground)
+    demonstration_votes.load(scope)
     if not ground.people:
         return
     _complaints(scope, chance, ground)

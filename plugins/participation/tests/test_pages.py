@@ -4,14 +4,16 @@ import io
 import re
 
 import pytest
+from sqlalchemy import select
 
 from dougong.access.operations import create_user, grant_role, link_person, start_session
 from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
 from dougong.services import create
+from dougong.tenancy.models import Room
 from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_participation import services
-from dougong_participation.models import Complaint, Notice, Question, Questionnaire
+from dougong_participation.models import Complaint, Notice, Question, Questionnaire, Vote
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +179,21 @@ def test_the_pages_speak_english_too(browser, my):
     client = browser()
     client.set_cookie("dougong_locale", "en")
     assert "Complain or suggest" in client.get(f"{my}/complaints/new").text
+
+
+def test_an_owner_votes_once_and_reads_the_result(browser, my, staff):
+    with staff() as scope:
+        for room in scope.session.scalars(select(Room)):
+            room.built_area = 90
+        scope.session.flush()
+        values = {"title": "更换电梯", "text": "动用维修资金", "closes_on": scope.today}
+        vote = services.open_vote(scope, create(scope, Vote, values)).id
+    client = browser()
+    assert "更换电梯" in client.get(f"{my}/votes").text
+    address = f"{my}/votes/{vote}"
+    data = {"csrf_token": token(client, address), "choice": "in_favour"}
+    assert client.post(address, data=data).status_code == 303
+    assert "已投" in client.get(address).text
+    assert client.post(address, data=data).status_code == 409
+    assert client.get(f"{my[:-3]}/votes/{vote}.pdf").status_code == 409
+    assert client.get(f"{my}/revenue").status_code == 200

@@ -20,11 +20,21 @@ from dougong_participation.models.questionnaires import (
     Questionnaire,
     Respondent,
 )
+from dougong_participation.models.votes import (
+    BallotWay,
+    PublicRevenue,
+    RevenueKind,
+    Vote,
+    VoteProxy,
+    VoteRight,
+    VoteState,
+)
 
 __all__ = [
     "Answer",
     "AnswerSheet",
     "Audience",
+    "BallotWay",
     "Complaint",
     "ComplaintKind",
     "ComplaintReply",
@@ -37,10 +47,16 @@ __all__ = [
     "NoticeKind",
     "NoticeRead",
     "NoticeState",
+    "PublicRevenue",
     "Question",
     "QuestionKind",
     "Questionnaire",
     "QuestionnaireState",
     "Respondent",
+    "RevenueKind",
     "Topic",
+    "Vote",
+    "VoteProxy",
+    "VoteRight",
+    "VoteState",
 ]

@@ -49,6 +49,26 @@ CREATE TABLE participation.questionnaire (
 	CONSTRAINT ck_questionnaire_questionnaire_state CHECK (state IN ('draft', 'open', 'closed'))
 );
 
+CREATE TABLE participation.vote (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	title VARCHAR(120) NOT NULL, 
+	text TEXT NOT NULL, 
+	matter VARCHAR(40) NOT NULL, 
+	is_secret BOOLEAN DEFAULT false NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	opened_at TIMESTAMP WITH TIME ZONE, 
+	closes_on DATE NOT NULL, 
+	closed_at TIMESTAMP WITH TIME ZONE, 
+	result JSONB, 
+	CONSTRAINT pk_vote PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_vote_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_vote_matter CHECK (matter IN ('ordinary', 'grave')), 
+	CONSTRAINT ck_vote_vote_state CHECK (state IN ('draft', 'open', 'closed', 'cancelled'))
+);
+
+CREATE INDEX ix_vote_state ON participation.vote (community_id, state);
+
 CREATE TABLE participation.answer_sheet (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -113,6 +133,27 @@ CREATE TABLE participation.notice_read (
 
 CREATE INDEX ix_notice_read_person_id ON participation.notice_read (community_id, person_id);
 
+CREATE TABLE participation.public_revenue (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	title VARCHAR(120) NOT NULL, 
+	amount BIGINT NOT NULL, 
+	booked_on DATE NOT NULL, 
+	note VARCHAR(300), 
+	vote_id UUID, 
+	disclosed_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_public_revenue PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_public_revenue_amount CHECK (amount > 0), 
+	CONSTRAINT fk_public_revenue_vote_id FOREIGN KEY(community_id, vote_id) REFERENCES participation.vote (community_id, id), 
+	CONSTRAINT fk_public_revenue_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_public_revenue_revenue_kind CHECK (kind IN ('income', 'expense'))
+);
+
+CREATE INDEX ix_public_revenue_booked_on ON participation.public_revenue (community_id, booked_on);
+
+CREATE INDEX ix_public_revenue_vote_id ON participation.public_revenue (community_id, vote_id);
+
 CREATE TABLE participation.question (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -142,6 +183,25 @@ CREATE TABLE participation.respondent (
 );
 
 CREATE INDEX ix_respondent_person_id ON participation.respondent (community_id, person_id);
+
+CREATE TABLE participation.vote_proxy (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	vote_id UUID NOT NULL, 
+	owner_id UUID NOT NULL, 
+	proxy_id UUID NOT NULL, 
+	CONSTRAINT pk_vote_proxy PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_vote_proxy_community_id_vote_id_owner_id UNIQUE (community_id, vote_id, owner_id), 
+	CONSTRAINT ck_vote_proxy_another CHECK (owner_id <> proxy_id), 
+	CONSTRAINT fk_vote_proxy_vote_id FOREIGN KEY(community_id, vote_id) REFERENCES participation.vote (community_id, id), 
+	CONSTRAINT fk_vote_proxy_owner_id FOREIGN KEY(community_id, owner_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_vote_proxy_proxy_id FOREIGN KEY(community_id, proxy_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_vote_proxy_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_vote_proxy_owner_id ON participation.vote_proxy (community_id, owner_id);
+
+CREATE INDEX ix_vote_proxy_proxy_id ON participation.vote_proxy (community_id, proxy_id);
 
 CREATE TABLE participation.answer (
 	community_id UUID NOT NULL, 
@@ -196,6 +256,30 @@ CREATE INDEX ix_complaint_person_id ON participation.complaint (community_id, pe
 CREATE INDEX ix_complaint_room_id ON participation.complaint (community_id, room_id);
 
 CREATE INDEX ix_complaint_state ON participation.complaint (community_id, state);
+
+CREATE TABLE participation.vote_right (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	vote_id UUID NOT NULL, 
+	room_id UUID NOT NULL, 
+	person_id UUID, 
+	area NUMERIC(18, 8) NOT NULL, 
+	cast_at TIMESTAMP WITH TIME ZONE, 
+	way VARCHAR(40), 
+	choice BYTEA, 
+	CONSTRAINT pk_vote_right PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_vote_right_community_id_vote_id_room_id_person_id UNIQUE NULLS NOT DISTINCT (community_id, vote_id, room_id, person_id), 
+	CONSTRAINT ck_vote_right_area CHECK (area >= 0), 
+	CONSTRAINT fk_vote_right_vote_id FOREIGN KEY(community_id, vote_id) REFERENCES participation.vote (community_id, id), 
+	CONSTRAINT fk_vote_right_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_vote_right_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_vote_right_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_vote_right_ballot_way CHECK (way IN ('online', 'proxy', 'paper'))
+);
+
+CREATE INDEX ix_vote_right_person_id ON participation.vote_right (community_id, person_id);
+
+CREATE INDEX ix_vote_right_room_id ON participation.vote_right (community_id, room_id);
 
 CREATE TABLE participation.complaint_reply (
 	community_id UUID NOT NULL, 

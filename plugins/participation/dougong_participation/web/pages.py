@@ -4,29 +4,23 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from flask import Flask, redirect, render_template, request, url_for
+from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from dougong import files
 from dougong.db import Scope, member_label
 from dougong.errors import Invalid, NotFound
 from dougong.i18n import N_, gettext, translate_error
-from dougong.installation import Installation
 from dougong.web.app import plugin_blueprint, require_scope
 from dougong_participation import domain, services
 from dougong_participation.models import ComplaintKind, Questionnaire, Topic
 from dougong_participation.services.complaints import my_complaint
 from dougong_participation.services.questionnaires import open_one
 
-blueprint = plugin_blueprint("participation", __name__)
+blueprint = plugin_blueprint("participation", "dougong_participation")
 PAGE = 30
 Answer = str | Response | tuple[str, int]
 blueprint.add_app_template_filter(member_label, "member")
-
-
-def install(app: Flask, installation: Installation) -> None:
-    """Add the pages to the application."""
-    app.register_blueprint(blueprint)
 
 
 def page(template: str, **values: Any) -> str:

@@ -1,0 +1,12 @@
+"""The owners' pages: notices, complaints, feedback, questionnaires, votes, public revenue."""
+
+from flask import Flask
+
+from dougong.installation import Installation
+from dougong_participation.web import votes  # noqa: F401 - it adds its pages
+from dougong_participation.web.pages import blueprint
+
+
+def install(app: Flask, installation: Installation) -> None:
+    """Add the pages to the application."""
+    app.register_blueprint(blueprint)
