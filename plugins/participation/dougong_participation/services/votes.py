@@ -245,6 +245,17 @@ def cancel_vote(scope: Scope, vote: Vote) -> Vote:
 @service("vote.print", title=("Print the result", "打印表决结果"))
 def print_vote(scope: Scope, vote: Vote) -> Document:
     """Return the result as PDF; of an open (not secret) vote with every room's choice."""
+    return _printed(scope, vote)
+
+
+@service("vote.print_mine", title=("Print the result", "打印表决结果"), permission=PORTAL)
+def print_my_vote(scope: Scope, vote_id: UUID) -> Document:
+    """Return the result that every owner may have. Raises NotFound, WrongState before the count."""
+    me(scope)
+    return _printed(scope, seen_vote(scope, vote_id))
+
+
+def _printed(scope: Scope, vote: Vote) -> Document:
     if vote.state is not VoteState.CLOSED:
         raise WrongState(N_("This vote is not counted yet."))
     return render(scope, "participation:vote", {"vote": vote, "ballots": ballots(scope, vote)})

@@ -11,7 +11,6 @@ from dougong.i18n import N_
 from dougong.web.app import require_scope
 from dougong_participation import services
 from dougong_participation.domain.voting import Choice
-from dougong_participation.models import Vote
 from dougong_participation.web.pages import Answer, asker, blueprint, page
 
 
@@ -49,8 +48,7 @@ def vote_pdf(vote: UUID) -> Answer:
     if scope.may("participation.vote.print"):
         made = scope.call("participation.vote.print", vote=vote)
     else:
-        services.me(scope)
-        made = services.print_vote(scope, scope.get(Vote, vote))
+        made = scope.call("participation.vote.print_mine", vote_id=vote)
     return Response(made.content, content_type="application/pdf")
 
 
