@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,6 +19,7 @@ from dougong.tenancy.models import Room
 from dougong.texts import number
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
+from dougong.web.charts import bar_chart
 from dougong_fees import services
 from dougong_fees.domain.periods import add_months
 from dougong_fees.domain.states import OWED, BillState
@@ -31,7 +33,7 @@ from dougong_fees.models import (
     HandOver,
     Waiver,
 )
-from dougong_fees.services import mine, reports
+from dougong_fees.services import figures, mine, reports
 from dougong_fees.services.explain import period_text
 from dougong_fees.web_handovers import add_pages
 from dougong_ledger import services as ledger
@@ -42,7 +44,7 @@ from dougong_ledger.services.receipts import receipt_of
 
 blueprint = plugin_blueprint("fees", __name__)
 add_pages(blueprint)
-SHOWN = 60
+SHOWN, ZERO = 60, Decimal(0)
 
 
 def install(app: Flask, installation: Installation) -> None:
@@ -55,6 +57,14 @@ def install(app: Flask, installation: Installation) -> None:
         plugin="fees",
         icon="alert-triangle",
         order=5,
+    )
+    menu_page(
+        "fees.show_figures",
+        ("Fees in figures", "收费分析"),
+        "fees.bill.view",
+        plugin="fees",
+        icon="bar-chart-2",
+        order=4,
     )
     menu_page(
         "fees.group_runs",
@@ -314,6 +324,36 @@ def _days(values: Mapping[str, str]) -> tuple[date, date, date]:
             N_("Some fields are not right yet."), fields={"from_on": gettext("Choose a day.")}
         ) from None
     return from_on, to_on, due_on
+
+
+@blueprint.get("/figures")
+def show_figures() -> str:
+    """Draw collection, arrears by age and today's money; every number leads to its list."""
+    scope = require_scope()
+    scope.require("fees.bill.view")
+    scope.require("ledger.payment.view")
+    runs, ages, means = figures.collections(scope), figures.ages(scope), figures.takings(scope)
+    differences, bank_lines = figures.unreconciled(scope)
+    return page(
+        "figures",
+        collections=runs,
+        rate_chart=bar_chart([(f"{run.from_on:%m}", run.percent) for run in runs]),
+        ages=ages,
+        owed=sum((age.amount for age in ages), ZERO),
+        age_chart=bar_chart([(_span(age), age.amount) for age in ages]),
+        span=_span,
+        takings=means,
+        means_chart=bar_chart(
+            [(member_label(m.channel), max(m.amount, Decimal(0))) for m in means]
+        ),
+        differences=differences,
+        bank_lines=bank_lines,
+        today=scope.today,
+    )
+
+
+def _span(age: figures.Age) -> str:
+    return f"{age.low}–{age.high}" if age.high else f"> {age.low - 1}"
 
 
 @blueprint.get("/arrears")

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from dougong.access.operations import create_user, grant_role, link_person, start_session
 from dougong.access.roles import ship_roles
@@ -17,7 +17,7 @@ from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_fees import services
 from dougong_fees.domain.states import BillState
 from dougong_fees.models import Bill, ShareKey
-from dougong_fees.services import reports
+from dougong_fees.services import figures, reports
 from dougong_ledger import services as ledger
 from dougong_ledger.models import Payment
 
@@ -289,3 +289,32 @@ def test_the_desk_hands_a_room_over_with_a_preview(installation, place, browser,
     assert desk.get(f"{done.location}/print").data.startswith(b"%PDF")
     with installation.scope(Actor.system(), community=place.community_id) as scope:
         assert scope.get(Bill, bill.id).state is BillState.WITHDRAWN
+
+
+def test_every_number_of_the_figures_opens_the_list_that_makes_it_up(
+    installation, place, browser, bill
+):
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        late = scope.session.scalars(select(Bill).order_by(Bill.id)).all()
+        for number, days in enumerate((1, 30, 31, 800)):
+            late[number].due_on = scope.today - timedelta(days=days)
+        scope.session.flush()
+        statements = []
+        connection = scope.session.connection()
+        event.listen(connection, "before_cursor_execute", lambda *a: statements.append(a[2]))
+        ages = figures.ages(scope)
+        figures.collections(scope), figures.takings(scope), figures.unreconciled(scope)
+        assert len(statements) == 4
+        assert [age.bills for age in ages] == [2, 1, 0, 0, 0, 1]
+    manager, base = browser("community_manager"), f"/c/{place.community_id}"
+    page = manager.get(f"{base}/fees/figures").get_data(as_text=True)
+    assert page.count('<svg class="chart"') == 3
+    links = re.findall(rf'href="({base}/admin/fees/bill/[^"]+due_on[^"]+)"', page)
+    shown = [
+        manager.get(link.replace("&amp;", "&")).get_data(as_text=True).count("record-link")
+        for link in links
+    ]
+    assert shown == [2, 1, 0, 0, 0, 1]
+    for link in re.findall(rf'href="({base}/admin/[^"]+)"', page):
+        assert manager.get(link.replace("&amp;", "&")).status_code == 200, link
+    assert len(page.encode()) < 60 * 1024
