@@ -12,6 +12,7 @@ from dougong_fees.models import (
     BillPayment,
     BillRun,
     Charge,
+    Discount,
     FeeItem,
     FeePrice,
     HandOver,
@@ -73,6 +74,7 @@ class FeeItemView(RecordView, model=FeeItem):
         action(services.add_price),
         action(services.step_up_price),
         action(services.assign_charges),
+        action(services.request_discount),
         action(services.start_apportionment),
     )
     order = "code"
@@ -144,6 +146,20 @@ class WaiverView(RecordView, model=Waiver):
     )
     can_create = can_change = can_delete = False
     menu_order = 70
+
+
+class DiscountView(RecordView, model=Discount):
+    title = bilingual("Discounts", "优惠")
+    icon = "percent"
+    columns = ("room", "fee_item", "kind", "share", "from_on", "to_on", "state", "basis")
+    filters = ("state", "kind", "room", "fee_item", "from_on")
+    search = ("room",)
+    actions = (
+        action(services.approve_discount, confirm=True, states=("requested",)),
+        action(services.refuse_discount, confirm=True, states=("requested",)),
+    )
+    can_create = can_change = can_delete = False
+    menu_order = 72
 
 
 class BillLineView(RecordView, model=BillLine):

@@ -7,6 +7,7 @@ from dougong_fees.models.apportionments import (
     ShareKey,
 )
 from dougong_fees.models.bills import Bill, BillKind, BillLine, BillPayment, BillRun, Waiver
+from dougong_fees.models.discounts import Discount, DiscountKind
 from dougong_fees.models.handovers import HandOver, HandOverState
 from dougong_fees.models.items import (
     AreaKind,
@@ -34,6 +35,8 @@ __all__ = [
     "Charge",
     "ChargeMethod",
     "Commodity",
+    "Discount",
+    "DiscountKind",
     "FeeItem",
     "FeePrice",
     "HandOver",

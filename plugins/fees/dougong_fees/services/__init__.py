@@ -15,6 +15,11 @@ from dougong_fees.services.bills import (
     take_back,
     withdraw_bill,
 )
+from dougong_fees.services.discounts import (
+    approve_discount,
+    refuse_discount,
+    request_discount,
+)
 from dougong_fees.services.explain import explain_bill
 from dougong_fees.services.group_runs import create_group_runs, group_runs
 from dougong_fees.services.handovers import (
@@ -48,6 +53,9 @@ from dougong_fees.services.single import demand_single
 from dougong_fees.services.waivers import approve_waiver, refuse_waiver, request_waiver
 
 __all__ = [
+    "approve_discount",
+    "refuse_discount",
+    "request_discount",
     "add_price",
     "approve_run",
     "approve_waiver",

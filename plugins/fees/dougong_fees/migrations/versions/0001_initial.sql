@@ -171,6 +171,34 @@ CREATE INDEX ix_charge_fee_item_id ON fees.charge (community_id, fee_item_id);
 
 CREATE INDEX ix_charge_room_id ON fees.charge (community_id, room_id);
 
+CREATE TABLE fees.discount (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	room_id UUID NOT NULL, 
+	fee_item_id UUID NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	share NUMERIC(7, 6) NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE, 
+	basis VARCHAR(200) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	requested_by UUID, 
+	approved_by UUID, 
+	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_discount PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_discount_share CHECK (share > 0 and share <= 1), 
+	CONSTRAINT ck_discount_period CHECK (to_on is null or to_on > from_on), 
+	CONSTRAINT fk_discount_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_discount_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
+	CONSTRAINT fk_discount_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_discount_discount_kind CHECK (kind IN ('staff', 'hardship', 'vacancy', 'agreed')), 
+	CONSTRAINT ck_discount_waiver_state CHECK (state IN ('requested', 'approved', 'refused'))
+);
+
+CREATE INDEX ix_discount_fee_item_id ON fees.discount (community_id, fee_item_id);
+
+CREATE INDEX ix_discount_room_id ON fees.discount (community_id, room_id);
+
 CREATE TABLE fees.hand_over (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
