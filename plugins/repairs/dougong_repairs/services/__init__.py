@@ -1,6 +1,6 @@
 """What people and jobs do with repairs."""
 
-from dougong_repairs.services.correcting import correct_order
+from dougong_repairs.services.correcting import correct_order, suggest_order
 from dougong_repairs.services.dispatching import (
     dispatch_waiting,
     explain,
@@ -124,6 +124,7 @@ __all__ = [
     "report_repair",
     "resume_order",
     "start_order",
+    "suggest_order",
     "steps_of",
     "technician_of",
     "tell_me",

@@ -1,0 +1,1 @@
+"""A second opinion on reported repairs, from a language model."""
