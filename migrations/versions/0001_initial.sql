@@ -1098,6 +1098,23 @@ CREATE TABLE dougong.device_hour (
 
 CREATE INDEX ix_device_hour_hour_at ON dougong.device_hour (community_id, hour_at);
 
+CREATE TABLE dougong.device_list (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	device_id UUID NOT NULL, 
+	name VARCHAR(60) NOT NULL, 
+	version INTEGER NOT NULL, 
+	size INTEGER NOT NULL, 
+	changed_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	changed_by VARCHAR(80) NOT NULL, 
+	reason VARCHAR(200) NOT NULL, 
+	entries BYTEA, 
+	CONSTRAINT pk_device_list PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_device_list_community_id_device_id_name UNIQUE (community_id, device_id, name), 
+	CONSTRAINT fk_device_list_device_id FOREIGN KEY(community_id, device_id) REFERENCES dougong.device (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_device_list_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
 CREATE TABLE dougong.device_point (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -1199,6 +1216,23 @@ CREATE INDEX ix_room_building_id ON dougong.room (community_id, building_id);
 CREATE INDEX ix_room_sort_key ON dougong.room (community_id, sort_key);
 
 CREATE INDEX ix_room_unit_id ON dougong.room (community_id, unit_id);
+
+CREATE TABLE dougong.device_list_state (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	list_id UUID NOT NULL, 
+	version INTEGER NOT NULL, 
+	is_same BOOLEAN NOT NULL, 
+	held INTEGER, 
+	checked_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	next_try_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	failures INTEGER NOT NULL, 
+	detail VARCHAR(200) NOT NULL, 
+	CONSTRAINT pk_device_list_state PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_device_list_state_community_id_list_id UNIQUE (community_id, list_id), 
+	CONSTRAINT fk_device_list_state_list_id FOREIGN KEY(community_id, list_id) REFERENCES dougong.device_list (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_device_list_state_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
 
 CREATE TABLE dougong.occupancy (
 	community_id UUID NOT NULL, 

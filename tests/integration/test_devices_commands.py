@@ -26,7 +26,7 @@ def served(installation, community):
     started, stop = threading.Event(), threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(play(installation, started, stop)))
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     yield community
     stop.set()
     thread.join(10)
@@ -35,8 +35,6 @@ def served(installation, community):
 async def play(installation, started, stop):
     players = Players(installation, drivers_of(installation)[0])
     await players.follow()
-    for part, server in players.running.values():
-        players._move(part, server.port)
     started.set()
     await asyncio.to_thread(stop.wait)
     await players.stop()

@@ -18,6 +18,8 @@ from dougong.devices.modbus_simulator import ModbusResponder
 from dougong.devices.simulated import Answered
 from dougong.devices.transports import Line
 from dougong.testing.driver_promises import DriverSubject, Golden, every_promise, stage
+from dougong_meters.drivers.dlt645 import Dlt645Codec
+from dougong_meters.drivers.dlt645 import driver as dlt645
 from dougong_meters.drivers.modbus import driver
 
 PROMISES = {p.__name__: p for p in every_promise()}
@@ -206,6 +208,64 @@ def test_a_line_that_says_that_it_sent_what_it_did_not_is_found(monkeypatch):
 def test_an_exchange_that_is_cancelled_on_a_line_that_does_not_settle_is_found(monkeypatch):
     monkeypatch.setattr(stage, "SETTLE_S", 0)
     assert is_found("a_cancelled_exchange_leaves_the_line_usable", subject())
+
+
+HOLIDAYS = {
+    "holidays": (
+        {"270101": "02", "270206": "02", "270405": "03", "270501": "02"},
+        {"270206": "02", "270609": "03", "271001": "02"},
+    )
+}
+
+
+def listed(codec=Dlt645Codec):
+    """Return a meter that keeps a list of holidays, with another codec."""
+    return DriverSubject(
+        replace(dlt645, codec=codec),
+        dlt645.profiles["single_phase_meter"],
+        Transport.RTU_TCP,
+        lambda number: {"address": f"{number:012d}"},
+        lists=HOLIDAYS,
+    )
+
+
+class TakesNothingOut(Dlt645Codec):
+    """Adds what is missing and leaves what is too much."""
+
+    def plan_changes(self, spec, held, wanted):
+        return super().plan_changes(spec, held, {**held, **wanted})
+
+
+class WritesAlways(Dlt645Codec):
+    def plan_changes(self, spec, held, wanted):
+        return super().plan_changes(spec, {}, wanted)
+
+
+class RemembersInsteadOfReading(Dlt645Codec):
+    """Makes the difference from what it once meant to write."""
+
+    believed = None
+
+    def plan_changes(self, spec, held, wanted):
+        changes = super().plan_changes(spec, self.believed or held, wanted)
+        type(self).believed = dict(wanted)
+        return changes
+
+
+@pytest.mark.parametrize(
+    ("promise", "codec"),
+    [
+        ("a_list_says_what_it_takes", WritesAlways),
+        ("a_list_is_brought_to_what_is_wanted_and_written_once", TakesNothingOut),
+        ("a_list_is_brought_to_what_is_wanted_and_written_once", WritesAlways),
+        ("a_list_converges_after_lost_answers_and_a_restart", RemembersInsteadOfReading),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_list_that_is_not_kept_is_found(promise, codec, monkeypatch):
+    assert not is_found(promise, listed())
+    monkeypatch.setattr(stage, "PATIENCE_S", 1)
+    assert is_found(promise, listed(codec))
 
 
 def trusting(tls):

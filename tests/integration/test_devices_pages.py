@@ -241,3 +241,21 @@ def test_the_ticks_of_a_chart_are_told_apart(low, high):
     points = [(start, Decimal(str(low))), (start + timedelta(hours=1), Decimal(str(high)))]
     labels = [tick.label for tick in line_chart(points, UTC).rows]
     assert len(set(labels)) == 5
+
+
+def test_a_list_is_set_on_the_page(installation, community, device, li, statements):
+    with installation.scope(Actor.system(), community=community) as scope:
+        meter = scope.get(Device, device)
+        meter.driver, meter.profile = "dlt645", "single_phase_meter"
+        meter.settings = {"address": "202620000009"}
+    address = f"/c/{community}/devices/{device}"
+    page = li.get(address)
+    assert "公共假日" in page.get_data(as_text=True)
+    bad = li.post(f"{address}/list", data=form(page, name="holidays", entries="270101"))
+    assert bad.status_code == 422
+    lines = "270206 02\n270101 02\n"
+    sent = li.post(f"{address}/list", data=form(page, name="holidays", entries=lines))
+    assert sent.status_code == 303
+    shown = li.get(address).get_data(as_text=True)
+    assert "270101 02\n270206 02" in shown and "待下发" in shown
+    assert statements(lambda: li.get(address)) <= 6

@@ -9,21 +9,28 @@ from sqlalchemy import select, text
 
 from dougong.db import uuid7
 from dougong.db.scope import Actor
-from dougong.devices import CommandState, Ground
-from dougong.devices.configuration import drivers_of
-from dougong.devices.models import Device, DeviceCommand, Gateway
+from dougong.devices import CommandState, Effect, Ground
+from dougong.devices.configuration import drivers_of, simulated_device
+from dougong.devices.models import Device, DeviceCommand, DeviceListState, Gateway
 from dougong.devices.process import host_of
 from dougong.devices.services import (
     approve_command,
     bind_point,
     order_command,
+    set_list,
     set_secrets,
     withdraw_command,
 )
 from dougong.devices.simulated import SimulatedGateway
 from dougong.errors import Conflict, Invalid, NotAllowed
+from dougong_meters.drivers.dlt645 import driver as dlt645
 
-MAY = ("dougong.device.order", "dougong.device_command.approve", "dougong.device.bind")
+MAY = (
+    "dougong.device.set_list",
+    "dougong.device.order",
+    "dougong.device_command.approve",
+    "dougong.device.bind",
+)
 
 
 @pytest.fixture
@@ -212,8 +219,86 @@ def test_an_approved_cut_opens_the_relay_and_is_confirmed_by_reading_back(
                         if command.ended_at:
                             break
                     await asyncio.sleep(0.1)
+            host.store.spool.close()
             return command, served.responder.lives[0].is_cut
 
     command, is_cut = asyncio.run(carry_out())
     assert (command.state, command.readback, is_cut) == (CommandState.CONFIRMED, "True", True)
     assert command.sent_at is not None
+
+
+HOLIDAYS = {"270101": "02", "270206": "02", "270405": "03"}
+
+
+def test_a_list_is_set_brought_to_the_device_and_looked_at_again(installation, at, device, li):
+    """Through rows, the device process and a simulated meter; a second host writes nothing."""
+
+    async def run():
+        drivers = drivers_of(installation)[0]
+        with at(Actor.system()) as scope:
+            row = scope.get(Device, device)
+            responder = drivers.working["dlt645"].simulator([simulated_device(row, drivers)], "tcp")
+        async with SimulatedGateway(responder) as served:
+            with at(Actor.system()) as scope:
+                scope.get(Device, device).gateway.port = served.port
+            host = host_of(installation, flush_s=0.05)
+            try:
+                async with host, asyncio.timeout(60):
+                    while not (await asyncio.to_thread(state)):
+                        await asyncio.sleep(0.05)
+                    assert list(await host.store.wanted_lists()) == []
+            finally:
+                host.store.spool.close()
+        return responder.written[0]["04000205"]
+
+    def state():
+        with at(Actor.system()) as scope:
+            found = scope.session.scalars(select(DeviceListState)).one_or_none()
+            return found is not None and found.is_same and found.held == 3
+
+    with at(li) as scope:
+        kept = set_list(scope, scope.get(Device, device), "holidays", HOLIDAYS, "state council")
+        assert (kept.version, kept.size) == (1, 3)
+        same = set_list(scope, scope.get(Device, device), "holidays", dict(HOLIDAYS))
+        assert same.version == 1
+    assert asyncio.run(run()) == bytes([3, 0])
+    with at(Actor.system()) as scope:
+        raw = scope.session.execute(text("select entries from dougong.device_list")).scalar_one()
+        assert b"270206" not in bytes(raw)
+
+
+def test_a_list_that_the_device_does_not_keep_or_that_is_too_long_is_refused(at, device, li):
+    with at(li) as scope:
+        meter = scope.get(Device, device)
+        with pytest.raises(Invalid) as caught:
+            set_list(scope, meter, "cards", {})
+        assert "holidays" in caught.value.fields["name"]
+        with pytest.raises(Invalid):
+            set_list(scope, meter, "holidays", {f"27{n:04d}": "01" for n in range(31)})
+
+
+@pytest.mark.parametrize(
+    ("reason", "ground", "words"),
+    [
+        ("", None, "needs a reason"),
+        ("拖欠物业费", None, "property fees"),
+        ("moved", Ground.PROPERTY_FEES, "property fees"),
+        ("欠费三个月", None, "owes money"),
+    ],
+    ids=["no reason", "words", "ground", "debt"],
+)
+def test_no_card_is_taken_out_of_a_door_for_debts(
+    at, device, li, monkeypatch, reason, ground, words
+):
+    """A controller whose list of cards says what taking one out means."""
+    profile = dlt645.profiles["single_phase_meter"]
+    cards = profile.list("holidays").model_copy(update={"removal": Effect.BLOCK_ACCESS})
+    monkeypatch.setitem(dlt645.profiles, profile.id, profile.model_copy(update={"lists": (cards,)}))
+    with at(li) as scope:
+        set_list(scope, scope.get(Device, device), "holidays", HOLIDAYS)
+    fewer = {"270101": "02"}
+    with at(li) as scope, pytest.raises(Conflict, match=words):
+        set_list(scope, scope.get(Device, device), "holidays", fewer, reason, ground)
+    with at(li) as scope:
+        kept = set_list(scope, scope.get(Device, device), "holidays", fewer, "moved out")
+        assert kept.size == 1

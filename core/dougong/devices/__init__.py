@@ -33,12 +33,14 @@ from dougong.devices.contract import (
     Told,
     Transport,
 )
+from dougong.devices.lists import Entries, ListSpec, ListState, WantedList
 from dougong.devices.profiles import Profile, ProfileError, read_profile, read_profiles
 from dougong.devices.readings import Measured, Point, PointKind, Quality, Reading
 
 __all__ = [
     "Codec", "Command", "CommandResult", "CommandSpec", "CommandState", "DeviceConfig",
-    "DeviceStore", "Driver", "Effect", "Event", "Found", "GatewayConfig", "Ground", "Health",
+    "DeviceStore", "Driver", "Effect", "Entries", "Event", "Found", "GatewayConfig", "Ground",
+    "Health", "ListSpec", "ListState", "WantedList",
     "LineError", "LineLost", "LineTimeout", "LineUnreachable", "Measured", "Point", "PointKind",
     "Profile", "ProfileError", "PushCodec", "Quality", "Reading", "Request", "SimulatedDevice",
     "Told", "Transport", "Verdict", "Verification", "read_profile", "read_profiles",

@@ -6,6 +6,7 @@ from dougong.devices.models import (
     DeviceCommand,
     DeviceEvent,
     DeviceHealth,
+    DeviceList,
     DevicePoint,
     DeviceValue,
     Gateway,
@@ -69,6 +70,14 @@ class DeviceCommandView(RecordView, model=DeviceCommand):
         action(services.approve_command, confirm=True, states=("proposed",)),
         action(services.withdraw_command, confirm=True, states=("proposed", "queued")),
     )
+
+
+class DeviceListView(RecordView, model=DeviceList):
+    title = ("Lists of devices", "设备名单")
+    icon, menu_order, section = "list", 65, SECTION
+    columns = ("device", "name", "size", "version", "changed_at", "changed_by", "reason")
+    filters = ("device", "name", "changed_at")
+    can_create = can_change = can_delete = can_import = False
 
 
 class DeviceEventView(RecordView, model=DeviceEvent):

@@ -23,6 +23,7 @@ class Effect(StrEnum):
     RESTORE_SUPPLY = "restore_supply"
     OPEN_DOOR = "open_door"
     OPEN_BARRIER = "open_barrier"
+    BLOCK_ACCESS = "block_access"
 
 
 DANGEROUS = frozenset({Effect.CUT_SUPPLY, Effect.OPEN_DOOR, Effect.OPEN_BARRIER})

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from dougong.devices.certificates import Tls
 from dougong.devices.commands import Command, CommandResult, CommandSpec, Verdict
+from dougong.devices.lists import Entries, ListSpec, ListState, WantedList
 from dougong.devices.profiles import Profile, check_settings, find_profile
 from dougong.devices.readings import Measured, Point, Reading
 from dougong.errors import DeviceError
@@ -58,12 +59,14 @@ class Transport(StrEnum):
 class Request:
     """One exchange that a codec planned. payload is the codec's own business.
 
-    points: what the answer will tell. is_write: the request changes something.
+    points: what the answer will tell. is_write: the request changes something. list: the list
+    that the request reads.
     """
 
     points: tuple[Point, ...]
     payload: Any
     is_write: bool = False
+    list: ListSpec | None = None
 
 
 class Found(NamedTuple):
@@ -115,6 +118,21 @@ class Codec(ABC):
         """Return whether the device accepted a write."""
         return Verdict(True)
 
+    def plan_list(self, spec: ListSpec) -> Request:
+        """Return the request for a list that the device keeps; ``follow_up`` asks for the rest."""
+        raise ValueError("this device keeps no lists")
+
+    def decode_list(self, request: Request, answers: Sequence[bytes]) -> Entries:
+        """Return what the device holds, in its order; raises ValueError when it does not say."""
+        raise ValueError("this device keeps no lists")
+
+    def plan_changes(self, spec: ListSpec, held: Entries, wanted: Entries) -> Sequence[Request]:
+        """Return the writes that make ``wanted`` of what ``decode_list`` said; none when it is.
+
+        Raises ValueError for an entry that the device cannot take.
+        """
+        raise ValueError("this device keeps no lists")
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -164,7 +182,7 @@ class Driver:
     """What a driver is, as data, and the two functions that make its codec and its simulator.
 
     settings: what one device needs; every ``SecretStr`` in it is kept encrypted and out of logs.
-    point_address, command_address: the models behind ``address`` in profiles.
+    point_address, command_address, list_address: the models behind ``address`` in profiles.
     """
 
     id: str
@@ -176,6 +194,7 @@ class Driver:
     codec: Callable[[Profile, Any, Transport], Codec | PushCodec]
     simulator: Callable[[Sequence["SimulatedDevice"], Transport], Any] | None = None
     command_address: type[BaseModel] | None = None
+    list_address: type[BaseModel] | None = None
     api_version: int = 1
 
     def open(
@@ -315,6 +334,12 @@ class DeviceStore(Protocol):
 
     async def save_result(self, result: CommandResult) -> None:
         """Keep how a command stands now."""
+
+    async def wanted_lists(self) -> Sequence[WantedList]:
+        """Return the lists whose devices are to be brought to them, or looked at again, now."""
+
+    async def save_list(self, state: ListState) -> None:
+        """Keep how a device's list stands."""
 
     async def save_event(self, event: Event) -> bool:
         """Keep an event; False when (device, key) is known already."""

@@ -19,6 +19,7 @@ from dougong.devices.contract import (
     utc_now,
 )
 from dougong.devices.interlocks import Interlock
+from dougong.devices.lists import WantedList
 from dougong.devices.polling import GatewayTask, Polled
 from dougong.devices.profiles import find_profile
 from dougong.devices.readings import Reading
@@ -62,6 +63,7 @@ class Host:
     _unsaved: deque[Reading] = field(default_factory=deque)
     _health: dict[UUID, Health] = field(default_factory=dict)
     _busy: set[UUID] = field(default_factory=set)
+    _busy_lists: set[tuple[UUID, str]] = field(default_factory=set)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def __aenter__(self) -> "Host":
@@ -112,6 +114,8 @@ class Host:
                 running.task.cancel()
                 await asyncio.gather(running.task, return_exceptions=True)
                 del self.running[gateway_id]
+                own = running.gateway.polled.keys()
+                self._busy_lists = {key for key in self._busy_lists if key[0] not in own}
         for gateway_id, config in wanted.items():
             if gateway_id not in self.running:
                 self.running[gateway_id] = self._start(config)
@@ -128,6 +132,7 @@ class Host:
             clock=self.clock,
         )
         gateway.done, gateway.blame = self._done, self.blame
+        gateway.list_done = self._list_done
         task = asyncio.create_task(gateway.run(), name=f"gateway-{config.id}")
         return Running(config, gateway, task)
 
@@ -190,6 +195,8 @@ class Host:
         for command in await self.store.waiting_commands():
             if not self.submit(command) and command.id not in self._busy:
                 await self._expire(command)
+        for wanted in await self.store.wanted_lists():
+            self._submit_list(wanted)
 
     async def _expire(self, command: Command) -> None:
         """End a command whose device no gateway here runs, once its deadline is over."""
@@ -211,6 +218,17 @@ class Host:
                 running.gateway.submit(command)
                 return True
         return False
+
+    def _submit_list(self, wanted: WantedList) -> None:
+        """Hand a list to its gateway, unless it has it already."""
+        key = (wanted.device_id, wanted.name)
+        for running in self.running.values():
+            if wanted.device_id in running.gateway.polled and key not in self._busy_lists:
+                self._busy_lists.add(key)
+                running.gateway.submit_list(wanted)
+
+    def _list_done(self, wanted: WantedList) -> None:
+        self._busy_lists.discard((wanted.device_id, wanted.name))
 
     def _done(self, command: Command, state: CommandState | None) -> None:
         """Let an open command be fetched again, an unknown outcome not before a while."""

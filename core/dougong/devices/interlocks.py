@@ -23,14 +23,17 @@ Interlock = Callable[[Command, CommandSpec, DeviceConfig], str | None]
 def no_cut_for_property_fees(
     command: Command, spec: CommandSpec, device: DeviceConfig
 ) -> str | None:
-    """Refuse to cut water, power or heat to make somebody pay property fees (物业费).
+    """Refuse to cut water, power or heat, or to block a card, to make somebody pay property fees.
 
-    Source: Civil Code of the PRC (民法典), article 944 paragraph 3.
+    Source: Civil Code of the PRC (民法典), article 944 paragraph 3, for supplies; that a card opens
+    the way to one's own home makes blocking it the same pressure (物业费催交).
     """
-    if spec.effect is not Effect.CUT_SUPPLY:
+    if spec.effect not in (Effect.CUT_SUPPLY, Effect.BLOCK_ACCESS):
         return None
     written = f"{command.reason} {command.policy or ''}"
     if command.ground is Ground.PROPERTY_FEES or PROPERTY_FEES.search(written):
+        if spec.effect is Effect.BLOCK_ACCESS:
+            return N_("No card is blocked to collect property fees; the law forbids such pressure.")
         return N_("The law forbids cutting a supply to collect property fees.")
     return None
 
@@ -75,6 +78,17 @@ def danger_needs_two(command: Command, spec: CommandSpec, device: DeviceConfig) 
     return None
 
 
+def blocking_says_why(command: Command, spec: CommandSpec, device: DeviceConfig) -> str | None:
+    """Refuse to block somebody's card without a reason, and for any debt."""
+    if spec.effect is not Effect.BLOCK_ACCESS:
+        return None
+    if not command.reason:
+        return N_("Blocking a card needs a reason.")
+    if ARREARS.search(command.reason):
+        return N_("No card is blocked because somebody owes money.")
+    return None
+
+
 def opening_says_why(command: Command, spec: CommandSpec, device: DeviceConfig) -> str | None:
     """Refuse to open a door or barrier without a reason."""
     if spec.effect in (Effect.OPEN_DOOR, Effect.OPEN_BARRIER) and not command.reason:
@@ -89,6 +103,7 @@ KERNEL: tuple[Interlock, ...] = (
     cut_spares_vital_loads,
     cut_needs_two,
     danger_needs_two,
+    blocking_says_why,
     opening_says_why,
 )
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from dougong.devices.asking import NOT_THERE
 from dougong.devices.commands import Command, CommandResult, CommandState
 from dougong.devices.contract import Event, GatewayConfig, Health, utc_now
+from dougong.devices.lists import Entries, ListState, WantedList
 from dougong.devices.readings import Reading
 
 
@@ -22,6 +23,8 @@ class MemoryStore:
     history: list[CommandResult] = field(default_factory=list)
     events: dict[tuple[UUID, str], Event] = field(default_factory=dict)
     health: dict[UUID, Health] = field(default_factory=dict)
+    lists: dict[tuple[UUID, str], WantedList] = field(default_factory=dict)
+    list_states: dict[tuple[UUID, str], ListState] = field(default_factory=dict)
 
     async def load(self) -> Sequence[GatewayConfig]:
         return list(self.gateways)
@@ -54,6 +57,25 @@ class MemoryStore:
     async def save_result(self, result: CommandResult) -> None:
         self.results[result.command_id] = result
         self.history.append(result)
+
+    def want(self, device_id: UUID, name: str, entries: Entries) -> None:
+        """Say what a device shall hold from now on."""
+        before = self.lists.get((device_id, name))
+        version = 1 if before is None else before.version + 1
+        self.lists[device_id, name] = WantedList(device_id, name, version, entries)
+
+    def is_kept(self, device_id: UUID, name: str) -> bool:
+        """Tell whether a device was seen to hold what it shall hold."""
+        state = self.list_states.get((device_id, name))
+        wanted = self.lists[device_id, name]
+        return state is not None and state.is_same and state.version == wanted.version
+
+    async def wanted_lists(self) -> Sequence[WantedList]:
+        """Return every list that a device does not hold yet: without a database nobody waits."""
+        return [wanted for key, wanted in self.lists.items() if not self.is_kept(*key)]
+
+    async def save_list(self, state: ListState) -> None:
+        self.list_states[state.device_id, state.name] = state
 
     async def save_event(self, event: Event) -> bool:
         if (event.device_id, event.key) in self.events:

@@ -279,6 +279,50 @@ class DeviceCommand(InCommunity, KernelBase):
     raw: Mapped[str] = mapped_column(String(600), default="", info={"api": "hidden"})
 
 
+class DeviceList(InCommunity, KernelBase):
+    """What a device shall keep (名单、节假日表): entries is a JSON object, key → content.
+
+    version: grows with each change; the device process brings the device to it.
+    """
+
+    __tablename__ = "device_list"
+    __table_args__ = (UniqueConstraint("community_id", "device_id", "name"),)
+    __building_path__ = "device.building_id"
+
+    device_id: Mapped[UUID] = ref(
+        "dougong.device", ondelete="CASCADE", index=False, info=label("Device", "智能设备")
+    )
+    device: Mapped[Device] = to_one(device_id, Device)
+    name: Mapped[str] = mapped_column(String(60), info=label("List", "名单"))
+    version: Mapped[int] = mapped_column(Integer, info=label("Version", "版本"))
+    size: Mapped[int] = mapped_column(Integer, info=label("Entries", "条数"))
+    entries: Mapped[str | None] = encrypted(info={**label("Content", "内容"), "api": "hidden"})
+    changed_at: Mapped[datetime] = mapped_column(info=label("Changed at", "变更时间"))
+    changed_by: Mapped[str] = mapped_column(String(80), info=label("Changed by", "变更人"))
+    reason: Mapped[str] = mapped_column(String(200), default="", info=label("Reason", "原因"))
+
+
+class DeviceListState(InCommunity, KernelBase):
+    """How a device's list stands. Not audited: it is looked at again every hour."""
+
+    __tablename__ = "device_list_state"
+    __audited__ = False
+    __table_args__ = (UniqueConstraint("community_id", "list_id"),)
+    __building_path__ = "list.device.building_id"
+
+    list_id: Mapped[UUID] = ref(
+        "dougong.device_list", ondelete="CASCADE", index=False, info=label("List", "名单")
+    )
+    list: Mapped[DeviceList] = to_one(list_id, DeviceList)
+    version: Mapped[int] = mapped_column(Integer, info=label("Version", "版本"))
+    is_same: Mapped[bool] = mapped_column(Boolean, info=label("In line", "已一致"))
+    held: Mapped[int | None] = mapped_column(Integer, info=label("Held", "设备条数"))
+    checked_at: Mapped[datetime] = mapped_column(info=label("Looked at", "核对时间"))
+    next_try_at: Mapped[datetime] = mapped_column(info=label("Next try", "下次尝试"))
+    failures: Mapped[int] = mapped_column(Integer, default=0, info=label("Failures", "失败次数"))
+    detail: Mapped[str] = mapped_column(String(200), default="", info=label("Detail", "说明"))
+
+
 class DeviceEvent(InCommunity, KernelBase):
     """Something that happened at a device; told twice, kept once. Not audited: it never changes."""
 

@@ -26,6 +26,7 @@ from dougong.devices.contract import (
 )
 from dougong.devices.execution import Executor
 from dougong.devices.interlocks import Interlock
+from dougong.devices.lists import ListKeeper, WantedList
 from dougong.devices.profiles import Profile
 from dougong.devices.readings import (
     Measured,
@@ -135,9 +136,13 @@ class GatewayTask:
         self.dice = random.Random(config.id.int)
         self.backoff = Backoff(self.dice)
         self.health = Health(config.id, True, clock())
+        self.store = store
+        self.keeper = ListKeeper(self.line, config.timeout_s, clock)
         self.done: Callable[[Command, CommandState | None], None] = lambda command, state: None
+        self.list_done: Callable[[WantedList], None] = lambda wanted: None
         self.blame: Callable[[str, Exception], None] = lambda driver, error: None
         self._commands: deque[Command] = deque()
+        self._lists: deque[WantedList] = deque()
         self._wake = asyncio.Event()
         self._jobs: list[Job] = []
         self._timeouts_in_a_row = 0
@@ -148,13 +153,20 @@ class GatewayTask:
         self._commands.append(command)
         self._wake.set()
 
+    def submit_list(self, wanted: WantedList) -> None:
+        """Have a device's list brought to what is wanted, when no command waits."""
+        self._lists.append(wanted)
+        self._wake.set()
+
     async def run(self) -> None:
-        """Poll and obey until cancelled."""
+        """Poll, obey and keep lists until cancelled."""
         self._schedule()
         try:
             while True:
                 await self._obey()
-                if not await self._wait():
+                if self._lists:
+                    await self._keep(self._lists.popleft())
+                elif not await self._wait():
                     await self._poll(heapq.heappop(self._jobs))
         finally:
             self.line.close()
@@ -178,7 +190,7 @@ class GatewayTask:
         """Sleep until the next poll or command; return whether something else comes first."""
         now = asyncio.get_running_loop().time()
         due = max(self._jobs[0].due, self._pause_until) if self._jobs else now + 3600
-        if self._commands:
+        if self._commands or self._lists:
             return True
         if due <= now:
             return False
@@ -303,6 +315,35 @@ class GatewayTask:
             except Exception:  # an outer loop: one order must not stop the gateway
                 log.exception("command %s failed", command.id)
             self.done(command, state)
+
+    # --- lists ------------------------------------------------------------------------------
+
+    async def _keep(self, wanted: WantedList) -> None:
+        polled = self.polled[wanted.device_id]
+        spec = polled.profile.list(wanted.name)
+        try:
+            if spec is None:
+                state = self.keeper.failed(wanted, None, "the device keeps no such list")
+            else:
+                state = await self.keeper.keep(wanted, spec, polled.codec, self._between)
+        except LineError as error:
+            state = self.keeper.failed(wanted, None, str(error))
+        except Exception as error:  # an outer loop: a driver's fault must not stop the gateway
+            log.exception("driver %s failed on a list of device %s", *_names(polled))
+            self._blame(polled, error)
+            state = self.keeper.failed(wanted, None, "the driver failed")
+        try:
+            await self.store.save_list(state)
+        except Exception:  # an outer loop: the store may be away; the list is looked at again
+            log.exception("how a list stands could not be saved")
+        self.list_done(wanted)
+
+    async def _between(self) -> None:
+        """Let commands and polls that are due go before the next entry of a long list."""
+        await self._obey()
+        now = asyncio.get_running_loop().time()
+        if self._jobs and max(self._jobs[0].due, self._pause_until) <= now:
+            await self._poll(heapq.heappop(self._jobs))
 
 
 def reading(polled: Polled, point: Point, found: Measured, now: datetime) -> Reading:

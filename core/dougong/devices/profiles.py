@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dougong.devices.commands import CommandSpec
+from dougong.devices.lists import ListSpec
 from dougong.devices.readings import Point
 from dougong.errors import Invalid
 from dougong.i18n import N_
@@ -26,7 +27,7 @@ class ProfileError(Invalid):
 
 
 class Profile(BaseModel):
-    """A model of device: its points and commands.
+    """A model of device: its points and commands, and the lists that it keeps.
 
     identity: the point that says the device's own number, compared in every sweep.
     clock_tolerance_s: how far its clock may be off before its values count as uncertain.
@@ -41,6 +42,7 @@ class Profile(BaseModel):
     model: str
     points: tuple[Point, ...] = Field(min_length=1)
     commands: tuple[CommandSpec, ...] = ()
+    lists: tuple[ListSpec, ...] = ()
     identity: str | None = None
     clock_tolerance_s: float = 300
     options: Mapping[str, Any] = {}
@@ -66,12 +68,17 @@ class Profile(BaseModel):
         """Return a command by its name, None when the model has none of it."""
         return next((command for command in self.commands if command.name == name), None)
 
+    def list(self, name: str) -> ListSpec | None:
+        """Return a list by its name, None when the model keeps none of it."""
+        return next((kept for kept in self.lists if kept.name == name), None)
+
 
 def read_profile(
     text: str,
     source: str,
     point_address: type[BaseModel],
     command_address: type[BaseModel] | None = None,
+    list_address: type[BaseModel] | None = None,
 ) -> Profile:
     """Return the profile in a TOML text; raises ProfileError naming file and field."""
     try:
@@ -81,42 +88,39 @@ def read_profile(
             N_("%(source)s cannot be read: %(reason)s"), source=source, reason=str(error)
         ) from error
     profile = checked(Profile, data, source)
-    points = tuple(
-        point.model_copy(
-            update={
-                "address": checked(
-                    point_address, point.address, f"{source}: points.{point.key}.address"
-                )
-            }
-        )
-        for point in profile.points
+
+    def located(found: Any, model: type[BaseModel], place: str) -> Any:
+        address = checked(model, found.address, f"{source}: {place}.address")
+        return found.model_copy(update={"address": address})
+
+    return profile.model_copy(
+        update={
+            "points": tuple(located(p, point_address, f"points.{p.key}") for p in profile.points),
+            "commands": tuple(
+                located(c, command_address or point_address, f"commands.{c.name}")
+                for c in profile.commands
+            ),
+            "lists": tuple(
+                located(kept, list_address or point_address, f"lists.{kept.name}")
+                for kept in profile.lists
+            ),
+        }
     )
-    commands = tuple(
-        command.model_copy(
-            update={
-                "address": checked(
-                    command_address or point_address,
-                    command.address,
-                    f"{source}: commands.{command.name}.address",
-                )
-            }
-        )
-        for command in profile.commands
-    )
-    return profile.model_copy(update={"points": points, "commands": commands})
 
 
 def read_profiles(
     folder: Path,
     point_address: type[BaseModel],
     command_address: type[BaseModel] | None = None,
+    list_address: type[BaseModel] | None = None,
 ) -> dict[str, Profile]:
     """Return the profiles of every TOML file in a folder, by id."""
     found: dict[str, Profile] = {}
     for path in sorted(folder.glob("*.toml")):
         profile = read_profile(
-            path.read_text(encoding="utf-8"), path.name, point_address, command_address
-        )
+            path.read_text(encoding="utf-8"), path.name, point_address, command_address,
+            list_address,
+        )  # fmt: skip
         found[profile.id] = profile
     return found
 

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from dougong.db import Scope, uuid7
 from dougong.devices.contract import Event, Health
+from dougong.devices.lists import ListState
 from dougong.devices.readings import Reading
 
 KNOWN = text(
@@ -83,6 +84,19 @@ EVENT = text(
         (community_id, id, device_id, type, key, device_at, server_at, data)
     values (:community, :id, :device, :type, :key, :device_at, :server_at, cast(:data as jsonb))
     on conflict (community_id, device_id, key) do nothing
+    """
+)
+LIST = text(
+    """
+    insert into dougong.device_list_state (community_id, id, list_id, version, is_same, held,
+        checked_at, next_try_at, failures, detail)
+    select community_id, :id, id, :version, :is_same, :held, :at, :next_try_at, :failures, :detail
+    from dougong.device_list where community_id = :community and device_id = :device
+        and name = :name
+    on conflict (community_id, list_id) do update set
+        version = excluded.version, is_same = excluded.is_same, held = excluded.held,
+        checked_at = excluded.checked_at, next_try_at = excluded.next_try_at,
+        failures = excluded.failures, detail = excluded.detail
     """
 )
 LARGEST = Decimal(10) ** 17
@@ -212,6 +226,26 @@ def record_health(scope: Scope, health: Sequence[Health]) -> None:
             "nexts": [h.next_try_at for h in health],
             "details": [h.detail[:200] for h in health],
             "ends": [h.certificate_ends_at for h in health],
+        },
+    )
+
+
+def record_list(scope: Scope, state: ListState) -> None:
+    """Keep how a device's list stands now; nothing when the list is gone meanwhile."""
+    scope.session.execute(
+        LIST,
+        {
+            "community": scope.community_id,
+            "id": uuid7(),
+            "device": state.device_id,
+            "name": state.name,
+            "version": state.version,
+            "is_same": state.is_same,
+            "held": state.held,
+            "at": state.at,
+            "next_try_at": state.next_try_at,
+            "failures": state.failures,
+            "detail": state.detail[:200],
         },
     )
 

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from dougong.db import Scope
+from dougong.db import Scope, uuid7
 from dougong.devices.asking import interlocks_of, objection
 from dougong.devices.commands import DANGEROUS, Command, CommandSpec, CommandState, Effect, Ground
 from dougong.devices.configuration import PUSH_SECRET, device_config, drivers_of
 from dougong.devices.contract import Driver
 from dougong.devices.interlocks import refusal
-from dougong.devices.models import Device, DeviceCommand, DevicePoint
+from dougong.devices.lists import ListSpec
+from dougong.devices.models import Device, DeviceCommand, DeviceList, DevicePoint
 from dougong.devices.profiles import check_settings, find_profile
 from dougong.errors import Conflict, Invalid, NotAllowed
 from dougong.i18n import N_, gettext
@@ -128,6 +129,63 @@ def bind_point(
     bound.subject_kind, bound.subject_id = subject_kind, subject_id
     scope.session.flush()
     return bound
+
+
+@service("device.set_list", title=("Set a list", "设置名单"))
+def set_list(
+    scope: Scope,
+    device: Device,
+    name: str,
+    entries: dict[str, str],
+    reason: str = "",
+    ground: Ground | None = None,
+) -> DeviceList:
+    """Say what a device shall keep from now on: key → content; it is brought to it and read back.
+
+    Raises Invalid for a list that the device does not keep or that is too long, Conflict with the
+    reason when an interlock refuses to take an entry out.
+    """
+    profile = find_profile(_driver(scope, device), device.profile, device.gateway.transport)
+    spec = profile.list(name)
+    if spec is None:
+        known = ", ".join(kept.name for kept in profile.lists) or "—"
+        raise _invalid("name", gettext("The device keeps these lists: %(known)s", known=known))
+    if len(entries) > spec.capacity:
+        raise _invalid("entries", gettext("At most %(count)s entries.", count=spec.capacity))
+    query = select(DeviceList).where(DeviceList.device_id == device.id, DeviceList.name == name)
+    kept = scope.session.scalars(query.with_for_update()).one_or_none()
+    before = json.loads(kept.entries or "{}") if kept is not None else {}
+    if kept is not None and before == entries:
+        return kept
+    if before.keys() - entries.keys():
+        _check_removal(scope, device, spec, reason, ground)
+    if kept is None:
+        kept = DeviceList(device_id=device.id, name=name, version=0)
+        scope.session.add(kept)
+    kept.version += 1
+    kept.entries, kept.size = json.dumps(entries, ensure_ascii=False, sort_keys=True), len(entries)
+    kept.changed_at, kept.changed_by, kept.reason = scope.now, scope.actor.name, reason[:200]
+    scope.session.flush()
+    return kept
+
+
+def _check_removal(
+    scope: Scope, device: Device, spec: ListSpec, reason: str, ground: Ground | None
+) -> None:
+    """Raise Conflict when what it means to take an entry out is what an interlock refuses."""
+    order = CommandSpec(name=spec.name, address=None, effect=spec.removal)
+    command = Command(
+        id=uuid7(),
+        device_id=device.id,
+        name=spec.name,
+        actor=str(scope.actor.user_id or scope.actor.name),
+        deadline=scope.now,
+        ground=ground,
+        reason=reason,
+    )
+    refused = refusal(command, order, device_config(device), {})
+    if refused is not None:
+        raise Conflict(refused)
 
 
 @service("device.set_secrets", title=("Set a secret", "设置密钥"), is_public=False)

@@ -6,6 +6,7 @@ caught between the two is told twice and stored once.
 """
 
 import asyncio
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,9 +25,10 @@ from dougong.devices.asking import NOT_THERE, objection
 from dougong.devices.commands import Command, CommandResult, CommandState
 from dougong.devices.configuration import Configuration
 from dougong.devices.contract import Event, GatewayConfig, Health
-from dougong.devices.models import OPEN, DeviceCommand
+from dougong.devices.lists import ListState, WantedList
+from dougong.devices.models import OPEN, DeviceCommand, DeviceList
 from dougong.devices.readings import Reading
-from dougong.devices.recording import record_event, record_health, record_readings
+from dougong.devices.recording import record_event, record_health, record_list, record_readings
 from dougong.devices.spool import Spool
 from dougong.errors import NotFound
 from dougong.i18n import N_
@@ -51,6 +53,14 @@ WAITING = text(
     f"{OPEN} and (state in ('queued', 'sent')"
     " or state = 'unknown' and deadline_at > now() - interval '1 day'"
     " or state = 'proposed' and approve_until_at <= now())"
+)
+LISTS = text(
+    """
+    select l.id, l.community_id, coalesce(s.failures, 0) as failures
+    from dougong.device_list l
+    left join dougong.device_list_state s on s.community_id = l.community_id and s.list_id = l.id
+    where s.id is null or s.version <> l.version or s.next_try_at <= now()
+    """
 )
 NOT_APPROVED = N_("nobody approved it in time")
 
@@ -223,6 +233,34 @@ class DatabaseStore:
                 ended_at=result.at if is_final else None,
             ),
         )  # fmt: skip
+
+    # --- lists ------------------------------------------------------------------------------
+
+    async def wanted_lists(self) -> Sequence[WantedList]:
+        return await asyncio.to_thread(self._wanted)
+
+    def _wanted(self) -> list[WantedList]:
+        with self.installation.platform() as session:
+            rows = session.execute(LISTS).all()
+        by_community: dict[UUID, dict[UUID, int]] = {}
+        for row in rows:
+            by_community.setdefault(row.community_id, {})[row.id] = row.failures
+        found: list[WantedList] = []
+        for community_id, failures in by_community.items():
+            with self._scope(community_id) as scope:
+                query = select(DeviceList).where(DeviceList.id.in_(failures))
+                for kept in scope.session.scalars(query):
+                    entries = json.loads(kept.entries or "{}")
+                    found.append(
+                        WantedList(
+                            kept.device_id, kept.name, kept.version, entries, failures[kept.id]
+                        )
+                    )
+                    self._communities[kept.device_id] = community_id
+        return found
+
+    async def save_list(self, state: ListState) -> None:
+        await self._in_scope_of(state.device_id, lambda scope: record_list(scope, state))
 
     # --- transactions -----------------------------------------------------------------------
 

@@ -46,7 +46,9 @@ class DriverConformance:
 
     settings(number): the settings of the device with this number, from 1. number: the device of
     the golden frames. has_checksum: False for a protocol whose frames have none. secrets: a value
-    for each secret. excused: names of promises that the driver does not keep, each with the reason.
+    for each secret. lists: for each list of the profile two things to hold, the second of which
+    leaves out some of the first. excused: names of promises that the driver does not keep, each
+    with the reason.
     """
 
     driver: ClassVar[Driver]
@@ -56,6 +58,7 @@ class DriverConformance:
     number: ClassVar[int] = 1
     has_checksum: ClassVar[bool] = True
     secrets: ClassVar[Mapping[str, str]] = {}
+    lists: ClassVar[Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]]] = {}
     excused: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
@@ -75,6 +78,7 @@ class DriverConformance:
             cls.number,
             cls.has_checksum,
             cls.secrets,
+            lists=cls.lists,
         )
 
     @pytest.mark.parametrize("promise", every_promise(), ids=lambda promise: promise.__name__)

@@ -1,5 +1,6 @@
 """Pages of devices: how each is doing, what it says, its past hours, and commands to it."""
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,10 +15,18 @@ from werkzeug.wrappers import Response
 from dougong.db.columns import member_label
 from dougong.db.scope import Scope
 from dougong.devices.certificates import ends_soon
-from dougong.devices.commands import DANGEROUS, CommandState, Effect, Ground
+from dougong.devices.commands import DANGEROUS, CommandSpec, CommandState, Effect, Ground
 from dougong.devices.configuration import drivers_of
 from dougong.devices.history import hours_of
-from dougong.devices.models import Device, DeviceCommand, DeviceHealth, DeviceValue
+from dougong.devices.lists import ListSpec
+from dougong.devices.models import (
+    Device,
+    DeviceCommand,
+    DeviceHealth,
+    DeviceList,
+    DeviceListState,
+    DeviceValue,
+)
 from dougong.devices.profiles import Profile, find_profile
 from dougong.devices.readings import PointKind
 from dougong.devices.services import approve_command, withdraw_command
@@ -28,10 +37,11 @@ from dougong.web.admin.menu import menu_page
 from dougong.web.app import current_installation, require_scope
 from dougong.web.charts import line_chart
 
-VIEW, ORDER, APPROVE = (
+VIEW, ORDER, APPROVE, SET_LIST = (
     "dougong.device.view",
     "dougong.device.order",
     "dougong.device_command.approve",
+    "dougong.device.set_list",
 )
 MOST, SHOWN_VALUES, SHOWN_COMMANDS = 400, 3, 20
 SPANS = {24: N_("24 hours"), 168: N_("7 days"), 720: N_("30 days")}
@@ -132,9 +142,8 @@ def _titles(profile: Profile | None) -> dict[str, str]:
     if profile is None:
         return {}
     points = {p.key: str(bilingual(*p.title)) if p.title else p.key for p in profile.points}
-    return points | {
-        c.name: str(bilingual(*c.title)) if c.title else c.name for c in profile.commands
-    }
+    named: list[CommandSpec | ListSpec] = [*profile.commands, *profile.lists]
+    return points | {n.name: str(bilingual(*n.title)) if n.title else n.name for n in named}
 
 
 def _in_order(values: Iterable[DeviceValue], titles: Mapping[str, str]) -> list[DeviceValue]:
@@ -179,7 +188,7 @@ def details(device: UUID) -> str:
 
 
 def _details(scope: Scope, device_id: UUID, problem: str = "", **given: Any) -> str:
-    line = _line(scope, device_id)
+    line, lists = _line(scope, device_id)
     device = line.device
     profile = _profile(device)
     titles = _titles(profile)
@@ -205,6 +214,11 @@ def _details(scope: Scope, device_id: UUID, problem: str = "", **given: Any) -> 
         grounds=[g for g in Ground if g is not Ground.PROPERTY_FEES],
         may_approve=scope.may(APPROVE),
         may_withdraw=scope.may(ORDER),
+        lists=lists,
+        kept_lists=profile.lists if profile is not None else (),
+        may_set_list=scope.may(SET_LIST),
+        is_open_list=lambda spec: spec.removal is Effect.NONE,
+        entries_of=_entries,
         now=scope.now,
         member=member_label,
         problem=problem,
@@ -215,18 +229,31 @@ def _details(scope: Scope, device_id: UUID, problem: str = "", **given: Any) -> 
     )  # fmt: skip
 
 
-def _line(scope: Scope, device_id: UUID) -> Line:
-    """Return a device with its gateway and health, in one statement; raises NotFound."""
+def _line(
+    scope: Scope, device_id: UUID
+) -> tuple[Line, dict[str, tuple[DeviceList, DeviceListState | None]]]:
+    """Return a device, its gateway, health and lists, in one statement; raises NotFound."""
     query = (
-        select(Device, DeviceHealth)
+        select(Device, DeviceHealth, DeviceList, DeviceListState)
         .options(joinedload(Device.gateway))
         .outerjoin(DeviceHealth, DeviceHealth.subject_id == Device.id)
+        .outerjoin(DeviceList, DeviceList.device_id == Device.id)
+        .outerjoin(DeviceListState, DeviceListState.list_id == DeviceList.id)
         .where(Device.id == device_id)
     )
-    found = scope.session.execute(query).first()
-    if found is None:
+    rows = scope.session.execute(query).all()
+    if not rows:
         raise NotFound(N_("There is no such device here."))
-    return Line(*found)
+    lists: dict[str, tuple[DeviceList, DeviceListState | None]] = {
+        kept.name: (kept, state) for _, _, kept, state in rows if kept is not None
+    }
+    return Line(rows[0][0], rows[0][1]), lists
+
+
+def _entries(kept: DeviceList | None) -> str:
+    """Return a list as people write it: one entry a line, key and content."""
+    entries: dict[str, str] = json.loads(kept.entries or "{}") if kept is not None else {}
+    return "\n".join(f"{key} {content}" for key, content in sorted(entries.items()))
 
 
 def _chart(scope: Scope, device: Device, values: Any) -> dict[str, Any]:
@@ -267,6 +294,27 @@ def order(device: UUID) -> Response | tuple[str, int]:
         problem = next(iter(fields.values()), None) or translate_error(error)
         return _details(scope, device, problem, **{**form, "command": name}), error.status
     return redirect(url_for(".details", device=device, done=1, _anchor="commands"), 303)  # type: ignore[return-value]
+
+
+@blueprint.post("/<uuid:device>/list")
+def set_list(device: UUID) -> Response | tuple[str, int]:
+    """Say what a device shall keep, one entry a line; a list of people's cards is not set here."""
+    scope, form = _reader(SET_LIST), request.form
+    lines = [line.split(None, 1) for line in form.get("entries", "").splitlines() if line.strip()]
+    try:
+        if any(len(line) != 2 for line in lines):
+            raise Invalid(N_("Write one entry a line: the key, a space, the content."))
+        entries = {key: content.strip() for key, content in lines}
+        scope.call(
+            "dougong.device.set_list", device=device, name=form.get("name", ""), entries=entries
+        )
+    except DougongError as error:
+        if error.status in (403, 404):
+            raise
+        fields = error.fields if isinstance(error, Invalid) else {}
+        problem = next(iter(fields.values()), None) or translate_error(error)
+        return _details(scope, device, problem, entries=form.get("entries", "")), error.status
+    return redirect(url_for(".details", device=device, done=1, _anchor="lists"), 303)  # type: ignore[return-value]
 
 
 @blueprint.post("/commands/<uuid:command>/approve")

@@ -84,6 +84,12 @@ class TestDlt645(DriverConformance):
     driver, profile, transport = dlt645, "single_phase_meter", Transport.RTU_TCP
     number = 161
     secrets = {"password": "987654"}
+    lists = {
+        "holidays": (
+            {"270101": "02", "270206": "02", "270207": "02", "270405": "03"},
+            {"270101": "02", "270501": "03"},
+        )
+    }
     golden = (
         Golden(
             ("voltage_a",),

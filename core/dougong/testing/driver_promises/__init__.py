@@ -60,7 +60,10 @@ class Pushed:
 
 @dataclass(frozen=True)
 class DriverSubject:
-    """The driver under test, as its test class describes it."""
+    """The driver under test, as its test class describes it.
+
+    lists: for each list of the profile two things to hold, of which the second leaves out some.
+    """
 
     driver: Driver
     profile: Profile
@@ -71,6 +74,7 @@ class DriverSubject:
     has_checksum: bool = True
     secrets: Mapping[str, str] = field(default_factory=dict)
     messages: Sequence[Pushed] = ()
+    lists: Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]] = field(default_factory=dict)
 
     def codec(self, number: int | None = None) -> Codec:
         """Return the codec of the device with this number, by default of the golden frames."""
@@ -130,6 +134,7 @@ def every_promise() -> list[Promise]:
         encryption,
         frames,
         lines,
+        lists,
         orders,
         running,
     )

@@ -8,22 +8,28 @@ options.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dougong.devices import Codec, Driver, Found, Request, Transport
-from dougong.devices.commands import Command, CommandSpec, Verdict
+from dougong.devices import Driver, Request, Transport
+from dougong.devices.commands import Command, CommandSpec
 from dougong.devices.profiles import Profile, checked, read_profiles
-from dougong.devices.readings import Measured, Point, Quality, bad
+from dougong.devices.readings import Measured, Point
+from dougong_meters.drivers.framing import (
+    ERROR,
+    REPLY,
+    START,
+    FramedCodec,
+    FramedSettings,
+    Framing,
+    nothing,
+    wrapped,
+)
 
 PROFILES = Path(__file__).with_name("profiles") / "cjt188"
-START, END, PREAMBLE = 0x68, 0x16, b"\xfe"
-REPLY, ERROR = 0x80, 0x40
 READ, WRITE = 0x01, 0x04
 LONGEST = 100
 # What a counter's unit byte says, beside the measure that a point is kept in.
@@ -36,29 +42,14 @@ UNITS = {
     "m3/h": {0x35: Decimal(1)},
 }
 VALVE = {0b00: False, 0b01: True}
-ANY = "A"
 
 
-class CjtSettings(BaseModel):
-    """What one meter needs. address: its 14 digits as printed, the maker's four first.
+class CjtSettings(FramedSettings):
+    """What one meter needs: its address has 14 digits, the maker's four first."""
 
-    ``AA`` pairs stand for any, when one meter is alone on the wire. preamble: wake-up bytes FE.
-    zone: what the meter's clock shows.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    address: str
-    preamble: int = Field(default=4, ge=0, le=16)
-    zone: str = "Asia/Shanghai"
-
-    @field_validator("address")
     @classmethod
-    def _digits(cls, value: str) -> str:
-        pairs = [value[i : i + 2] for i in range(0, len(value), 2)]
-        if len(value) != 14 or not all(pair.isdecimal() or pair == "AA" for pair in pairs):
-            raise ValueError("a meter's address has 14 digits")
-        return value
+    def address_digits(cls) -> int:
+        return 14
 
 
 class CjtOptions(BaseModel):
@@ -123,48 +114,37 @@ class Frame:
     def encoded(self, preamble: int = 0) -> bytes:
         """Return the bytes for the wire."""
         head = bytes([START, self.type]) + self.address + bytes([self.control, len(self.data)])
-        body = head + self.data
-        return PREAMBLE * preamble + body + bytes([sum(body) & 0xFF, END])
+        return wrapped(head + self.data, preamble)
 
 
-def scan(buffer: bytes, start: int = 0) -> tuple[int, int, Frame | None]:
-    """Return where the first frame from ``start`` begins and ends, and the frame.
-
-    Without a complete frame: the first position where one may still be growing, twice, and None.
-    """
-    growing = len(buffer)
-    at = buffer.find(START, start)
-    while at >= 0:
-        length = buffer[at + 10] if at + 10 < len(buffer) else 0
-        end = at + 13 + length
-        if length <= LONGEST and end > len(buffer):
-            growing = min(growing, at)
-        elif length <= LONGEST and buffer[end - 1] == END:
-            body = buffer[at : end - 2]
-            if sum(body) & 0xFF == buffer[end - 2]:
-                return at, end, Frame(body[1], body[2:9], body[9], body[11:])
-        at = buffer.find(START, at + 1)
-    return growing, growing, None
+def _size(buffer: bytes, at: int) -> int | None:
+    length = buffer[at + 10] if at + 10 < len(buffer) else 0
+    return 13 + length if length <= LONGEST else None
 
 
-class CjtCodec(Codec):
+def _parsed(body: bytes) -> Frame:
+    return Frame(body[1], body[2:9], body[9], body[11:])
+
+
+FRAMING = Framing(_size, _parsed)
+scan = FRAMING.scan
+
+
+class CjtCodec(FramedCodec[Frame]):
     """The bytes of one CJ/T 188 meter."""
 
-    def __init__(self, profile: Profile, settings: CjtSettings, transport: Transport) -> None:
-        self.settings = settings
-        self.options = checked(CjtOptions, profile.options, profile.id)
-        self.address = bytes.fromhex(settings.address)[::-1]
-        self.type = int(self.options.type, 16)
-        self.zone = ZoneInfo(settings.zone)
+    framing = FRAMING
 
-    def plan_reads(self, points: Sequence[Point]) -> list[Request]:
-        blocks: dict[str, list[Point]] = {}
-        for point in points:
-            blocks.setdefault(point.address.di, []).append(point)
-        return [
-            Request(tuple(block), Frame(self.type, self.address, READ, self._di(di)))
-            for di, block in blocks.items()
-        ]
+    def __init__(self, profile: Profile, settings: CjtSettings, transport: Transport) -> None:
+        super().__init__(settings)
+        self.options = checked(CjtOptions, profile.options, profile.id)
+        self.type = int(self.options.type, 16)
+
+    def reading(self, di: str) -> Frame:
+        return Frame(self.type, self.address, READ, self._di(di))
+
+    def refusal(self, frame: Frame) -> str:
+        return f"the meter refuses: error {frame.data[3:].hex() or frame.data[1:].hex()}"
 
     def _di(self, di: str) -> bytes:
         printed = bytes.fromhex(di)
@@ -179,71 +159,47 @@ class CjtCodec(Codec):
         data = asked.data[:2] + self._serial(sequence) + asked.data[2:]
         return replace(asked, data=data).encoded(self.settings.preamble)
 
-    def find_answer(self, buffer: bytes, request: Request, sequence: int) -> Found:
-        at = 0
-        while True:
-            start, end, frame = scan(buffer, at)
-            if frame is None:
-                return Found(start, None)
-            if self._answers(frame, request.payload, self._serial(sequence)):
-                return Found(end, buffer[start:end])
-            at = end
-
-    def _answers(self, frame: Frame, asked: Frame, serial: bytes) -> bool:
-        if frame.type != asked.type or not _same_meter(self.address, frame.address):
+    def answers(self, frame: Frame, asked: Frame, sequence: int) -> bool:
+        if frame.type != asked.type or frame.control & ~ERROR != asked.control | REPLY:
             return False
-        if frame.control & ~ERROR != asked.control | REPLY:
-            return False
-        is_error = bool(frame.control & ERROR)
+        serial, is_error = self._serial(sequence), bool(frame.control & ERROR)
         if is_error and len(frame.data) == 3:
             return frame.data[:1] == serial
         return len(frame.data) >= 3 + is_error and frame.data[:3] == asked.data[:2] + serial
 
     def decode(self, request: Request, answers: Sequence[bytes]) -> list[Measured]:
-        frame = _unwrapped(answers[0])
-        if frame.control & ERROR:
-            return bad(request.points, Quality.BAD_CONFIG, _error(frame.data))
-        return [self._measure(point, frame.data[3:]) for point in request.points]
+        frames = self.frames(request, answers[:1])
+        if not frames or isinstance(frames[0], Measured):
+            return frames
+        return [self._measure(point, frames[0].data[3:]) for point in request.points]
 
     def _measure(self, point: Point, data: bytes) -> Measured:
         where: CjtAddress = point.address
         raw = data[where.at : where.at + where.length]
         if len(raw) < where.length:
-            return _nothing(point, "the answer is too short")
+            return nothing(point, "the answer is too short")
         number = int.from_bytes(raw, "little")
         if where.datatype == "bit":
             return Measured(point.key, bool(number >> where.bit & 1))
         if where.datatype == "valve":
             state = VALVE.get(number & 0b11)
-            faulty = _nothing(point, "the valve is faulty")
+            faulty = nothing(point, "the valve is faulty")
             return faulty if state is None else Measured(point.key, state)
         digits = raw[::-1].hex()
         if not digits.isdecimal():
-            return _nothing(point, f"{digits} is no number")
+            return nothing(point, f"{digits} is no number")
         if where.datatype == "clock":
-            return self._clock(point, digits)
+            return self.clock(point, digits, "%Y%m%d%H%M%S")
         factor = _factor(point, data)
         if factor is None:
-            return _nothing(point, f"its unit is not {point.uom}")
+            return nothing(point, f"its unit is not {point.uom}")
         return point.measure(Decimal(digits) * factor)
 
-    def _clock(self, point: Point, digits: str) -> Measured:
-        try:
-            local = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=self.zone)
-        except ValueError:
-            return _nothing(point, f"{digits} is no time")
-        return Measured(point.key, local.isoformat(), device_time=local.astimezone(UTC))
-
     def plan_command(self, command: Command, spec: CommandSpec) -> Request:
-        if ANY in self.settings.address:
-            raise ValueError("a command needs a meter's full address")
+        self.needs_one_meter()
         write: CjtWrite = spec.address
         data = self._di(write.di) + bytes.fromhex(write.data)
         return Request((), Frame(self.type, self.address, WRITE, data), is_write=True)
-
-    def judge(self, request: Request, answer: bytes) -> Verdict:
-        frame = _unwrapped(answer)
-        return Verdict(False, _error(frame.data)) if frame.control & ERROR else Verdict(True)
 
 
 def _factor(point: Point, data: bytes) -> Decimal | None:
@@ -252,25 +208,6 @@ def _factor(point: Point, data: bytes) -> Decimal | None:
     if at is None:
         return Decimal(1)
     return UNITS.get(point.uom, {}).get(data[at]) if at < len(data) else None
-
-
-def _nothing(point: Point, why: str) -> Measured:
-    return Measured(point.key, None, Quality.BAD_DATA, None, why)
-
-
-def _unwrapped(answer: bytes) -> Frame:
-    frame = scan(answer)[2]
-    assert frame is not None, "an answer is a frame that find_answer returned"
-    return frame
-
-
-def _same_meter(asked: bytes, said: bytes) -> bool:
-    """Tell whether the address fits; AA stands for any digits."""
-    return all(ours in (0xAA, theirs) for ours, theirs in zip(asked, said, strict=True))
-
-
-def _error(data: bytes) -> str:
-    return f"the meter refuses: error {data[3:].hex() or data[1:].hex()}"
 
 
 def _simulator(devices, transport):  # type: ignore[no-untyped-def]

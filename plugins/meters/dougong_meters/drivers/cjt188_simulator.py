@@ -23,6 +23,7 @@ from dougong_meters.drivers.cjt188 import (
     Frame,
     scan,
 )
+from dougong_meters.drivers.framing import is_addressed, on_the_wire
 
 READ_ADDRESS = 0x03
 NO_SUCH_DATA = 0x02
@@ -47,13 +48,12 @@ class CjtResponder(Responder):
     def _addressed(self, asked: Frame) -> int | None:
         for device, options in enumerate(self.options):
             own = self._address(device)
-            is_same = all(a in (0xAA, b) for a, b in zip(asked.address, own, strict=True))
-            if is_same and asked.type in (0xAA, int(options.type, 16)):
+            if is_addressed(asked.address, own) and asked.type in (0xAA, int(options.type, 16)):
                 return device
         return None
 
     def _address(self, device: int) -> bytes:
-        return bytes.fromhex(self.lives[device].device.settings.address)[::-1]
+        return on_the_wire(self.lives[device].device.settings.address)
 
     def _told(self, device: int, asked: Frame) -> Frame:
         options, life = self.options[device], self.lives[device]

@@ -4,25 +4,32 @@ Source: DL/T 645-2007, 5 (frames), 7 (data link), annex A (data identifiers); re
 its 2013 supplement. Every data byte travels with 33H added; the lowest byte goes first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from dougong.devices import Codec, Driver, Found, Request, Transport
-from dougong.devices.commands import Command, CommandSpec, Verdict
+from dougong.devices import Driver, ListSpec, Request, Transport
+from dougong.devices.commands import Command, CommandSpec
 from dougong.devices.profiles import Profile, read_profiles
-from dougong.devices.readings import Measured, Point, Quality, bad
+from dougong.devices.readings import Measured, Point
+from dougong_meters.drivers.framing import (
+    ERROR,
+    REPLY,
+    START,
+    FramedCodec,
+    FramedSettings,
+    Framing,
+    nothing,
+    wrapped,
+)
 
 PROFILES = Path(__file__).with_name("profiles") / "dlt645"
-START, END, SHIFT, PREAMBLE = 0x68, 0x16, 0x33, b"\xfe"
-REPLY, ERROR, MORE = 0x80, 0x40, 0x20
-READ, READ_REST, CONTROL = 0x11, 0x12, 0x1C
+SHIFT, MORE = 0x33, 0x20
+READ, READ_REST, WRITE, CONTROL = 0x11, 0x12, 0x14, 0x1C
 READ_1997 = 0x01
 CONTROLS = {
     "trip": 0x1A,
@@ -42,33 +49,23 @@ ERRORS = (
     "too many day periods",
     "too many tariffs",
 )
-ANY = "A"
 
 
-class Dlt645Settings(BaseModel):
-    """What one meter needs. address: its 12 digits as printed; ``A`` pairs stand for any.
+class Dlt645Settings(FramedSettings):
+    """What one meter needs, beside its address of 12 digits.
 
     password: six digits; password_level: 00 to 99 as the meter was set up. operator: eight
-    digits that the meter logs. preamble: wake-up bytes FE. zone: what the meter's clock shows.
+    digits that the meter logs.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    address: str
     password: SecretStr = SecretStr("000000")
     password_level: str = Field(default="02", pattern=r"^\d{2}$")
     operator: str = Field(default="00000000", pattern=r"^\d{8}$")
-    preamble: int = Field(default=4, ge=0, le=16)
     edition: Literal["2007", "1997"] = "2007"
-    zone: str = "Asia/Shanghai"
 
-    @field_validator("address")
     @classmethod
-    def _digits(cls, value: str) -> str:
-        pairs = [value[i : i + 2] for i in range(0, len(value), 2)]
-        if len(value) != 12 or not all(pair.isdecimal() or pair == "AA" for pair in pairs):
-            raise ValueError("a meter's address has 12 digits")
-        return value
+    def address_digits(cls) -> int:
+        return 12
 
     @field_validator("password")
     @classmethod
@@ -114,6 +111,23 @@ class Dlt645Control(BaseModel):
     ]
 
 
+class Dlt645List(BaseModel):
+    """Where a list of days lies. count: how many entries hold. first: the entry number 1.
+
+    An entry is a day, YYMMDD, and the number of the table of day periods that is used on it.
+    Source: DL/T 645-2007, table A.4: 04000205 and 04030001 to 040300FE.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    count: str = Field(pattern=r"^[0-9A-F]{8}$")
+    first: str = Field(pattern=r"^[0-9A-F]{8}$")
+
+    def slot(self, number: int) -> str:
+        """Return the data identifier of an entry, counted from 1."""
+        return f"{int(self.first, 16) + number - 1:08X}"
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A frame without its wrapping. address and data: lowest byte first, 33H taken off."""
@@ -125,71 +139,42 @@ class Frame:
     def encoded(self, preamble: int = 0) -> bytes:
         """Return the bytes for the wire."""
         head = bytes([START]) + self.address + bytes([START, self.control, len(self.data)])
-        body = head + bytes((byte + SHIFT) & 0xFF for byte in self.data)
-        return PREAMBLE * preamble + body + bytes([sum(body) & 0xFF, END])
-
-
-def scan(buffer: bytes, start: int = 0) -> tuple[int, int, Frame | None]:
-    """Return where the first frame from ``start`` begins and ends, and the frame.
-
-    Without a complete frame: the first position where one may still be growing, twice, and None.
-    """
-    growing = len(buffer)
-    at = buffer.find(START, start)
-    while at >= 0:
-        size = _size(buffer, at)
-        if size is not None and at + size > len(buffer):
-            growing = min(growing, at)
-        elif size is not None:
-            body = buffer[at : at + size]
-            if body[-1] == END and sum(body[:-2]) & 0xFF == body[-2]:
-                data = bytes((byte - SHIFT) & 0xFF for byte in body[10:-2])
-                return at, at + size, Frame(body[1:7], body[8], data)
-        at = buffer.find(START, at + 1)
-    return growing, growing, None
+        return wrapped(head + bytes((byte + SHIFT) & 0xFF for byte in self.data), preamble)
 
 
 def _size(buffer: bytes, at: int) -> int | None:
-    """Return how long the frame at this position is or may become, None when it is none."""
     if at + 7 < len(buffer) and buffer[at + 7] != START:
         return None
     return 12 + buffer[at + 9] if at + 9 < len(buffer) else 12
 
 
-class Dlt645Codec(Codec):
+def _parsed(body: bytes) -> Frame:
+    return Frame(body[1:7], body[8], bytes((byte - SHIFT) & 0xFF for byte in body[10:]))
+
+
+FRAMING = Framing(_size, _parsed)
+scan = FRAMING.scan
+
+
+class Dlt645Codec(FramedCodec[Frame]):
     """The bytes of one DL/T 645 meter."""
 
+    framing = FRAMING
+    settings: Dlt645Settings
+
     def __init__(self, profile: Profile, settings: Dlt645Settings, transport: Transport) -> None:
-        self.settings = settings
-        self.address = bytes.fromhex(settings.address)[::-1]
+        super().__init__(settings)
         self.read = READ if settings.edition == "2007" else READ_1997
-        self.zone = ZoneInfo(settings.zone)
 
-    def plan_reads(self, points: Sequence[Point]) -> list[Request]:
-        blocks: dict[str, list[Point]] = {}
-        for point in points:
-            blocks.setdefault(point.address.di, []).append(point)
-        return [
-            Request(tuple(block), Frame(self.address, self.read, bytes.fromhex(di)[::-1]))
-            for di, block in blocks.items()
-        ]
+    def reading(self, di: str) -> Frame:
+        return Frame(self.address, self.read, _wire(di))
 
-    def encode(self, request: Request, sequence: int) -> bytes:
-        return request.payload.encoded(self.settings.preamble)
+    def refusal(self, frame: Frame) -> str:
+        flags = frame.data[0] if frame.data else 0
+        said = [text for bit, text in enumerate(ERRORS) if flags >> bit & 1]
+        return ", ".join(said) or f"error {frame.data.hex()}"
 
-    def find_answer(self, buffer: bytes, request: Request, sequence: int) -> Found:
-        at = 0
-        while True:
-            start, end, frame = scan(buffer, at)
-            if frame is None:
-                return Found(start, None)
-            if self._answers(frame, request.payload):
-                return Found(end, buffer[start:end])
-            at = end
-
-    def _answers(self, frame: Frame, asked: Frame) -> bool:
-        if not _same_meter(self.address, frame.address):
-            return False
+    def answers(self, frame: Frame, asked: Frame, sequence: int) -> bool:
         if frame.control & ~(ERROR | MORE) != asked.control | REPLY:
             return False
         if frame.control & ERROR:
@@ -203,17 +188,20 @@ class Dlt645Codec(Codec):
         return not frame.data
 
     def follow_up(self, request: Request, answers: Sequence[bytes]) -> Request | None:
-        last = _unwrapped(answers[-1])
-        if not last.control & MORE or last.control & ERROR:
+        last = FRAMING.only(answers[-1])
+        if last.control & ERROR:
+            return None
+        if request.list is not None:
+            return self._next_entry(request, answers)
+        if not last.control & MORE:
             return None
         data = request.payload.data[:4] + bytes([len(answers) & 0xFF])
         return Request(request.points, Frame(self.address, READ_REST, data))
 
     def decode(self, request: Request, answers: Sequence[bytes]) -> list[Measured]:
-        frames = [_unwrapped(answer) for answer in answers]
-        failed = next((frame for frame in frames if frame.control & ERROR), None)
-        if failed is not None:
-            return bad(request.points, Quality.BAD_CONFIG, _error(failed.data))
+        frames = self.frames(request, answers)
+        if not frames or isinstance(frames[0], Measured):
+            return frames
         width = len(request.payload.data[:4])
         data = frames[0].data[width:] + b"".join(f.data[width:-1] for f in frames[1:])
         return [self._measure(point, data) for point in request.points]
@@ -222,7 +210,7 @@ class Dlt645Codec(Codec):
         where: Dlt645Address = point.address
         raw = data[where.item * where.length : (where.item + 1) * where.length][::-1]
         if len(raw) < where.length:
-            return Measured(point.key, None, Quality.BAD_DATA, None, "the answer is too short")
+            return nothing(point, "the answer is too short")
         if where.datatype == "bit":
             return Measured(point.key, bool(int.from_bytes(raw) >> where.bit & 1))
         is_negative = where.datatype == "signed_bcd" and bool(raw[0] & 0x80)
@@ -230,60 +218,93 @@ class Dlt645Codec(Codec):
             raw = bytes([raw[0] & 0x7F]) + raw[1:]
         digits = raw.hex()
         if not digits.isdecimal():
-            return Measured(point.key, None, Quality.BAD_DATA, None, f"{digits} is no number")
+            return nothing(point, f"{digits} is no number")
         if where.datatype == "text":
             return Measured(point.key, digits)
         if where.datatype == "clock":
-            return self._clock(point, digits)
+            weekday_less = digits[:6] + digits[8:] if len(digits) == 14 else digits
+            return self.clock(point, weekday_less, "%y%m%d%H%M%S")
         return point.measure(-Decimal(digits) if is_negative else Decimal(digits))
 
-    def _clock(self, point: Point, digits: str) -> Measured:
-        if len(digits) == 14:
-            digits = digits[:6] + digits[8:]
-        try:
-            local = datetime.strptime(digits, "%y%m%d%H%M%S").replace(tzinfo=self.zone)
-        except ValueError:
-            return Measured(point.key, None, Quality.BAD_DATA, None, f"{digits} is no time")
-        return Measured(point.key, local.isoformat(), device_time=local.astimezone(UTC))
-
     def plan_command(self, command: Command, spec: CommandSpec) -> Request:
-        if ANY in self.settings.address:
-            raise ValueError("a command needs a meter's full address")
+        self.needs_one_meter()
         if self.settings.edition != "2007":
             raise ValueError("the 1997 edition has no relay control")
-        settings = self.settings
-        secret = bytes.fromhex(settings.password.get_secret_value())[::-1]
         until = command.deadline.astimezone(self.zone)
         expiry = bytes.fromhex(until.strftime("%S%M%H%d%m%y"))
-        data = (
-            bytes.fromhex(settings.password_level)
-            + secret
-            + bytes.fromhex(settings.operator)[::-1]
-            + bytes([CONTROLS[spec.address.control], 0])
-            + expiry
-        )
+        data = self._authority() + bytes([CONTROLS[spec.address.control], 0]) + expiry
         return Request((), Frame(self.address, CONTROL, data), is_write=True)
 
-    def judge(self, request: Request, answer: bytes) -> Verdict:
-        frame = _unwrapped(answer)
-        return Verdict(False, _error(frame.data)) if frame.control & ERROR else Verdict(True)
+    def _authority(self) -> bytes:
+        """Return level, password and operator, as every write begins."""
+        settings = self.settings
+        secret = bytes.fromhex(settings.password.get_secret_value())[::-1]
+        return bytes.fromhex(settings.password_level) + secret + _wire(settings.operator)
+
+    # --- the list of days -------------------------------------------------------------------
+
+    def plan_list(self, spec: ListSpec) -> Request:
+        return Request((), self.reading(spec.address.count), list=spec)
+
+    def _next_entry(self, request: Request, answers: Sequence[bytes]) -> Request | None:
+        assert request.list is not None
+        if len(answers) > min(_count(answers[0]), request.list.capacity):
+            return None
+        di = request.list.address.slot(len(answers))
+        return Request((), self.reading(di), list=request.list)
+
+    def decode_list(self, request: Request, answers: Sequence[bytes]) -> Mapping[str, str]:
+        """Return day → table in the meter's order; what is no day is ``#`` and its place."""
+        assert request.list is not None
+        frames = [FRAMING.only(answer) for answer in answers]
+        failed = next((frame for frame in frames if frame.control & ERROR), None)
+        if failed is not None:
+            raise ValueError(self.refusal(failed))
+        if _count(answers[0]) > request.list.capacity:
+            raise ValueError(f"it says that it holds {_count(answers[0])} entries")
+        held: dict[str, str] = {}
+        for place, frame in enumerate(frames[1:], 1):
+            digits = frame.data[4:8][::-1].hex()
+            day = digits[:6]
+            is_day = len(digits) == 8 and digits.isdecimal() and day not in held
+            held[day if is_day else f"#{place}"] = digits[6:] if is_day else digits
+        return held
+
+    def plan_changes(
+        self, spec: ListSpec, held: Mapping[str, str], wanted: Mapping[str, str]
+    ) -> Sequence[Request]:
+        self.needs_one_meter()
+        for day, table in wanted.items():
+            if not (len(day) == 6 and len(table) == 2 and (day + table).isdecimal()):
+                raise ValueError(f"{day} {table} is no day YYMMDD with a table of two digits")
+        if dict(held) == dict(wanted):
+            return []
+        slots, present = sorted(wanted.items()), list(held.items())
+        entries = [
+            self._write(spec.address.slot(place), _wire(day + table))
+            for place, (day, table) in enumerate(slots, 1)
+            if present[place - 1 : place] != [(day, table)]
+        ]
+        if len(present) == len(slots):
+            return entries
+        count = self._write(spec.address.count, _wire(f"{len(slots):04d}"))
+        # An entry counts from the moment that the number covers it: so it is written before.
+        return [*entries, count] if len(slots) > len(present) else [count, *entries]
+
+    def _write(self, di: str, content: bytes) -> Request:
+        data = _wire(di) + self._authority() + content
+        return Request((), Frame(self.address, WRITE, data), is_write=True)
 
 
-def _unwrapped(answer: bytes) -> Frame:
-    frame = scan(answer)[2]
-    assert frame is not None, "an answer is a frame that find_answer returned"
-    return frame
+def _wire(printed: str) -> bytes:
+    """Return printed digits as they travel, the lowest first."""
+    return bytes.fromhex(printed)[::-1]
 
 
-def _same_meter(asked: bytes, said: bytes) -> bool:
-    """Tell whether the address fits; AA stands for any digits."""
-    return all(ours in (0xAA, theirs) for ours, theirs in zip(asked, said, strict=True))
-
-
-def _error(data: bytes) -> str:
-    flags = data[0] if data else 0
-    said = [text for bit, text in enumerate(ERRORS) if flags >> bit & 1]
-    return ", ".join(said) or f"error {data.hex()}"
+def _count(answer: bytes) -> int:
+    """Return how many entries a list has; a count that is no number is more than any list has."""
+    digits = FRAMING.only(answer).data[4:6][::-1].hex()
+    return int(digits) if len(digits) == 4 and digits.isdecimal() else 10_000
 
 
 def _simulator(devices, transport):  # type: ignore[no-untyped-def]
@@ -299,7 +320,8 @@ driver = Driver(
     settings=Dlt645Settings,
     point_address=Dlt645Address,
     command_address=Dlt645Control,
-    profiles=read_profiles(PROFILES, Dlt645Address, Dlt645Control),
+    list_address=Dlt645List,
+    profiles=read_profiles(PROFILES, Dlt645Address, Dlt645Control, Dlt645List),
     codec=Dlt645Codec,
     simulator=_simulator,
 )

@@ -20,10 +20,12 @@ from dougong_meters.drivers.dlt645 import (
     READ,
     READ_REST,
     REPLY,
+    WRITE,
     Dlt645Address,
     Frame,
     scan,
 )
+from dougong_meters.drivers.framing import is_addressed, on_the_wire
 
 READ_ADDRESS = 0x13
 NO_SUCH_DATA, NOT_PERMITTED, OTHER = 0x02, 0x04, 0x01
@@ -37,8 +39,9 @@ class Dlt645Responder(Responder):
         super().__init__(devices)
         self.part = part
         self.by_address = {
-            bytes.fromhex(device.settings.address)[::-1]: i for i, device in enumerate(devices)
+            on_the_wire(device.settings.address): i for i, device in enumerate(devices)
         }
+        self.written: list[dict[str, bytes]] = [_empty_lists(device) for device in devices]
         self.keeps_power: set[int] = set()
 
     def respond(self, buffer: bytes) -> Answered:
@@ -53,26 +56,27 @@ class Dlt645Responder(Responder):
 
     def _addressed(self, asked: bytes) -> int | None:
         for address, device in self.by_address.items():
-            if all(a in (0xAA, b) for a, b in zip(asked, address, strict=True)):
+            if is_addressed(asked, address):
                 return device
         return None
 
     def _told(self, device: int, asked: Frame) -> Frame | None:
-        own = bytes.fromhex(self.lives[device].device.settings.address)[::-1]
+        own = on_the_wire(self.lives[device].device.settings.address)
         if asked.control == READ_ADDRESS:
             return Frame(own, READ_ADDRESS | REPLY, own)
         if asked.control in (READ, READ_REST) and len(asked.data) >= 4:
             return self._reading(device, own, asked)
-        if asked.control == CONTROL and len(asked.data) == 16:
-            error = self._control(device, asked.data)
+        obey = {CONTROL: self._control, WRITE: self._write}.get(asked.control)
+        if obey is not None and len(asked.data) >= 14:
+            error = obey(device, asked.data)
             if error:
-                return Frame(own, CONTROL | REPLY | ERROR, bytes([error]))
-            return Frame(own, CONTROL | REPLY, b"")
+                return Frame(own, asked.control | REPLY | ERROR, bytes([error]))
+            return Frame(own, asked.control | REPLY, b"")
         return Frame(own, asked.control | REPLY | ERROR, bytes([OTHER]))
 
     def _reading(self, device: int, own: bytes, asked: Frame) -> Frame:
         di = asked.data[:4][::-1].hex().upper()
-        content = block(self.lives[device], di)
+        content = self.written[device].get(di) or block(self.lives[device], di)
         if content is None:
             return Frame(own, asked.control | REPLY | ERROR, bytes([NO_SUCH_DATA]))
         number = asked.data[4] if asked.control == READ_REST else 0
@@ -81,12 +85,25 @@ class Dlt645Responder(Responder):
         tail = bytes([number]) if asked.control == READ_REST else b""
         return Frame(own, asked.control | REPLY | more, asked.data[:4] + piece + tail)
 
+    def _may(self, device: int, authority: bytes) -> bool:
+        settings = self.lives[device].device.settings
+        secret = bytes.fromhex(settings.password.get_secret_value())[::-1]
+        return authority[:4] == bytes.fromhex(settings.password_level) + secret
+
+    def _write(self, device: int, data: bytes) -> int:
+        """Obey function 14 for what the model's lists cover; return the error byte, or 0."""
+        di, content = data[:4][::-1].hex().upper(), data[12:]
+        if not self._may(device, data[4:]):
+            return NOT_PERMITTED
+        if len(self.written[device].get(di, b"")) != len(content):
+            return NO_SUCH_DATA
+        self.written[device][di] = content
+        return 0
+
     def _control(self, device: int, data: bytes) -> int:
         """Obey function 1C; return the error byte, 0 when it was done."""
         life = self.lives[device]
-        settings = life.device.settings
-        secret = bytes.fromhex(settings.password.get_secret_value())[::-1]
-        if data[:4] != bytes.fromhex(settings.password_level) + secret:
+        if not self._may(device, data) or len(data) != 16:
             return NOT_PERMITTED
         until = datetime.strptime(data[10:16].hex(), "%S%M%H%d%m%y").replace(tzinfo=_zone(life))
         name = NAMES.get(data[8])
@@ -99,6 +116,15 @@ class Dlt645Responder(Responder):
         elif name.startswith("keep_power"):
             (self.keeps_power.add if name.endswith("on") else self.keeps_power.discard)(device)
         return 0
+
+
+def _empty_lists(device: SimulatedDevice) -> dict[str, bytes]:
+    """Return what a new meter says behind the data identifiers of its lists."""
+    empty: dict[str, bytes] = {}
+    for spec in device.profile.lists:
+        empty[spec.address.count] = bytes(2)
+        empty |= {spec.address.slot(n): bytes(4) for n in range(1, spec.capacity + 1)}
+    return empty
 
 
 def block(life: Life, di: str) -> bytes | None:
