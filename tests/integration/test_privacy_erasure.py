@@ -1,6 +1,7 @@
 """An erased person is gone from tables, archives, the log and logins; old data goes in time."""
 
 from datetime import date, timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select, text
@@ -200,11 +201,13 @@ def test_who_never_had_a_tie_goes_after_the_making(installation, place, canary):
 
 def test_what_is_overdue_can_be_counted_without_touching_it(installation, place, canary):
     far = date(2040, 1, 1)
-    counted = overdue(installation, far)
+    counted = overdue(installation, far, community=place.community_id)
     assert counted["dougong.message.subject"] >= 1
     with installation.scope(SYSTEM, community=place.community_id) as scope:
         assert scope.get(Person, canary).name == NAME
-    assert set(let_go(installation, date(2000, 1, 1))) == set()
+    early = date(2000, 1, 1)
+    assert let_go(installation, early, community=place.community_id) == {}
+    assert overdue(installation, far, community=uuid4()) == {}
 
 
 def test_the_worker_lets_go_and_the_admin_erases_by_services(installation, place, canary):

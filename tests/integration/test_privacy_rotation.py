@@ -198,7 +198,8 @@ def test_the_command_exports_erases_and_replays(installation, place, tmp_path):
         privacy_commands, ["erase", *where, "--reason", "本人要求", "--yes"], obj=installation
     )
     assert done.exit_code == 0 and "dougong.person.phone: 1" in done.output, done.output
-    for words in (["replay"], ["alarms"], ["notice"], ["lint"], ["retention", "--dry-run"]):
+    retention = ["retention", "--dry-run", "--community"]
+    for words in (["replay"], ["alarms"], ["notice"], ["lint"], [*retention, here]):
         done = run.invoke(privacy_commands, words, obj=installation)
         assert done.exit_code in (0, 1) and done.exception is None or words == ["lint"], done.output
     missing = run.invoke(

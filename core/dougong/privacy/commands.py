@@ -239,12 +239,13 @@ def erase(
 @privacy_commands.command("retention")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="As if it were this day.")
+@click.option("--community", type=click.UUID, help="Only this one.")
 @_running
-def let_go(installation: Installation, dry_run: bool, today: Any) -> None:
+def let_go(installation: Installation, dry_run: bool, today: Any, community: UUID | None) -> None:
     """Empty what has outlived its declared period; the worker does it every night."""
     day: date | None = today.date() if today else None
     work = retention.overdue if dry_run else retention.let_go
-    _tell_counts(work(installation, day))
+    _tell_counts(work(installation, day, community=community))
 
 
 def _tell_counts(counts: dict[str, int]) -> None:

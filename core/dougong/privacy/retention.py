@@ -111,13 +111,15 @@ def retain(scope: Scope) -> dict[str, int]:
     return let_go_in(scope.installation, scope.community_id, scope.zone.key)
 
 
-def let_go(installation: Any, today: date | None = None) -> dict[str, int]:
-    """Empty what has outlived its period in every community; return values by column.
+def let_go(
+    installation: Any, today: date | None = None, *, community: UUID | None = None
+) -> dict[str, int]:
+    """Empty what has outlived its period, in one community or every one; return values by column.
 
     One transaction per community, so that a failure in one holds up no other.
     """
     total: dict[str, int] = defaultdict(int)
-    for community_id, zone in _places(installation):
+    for community_id, zone in _places(installation, community):
         for column, count in let_go_in(installation, community_id, zone, today).items():
             total[column] += count
     return dict(total)
@@ -138,20 +140,26 @@ def let_go_in(
         return dict(emptier.counts)
 
 
-def overdue(installation: Any, today: date | None = None) -> dict[str, int]:
+def overdue(
+    installation: Any, today: date | None = None, *, community: UUID | None = None
+) -> dict[str, int]:
     """Return what `let_go` would empty now, by column; nothing is changed."""
     total: dict[str, int] = defaultdict(int)
-    for community_id, zone in _places(installation):
+    for community_id, zone in _places(installation, community):
         with installation.platform() as session:
             for table, column, ids in _due(installation, session, community_id, zone, today):
                 total[f"{table.fullname}.{column.name}"] += len(ids)
     return dict(total)
 
 
-def _places(installation: Any) -> list[Any]:
+def _places(installation: Any, community: UUID | None) -> list[Any]:
+    """Return id and time zone of one community, or of every one."""
+    query = text(
+        "select id, zone from dougong.community"
+        " where cast(:only as uuid) is null or id = :only order by id"
+    )
     with installation.access() as session:
-        query = text("select id, zone from dougong.community order by id")
-        return list(session.execute(query).all())
+        return list(session.execute(query, {"only": community}).all())
 
 
 def _due(
