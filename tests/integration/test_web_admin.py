@@ -54,9 +54,9 @@ def test_nobody_sees_a_page_before_signing_in(app, place):
 
 
 def test_the_list_shows_rooms_and_their_number(manager):
-    page = manager.get(f"{manager.base}/dougong/room/?q=1-").text
+    page = manager.get(f"{manager.base}/dougong/room/?q=1-1-").text
     assert "1-1-101" in page
-    assert "2-1-101" not in page
+    assert "2-1-201" not in page
     assert "房屋" in page
 
 

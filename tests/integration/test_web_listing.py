@@ -2,13 +2,14 @@
 
 from datetime import date
 from decimal import Decimal
+from time import monotonic
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, func, select, text
 
 from dougong.db.scope import Actor
-from dougong.tenancy.models import Building, Room
-from dougong.web.admin import ground, listing, registry
+from dougong.tenancy.models import Building, Person, Room
+from dougong.web.admin import ground, listing, registry, searching
 
 assert ground  # It declares the views.
 SORTS = ("code", "floor", "built_area", "state", "old_code", "sort_key")
@@ -115,14 +116,12 @@ def test_a_group_page_reads_the_index_of_each_community(installation, place, roo
     assert codes == sorted(codes) and len(codes) == 21
 
 
-def test_beginnings_find_two_chinese_characters(installation, place):
-    from dougong.tenancy.models import Person
-
+def test_two_chinese_characters_are_found_anywhere_in_a_name(installation, place):
     with installation.scope(Actor.system(), community=place.community_id) as scope:
         scope.session.add_all(Person(name=name) for name in ("王伟一", "王伟", "王芳", "李王伟"))
         scope.session.flush()
         found = listing.load(scope, registry.view_of(Person), listing.Wish(words="王伟"))
-    assert sorted(r.name for r in found.records) == ["王伟", "王伟一"]
+    assert sorted(r.name for r in found.records) == ["李王伟", "王伟", "王伟一"]
 
 
 def test_a_date_in_a_cursor_is_read_back():
@@ -133,3 +132,50 @@ def test_a_date_in_a_cursor_is_read_back():
 class _Column:
     def __init__(self, python):
         self.type = type("Kind", (), {"python_type": python})
+
+
+# --- searching ------------------------------------------------------------------------------------
+
+
+def search(installation, place, model, words, where="community"):
+    scopes = {"community": {"community": place.community_id}, "group": {"group": place.group_id}}
+    view = registry.view_of(model)
+    with installation.scope(Actor.system(), **scopes[where]) as scope:
+        page = listing.load(scope, view, listing.Wish(words=words, size=100))
+        return sorted(str(record) for record in page.records)
+
+
+@pytest.mark.parametrize("where", ["community", "group"])
+def test_any_part_of_a_text_is_found_in_either_case(installation, place, rooms, where):
+    at = 1 if where == "community" else 2
+    assert search(installation, place, Room, "-39", where) == ["z-39"] * at
+    assert search(installation, place, Room, "Z-3", where)[0] == "z-3"
+    assert search(installation, place, Room, "no such room", where) == []
+
+
+def test_of_more_rows_than_the_window_beginnings_are_still_found(
+    installation, place, rooms, monkeypatch
+):
+    monkeypatch.setattr(searching, "WINDOW", 10)
+    assert len(search(installation, place, Room, "z-")) == 41, "beginnings, however old"
+    assert len(search(installation, place, Room, "-")) == 10, "any part, of the newest only"
+
+
+def test_a_filter_that_would_read_everything_is_stopped_and_said(
+    installation, place, rooms, monkeypatch
+):
+    view = registry.view_of(Room)
+    monkeypatch.setattr(listing, "PATIENCE_MS", 200)
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        monkeypatch.setitem(
+            listing._lengths, (view.name(), scope.url_part), (1_000_000, monotonic())
+        )
+        with installation.platform() as other:
+            other.execute(text("lock table dougong.room in access exclusive mode"))
+            page = listing.load(scope, view, listing.Wish(filters={"state": "occupied"}))
+        assert page.is_slow and list(page.records) == []
+        assert scope.session.scalar(select(func.count()).select_from(Room)) == rooms
+        page = listing.load(scope, view, listing.Wish(filters={"state": "occupied"}))
+        assert not page.is_slow
+        timeout = scope.session.scalar(text("show statement_timeout"))
+        assert timeout != "200ms"

@@ -6,6 +6,7 @@ There is no OFFSET and no count of a whole table: a page costs the same wherever
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -15,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import url_for
+from psycopg.errors import QueryCanceled
 from sqlalchemy import (
     ARRAY,
     Select,
@@ -22,31 +24,29 @@ from sqlalchemy import (
     Uuid,
     and_,
     cast,
-    false,
     func,
     literal,
     or_,
     select,
     true,
     tuple_,
-    union_all,
 )
 from sqlalchemy import Column as Column_
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import joinedload
 
 from dougong.db.columns import member_label
 from dougong.db.scope import Scope
 from dougong.errors import NotFound
 from dougong.i18n import N_, gettext
-from dougong.web.admin import extensions
+from dougong.web.admin import extensions, searching
 from dougong.web.admin.views import Column, RecordView
 
 SIZES = (20, 50, 100)
 COUNT_LIMIT, FILTERED_LIMIT = 10_000, 1_000
-MOST_MATCHES = 200
 FRESH_S = 60
+PATIENCE_MS = 4_000
 _lengths: dict[tuple[str, str], tuple[int, float]] = {}
-LAST_CHARACTER = "\U0010ffff"
 
 
 @dataclass
@@ -62,6 +62,8 @@ class Page:
     active: dict[str, Any] = field(default_factory=dict)
     sortable: frozenset[str] | None = None
     order: str = ""
+    is_slow: bool = False
+    quick_filters: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -168,19 +170,46 @@ def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
     """Return a page of the view: one statement for rows, one for their number.
 
     Of a long list only what an index keeps in order can be sorted by; another wish is left out.
+    A filter that no index serves may read all of it: it gets some seconds, then the page says so.
     """
     columns = view.shown(scope, wish.columns)
     conditions, active = _conditions(scope, view, wish)
     indexed = sortable(view) if _is_long(scope, view) else None
-    wanted = list(conditions)
     key, is_descending = _order(scope, view, wish.sort, indexed)
+    page = Page(
+        records=(),
+        columns=columns,
+        total=0,
+        is_capped=False,
+        next=None,
+        previous=None,
+        active=active,
+        sortable=indexed,
+        order=f"-{key}" if is_descending else key,
+    )
+    is_guarded = indexed is not None and not {_attribute(view, a) for a in active} <= indexed
+    try:
+        with _patience(scope, is_guarded):
+            _fill(scope, view, wish, page, conditions)
+    except TooSlow:
+        page.is_slow, page.total = True, 0
+        page.quick_filters = _quick(scope, view)
+    return page
+
+
+def _fill(
+    scope: Scope, view: type[RecordView], wish: Wish, page: Page, conditions: list[Any]
+) -> None:
+    """Read a page's rows and their number."""
+    wanted = list(conditions)
+    key, is_descending = page.order.removeprefix("-"), page.order.startswith("-")
     backwards = bool(wish.before)
     cursor = _decode(wish.before or wish.after)
     direction = is_descending != backwards
     if cursor is not None:
         conditions = [*conditions, *_beyond(view.model, key, direction, cursor)]
     query = _page_query(scope, view, conditions, key, direction, wish.size + 1)
-    for column in columns:
+    for column in page.columns:
         if column.kind == "relation":
             query = query.options(joinedload(getattr(view.model, column.key)))
     found = list(scope.session.scalars(query).unique())
@@ -188,22 +217,61 @@ def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
     found = found[: wish.size]
     if backwards:
         found.reverse()
-    total, is_capped = len(found), False
+    page.total = len(found)
     if has_more or cursor is not None or not wanted:
-        total, is_capped = _count(scope, view, wanted)
-    return Page(
-        records=found,
-        columns=columns,
-        total=total,
-        is_capped=is_capped,
-        next=_encode(found[-1], key) if found and (has_more or backwards) else None,
-        previous=_encode(found[0], key)
-        if found and cursor and (has_more or not backwards)
-        else None,
-        active=active,
-        sortable=indexed,
-        order=f"-{key}" if is_descending else key,
+        page.total, page.is_capped = _count(scope, view, wanted)
+    page.records = found
+    if found and (has_more or backwards):
+        page.next = _encode(found[-1], key)
+    if found and cursor and (has_more or not backwards):
+        page.previous = _encode(found[0], key)
+
+
+# --- what would take too long ---------------------------------------------------------------------
+
+
+class TooSlow(Exception):
+    """A list's statement was cancelled: it would have read too many rows."""
+
+
+@contextmanager
+def _patience(scope: Scope, is_guarded: bool) -> Iterator[None]:
+    """Cancel statements that take longer than ``PATIENCE_MS``; the transaction lives on.
+
+    Raises TooSlow.
+    """
+    if not is_guarded:
+        yield
+        return
+    connection = scope.session.connection()
+    limit = f"savepoint list_page; set local statement_timeout = {PATIENCE_MS}"
+    connection.exec_driver_sql(limit)
+    try:
+        yield
+    except DBAPIError as error:
+        if not isinstance(error.orig, QueryCanceled):
+            raise
+        connection.exec_driver_sql("rollback to savepoint list_page")
+        raise TooSlow from error
+    connection.exec_driver_sql(
+        "release savepoint list_page; set local statement_timeout to default"
     )
+
+
+def _attribute(view: type[RecordView], argument: str) -> str:
+    """Return the attribute that a filter's argument is about."""
+    column = view.all_columns().get(argument.partition(".")[0])
+    return column.attribute if column is not None else argument
+
+
+def _quick(scope: Scope, view: type[RecordView]) -> list[str]:
+    """Return the labels of the filters that an index serves."""
+    known, quick = view.seen_columns(scope), sortable(view)
+    return [
+        str(known[key].label)
+        for key in view.filters
+        if key in known and known[key].attribute in quick
+    ]
 
 
 def _page_query(
@@ -377,7 +445,7 @@ def _conditions(
         conditions.append(condition)
         active[name] = text
     if wish.words and view.search:
-        conditions.append(_search(scope, view, wish.words))
+        conditions.append(searching.condition(scope, view, wish.words))
     return conditions, active
 
 
@@ -403,61 +471,3 @@ def _filter(scope: Scope, model: Any, column: Column, edge: str, text: str) -> A
         return attribute == text
     except (ValueError, InvalidOperation, OverflowError):
         return None
-
-
-def _search(scope: Scope, view: type[RecordView], words: str) -> Any:
-    """Return the condition that any searched column starts with, or personal value equals, words.
-
-    Beginnings are ranges, which stay index conditions under row-level security; LIKE would not.
-    """
-    known = view.seen_columns(scope)
-    choices: list[Any] = []
-    relations: list[Column] = []
-    for key in view.search:
-        column = known.get(key)
-        if column is None:
-            continue
-        if column.encrypted is not None:
-            bound = getattr(view.model, key)
-            choices.append(bound.matches(scope, words))
-            if len(words) == 4 and column.encrypted.search == "last4":
-                choices.append(bound.ends_with(scope, words))
-        elif column.kind == "relation":
-            relations.append(column)
-        else:
-            choices.append(_starts(getattr(view.model, key), words))
-    choices += _related(scope, view.model, relations, words)
-    return or_(false(), *choices)
-
-
-def _starts(attribute: Any, words: str) -> Any:
-    return and_(attribute >= words, attribute < words + LAST_CHARACTER)
-
-
-def _related(scope: Scope, model: Any, columns: Sequence[Column], words: str) -> Iterator[Any]:
-    """Yield conditions for what refers to a record whose name starts with words.
-
-    Few such records are looked up first, in one statement for all relations, so that indexes find
-    what refers to them; of many the first page comes soon whatever way is taken.
-    """
-    names = [_named(column.target, words) for column in columns]
-    if not names:
-        return
-    parts = [
-        select(literal(number).label("which"), some.c.id)
-        for number, query in enumerate(names)
-        for some in [query.limit(MOST_MATCHES + 1).subquery()]
-    ]
-    found: dict[int, list[UUID]] = {}
-    for which, identity in scope.session.execute(union_all(*parts)):
-        found.setdefault(which, []).append(identity)
-    for number, (column, query) in enumerate(zip(columns, names, strict=True)):
-        ids = found.get(number, [])
-        attribute = getattr(model, column.attribute)
-        if ids:
-            yield attribute.in_(query if len(ids) > MOST_MATCHES else ids)
-
-
-def _named(target: Any, words: str) -> Select[Any]:
-    name = target.code if hasattr(target, "code") else target.name
-    return select(target.id).where(_starts(name, words))

@@ -13,8 +13,8 @@ from dougong.hookspecs import SearchHit
 from dougong.i18n import N_, gettext
 from dougong.tenancy.models import Person, Room
 from dougong.web.admin import registry
-from dougong.web.admin.listing import LAST_CHARACTER
 from dougong.web.admin.menu import Section
+from dougong.web.admin.searching import contains, starts, window_of
 from dougong.web.admin.views import RecordView
 from dougong.web.app import require_scope
 
@@ -37,14 +37,16 @@ def name_column(model: Any) -> Any:
 
 
 def choices(scope: Scope, model: Any, words: str) -> list[dict[str, str]]:
-    """Return id and label of at most fifty records whose name starts with ``words``."""
+    """Return id and label of at most fifty records whose name has ``words`` in it."""
     name = name_column(model)
     query = select(model).limit(MOST)
     if name is not None:
         order = getattr(model, "sort_key", None)
         query = query.order_by(name if order is None else order, name)
         if words:
-            query = query.where(name >= words, name < words + LAST_CHARACTER)
+            window = window_of(scope, model, [name])
+            inside = select(window.c[0]).where(contains(window.c[1], words))
+            query = query.where(or_(starts(name, words), model.id.in_(inside)))
     return [{"id": str(r.id), "label": label_of(r)} for r in scope.session.scalars(query)]
 
 
@@ -97,11 +99,11 @@ def records(scope: Scope, words: str) -> list[SearchHit]:
 
 
 def _by_code(words: str) -> Any:
-    return (Room.code >= words) & (Room.code < words + LAST_CHARACTER)
+    return starts(Room.code, words)
 
 
 def _by_person(scope: Scope, words: str) -> Any:
-    found = [(Person.name >= words) & (Person.name < words + LAST_CHARACTER)]
+    found = [starts(Person.name, words)]
     hidden = scope.restrictions(Person)
     if scope.community_id is not None and len(words) >= 4:
         for key in ("phone", "id_number"):

@@ -23,6 +23,7 @@ menu_page(
     section=ADMINISTRATION,
     icon="shield",
     order=50,
+    only_in="group",
 )
 
 
