@@ -970,6 +970,7 @@ CREATE TABLE dougong.privacy_request (
 	state VARCHAR(40) NOT NULL, 
 	asked_on DATE NOT NULL, 
 	due_on DATE NOT NULL, 
+	reminded_on DATE, 
 	answered_at TIMESTAMP WITH TIME ZONE, 
 	note VARCHAR(500), 
 	answer VARCHAR(500), 

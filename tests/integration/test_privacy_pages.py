@@ -8,10 +8,12 @@ from zipfile import ZipFile
 import pytest
 from markupsafe import escape
 from openpyxl import load_workbook
+from sqlalchemy import text
 
 from dougong.db.scope import Actor
 from dougong.errors import Conflict, Invalid
 from dougong.i18n import use_locale
+from dougong.jobs.schedules import DUTIES
 from dougong.privacy.erasure import ERASED, is_restricted
 from dougong.privacy.models import PrivacyRequest, RequestKind, RequestState
 from dougong.privacy.purposes import notice
@@ -166,3 +168,40 @@ def test_keys_are_listed_for_the_system_administrator_and_nobody_else(
     page = sign_in(app, installation, login).get(f"{office.base}/privacy/keys").text
     assert "AES-256 / SHA-256" in page and "翠湖花园" in page
     assert installation.keyring.provider.name in page
+
+
+def test_who_answers_is_reminded_on_the_twentieth_day_and_when_it_is_late(app, installation, place):
+    manager = make_login(installation, place, "community_manager")
+    make_login(installation, place, "guard")
+    system, due_now = Actor.system("schedules"), text(DUTIES["dougong.privacy_request.remind"])
+
+    def is_due():
+        with installation.platform() as session:
+            return place.community_id in session.scalars(due_now).all()
+
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        person = scope.get(Person, place.person_ids[0])
+        request_id = create_request(scope, person, RequestKind.COPY).id
+    told, last = [], None
+    for days, expected in ((19, 0), (20, 1), (25, 0), (31, 1), (40, 0)):
+        with installation.scope(system, community=place.community_id) as scope:
+            request = scope.get(PrivacyRequest, request_id)
+            request.asked_on = scope.today - timedelta(days=days)
+            request.due_on = request.asked_on + timedelta(days=30)
+            # Told on that day since it was asked: the dates move here, not the clock.
+            on = last and request.asked_on + timedelta(days=last)
+            request.reminded_on = on
+        assert is_due() == bool(expected), days
+        with installation.scope(system, community=place.community_id) as scope:
+            told.append(scope.call("dougong.privacy_request.remind"))
+        last = days if told[-1] else last
+    assert told == [0, 1, 0, 1, 0]
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        query = text(
+            "select user_id, count(*) from dougong.message"
+            " where template = 'dougong:privacy_due' group by 1"
+        )
+        assert dict(scope.session.execute(query).all())[manager.user_id] >= 1
+    browser = sign_in(app, installation, manager)
+    page = browser.get(f"/c/{place.community_id}/privacy/").text
+    assert "将在十天内到期" in page and "催办" in page

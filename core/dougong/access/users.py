@@ -10,7 +10,7 @@ from sqlalchemy import or_, select, text
 
 from dougong.access.models import Duty, Role, RoleGrant, User
 from dougong.access.operations import create_user, grant_role, one_time_link
-from dougong.db.scope import Scope
+from dougong.db.scope import Grant, Scope
 from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
 from dougong.i18n import N_, current_locale, gettext
 
@@ -196,6 +196,32 @@ def _known(session: "Session", scope: Scope, user_id: UUID) -> Any:
     if user is None or groups != {scope.group_id}:
         raise NotFound(N_("There is no such user here."))
     return user
+
+
+HOLDERS = text(
+    """
+    select t.user_id, r.permissions
+    from dougong.role_grant t join dougong.role r on r.id = t.role_id
+    join dougong."user" u on u.id = t.user_id and u.is_active
+    where t.group_id = :group
+      and (t.community_id is null or t.community_id = :community)
+      and (t.region_id is null or t.region_id = (
+           select region_id from dougong.community c where c.id = :community))
+      and (t.from_on is null or t.from_on <= current_date)
+      and (t.to_on is null or t.to_on > current_date)
+    order by t.user_id
+    """
+)
+
+
+def who_may(scope: Scope, permission: str) -> list[UUID]:
+    """Return the logins whose roles allow ``permission`` in the scope's community."""
+    with scope.installation.access(scope.actor) as session:
+        rows = session.execute(
+            HOLDERS, {"group": scope.group_id, "community": scope.community_id}
+        ).all()
+    allowed = (user for user, held in rows if Grant(frozenset(held)).allows(permission))
+    return list(dict.fromkeys(allowed))
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,13 @@ DUTIES = {
     " where p.made_at < now() - interval '1 day'"
     " and not exists (select from dougong.job j where j.community_id = p.community_id"
     " and j.service = 'dougong.exchange.sweep' and j.asked_at > now() - interval '1 day')",
+    "dougong.privacy_request.remind": "select distinct p.community_id"
+    " from dougong.privacy_request p where p.state = 'open'"
+    " and (p.reminded_on is null and p.due_on <= current_date + 10"
+    " or p.due_on < current_date and p.reminded_on <= p.due_on)"
+    " and not exists (select from dougong.job j where j.community_id = p.community_id"
+    " and j.service = 'dougong.privacy_request.remind'"
+    " and j.asked_at > now() - interval '6 hours')",
     "dougong.personal.retain": "select c.id from dougong.community c"
     " where uuid_extract_timestamp(c.id) < now() - interval '1 day'"
     " and not exists (select from dougong.job j where j.community_id = c.id"

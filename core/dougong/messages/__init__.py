@@ -3,6 +3,7 @@
 from dougong.messages.channels import Attachment, Outcome, Outgoing, add_channel, channels
 from dougong.messages.delivery import deliver, deliver_due
 from dougong.messages.inbox import inbox, mark_all_read, mark_read, unread_count
+from dougong.messages.privacy_due import remind
 from dougong.messages.sending import notify
 from dougong.messages.services import write_message, write_template
 
@@ -18,6 +19,7 @@ __all__ = [
     "mark_all_read",
     "mark_read",
     "notify",
+    "remind",
     "unread_count",
     "write_message",
     "write_template",

@@ -200,6 +200,7 @@ class PrivacyRequest(InCommunity, KernelBase):
     )
     asked_on: Mapped[date] = mapped_column(info=label("Asked on", "提出日期"))
     due_on: Mapped[date] = mapped_column(info=label("Due on", "答复期限"))
+    reminded_on: Mapped[date | None] = mapped_column(info=label("Reminded on", "催办日期"))
     answered_at: Mapped[datetime | None] = mapped_column(info=label("Closed at", "办结时间"))
     note: Mapped[str | None] = mapped_column(
         String(500), info={**label("In their words", "说明"), "free_text": True}

@@ -14,6 +14,8 @@ from dougong.tenancy.models import Person
 
 # Source: GB/T 35273-2020, 8.7: answered within thirty days.
 ANSWER_DAYS = 30
+# From the twentieth day on whoever answers is reminded, and once more when it is late.
+REMIND_DAYS = 20
 
 
 @service("privacy_request.create", title=("Take a request", "登记请求"))

@@ -18,7 +18,7 @@ from dougong.installation import Installation
 from dougong.privacy.keyring import PLATFORM
 from dougong.privacy.models import KeyState, PrivacyRequest, RequestKind, RequestState
 from dougong.privacy.purposes import NoticeEntry, notice
-from dougong.privacy.requests import ANSWER_DAYS
+from dougong.privacy.requests import ANSWER_DAYS, REMIND_DAYS
 from dougong.privacy.subjects import export_archive
 from dougong.services import permission_of
 from dougong.tenancy.models import Person
@@ -87,9 +87,11 @@ def overview() -> str:
         .order_by(PrivacyRequest.due_on, PrivacyRequest.id)
         .limit(LISTED)
     ).all()
+    lines = [_line(scope, request) for request in requests]
     return render_template(
         "admin/privacy.html",
-        lines=[_line(scope, request) for request in requests],
+        lines=lines,
+        urgent=sum(line["tone"] != "plain" for line in lines),
         may_copy=scope.may(COPY),
         may_create=scope.community_id is not None
         and scope.may(permission_of(PrivacyRequest, "create")),
@@ -100,14 +102,14 @@ def overview() -> str:
 
 
 def _line(scope: Scope, request: PrivacyRequest) -> dict[str, Any]:
-    left = (request.due_on - scope.today).days
+    left, soon = (request.due_on - scope.today).days, ANSWER_DAYS - REMIND_DAYS
     base = f"/c/{request.community_id}"
     return {
         "request": request,
         "person": str(request.person),
         "kind": member_label(request.kind),
         "left": left,
-        "tone": "danger" if left < 0 else "warning" if left <= ANSWER_DAYS // 3 else "plain",
+        "tone": "danger" if left < 0 else "warning" if left <= soon else "plain",
         "url": f"{base}/admin/dougong/privacy_request/{request.id}/",
         "copy_url": f"{base}/privacy/copy/{request.person_id}"
         if request.kind is RequestKind.COPY

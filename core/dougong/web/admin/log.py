@@ -89,7 +89,13 @@ def check_log() -> str:
     public = signing_key(paths).public
     with snapshot(installation) as connection:
         report = verify(connection, lines, public, only=scope.community_id or scope.group_id)
-    return render_template("admin/audit_check.html", report=report, crumbs=_path(scope))
+    newest = report.newest_checkpoint
+    return render_template(
+        "admin/audit_check.html",
+        report=report,
+        newest=datetime.fromisoformat(newest) if newest else None,
+        crumbs=_path(scope),
+    )
 
 
 def _path(scope: Scope) -> list[tuple[str, str | None]]:
