@@ -98,6 +98,7 @@ POSTS = (
             "*.export",
             "dougong.personal.reveal",
             "arrears.*",
+            "invoices.*",
             "ledger.*",
             "fees.*",
             "desk.*",

@@ -35,11 +35,20 @@ ENABLED = {
         "fees",
         "desk",
         "arrears",
+        "invoices",
         "participation",
         "repairs",
         "equipment",
     ),
-    "old_community": ("ledger", "online_payment", "fees", "desk", "arrears", "participation"),
+    "old_community": (
+        "ledger",
+        "online_payment",
+        "fees",
+        "desk",
+        "arrears",
+        "invoices",
+        "participation",
+    ),
     "campus": ("ledger", "online_payment", "meters", "fees"),
 }
 SETTINGS = {"ledger.allows_demo_top_up": True}

@@ -4,11 +4,13 @@ from dougong.documents.amounts import chinese_amount
 from dougong.documents.codes import qr_image
 from dougong.documents.fonts import missing_characters
 from dougong.documents.labels import Label, Sheet, label_pages
+from dougong.documents.printing import EmbeddedFile, to_archive_pdf
 from dougong.documents.rendering import (
     Document,
     Letterhead,
     TemplateText,
     document_title,
+    letterhead,
     render,
     render_html,
     render_many,
@@ -19,6 +21,7 @@ from dougong.documents.services import write_text
 
 __all__ = [
     "Document",
+    "EmbeddedFile",
     "Label",
     "Letterhead",
     "Sheet",
@@ -26,6 +29,7 @@ __all__ = [
     "chinese_amount",
     "document_title",
     "label_pages",
+    "letterhead",
     "missing_characters",
     "qr_image",
     "render",
@@ -33,5 +37,6 @@ __all__ = [
     "render_many",
     "seal",
     "template_texts",
+    "to_archive_pdf",
     "write_text",
 ]

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,6 +32,44 @@ def to_pdf(html: str) -> bytes:
         style, fonts = _press()
         document = HTML(string=html, url_fetcher=_fetcher(), base_url=None)
         return document.write_pdf(stylesheets=[style], font_config=fonts, pdf_tags=True)
+
+
+@dataclass(frozen=True)
+class EmbeddedFile:
+    """A file that travels inside a PDF, such as the structured data of an invoice."""
+
+    name: str
+    content: bytes
+    description: str = ""
+
+
+def to_archive_pdf(html: str, files: Sequence[EmbeddedFile] = ()) -> bytes:
+    """Return ``html`` as PDF/A-3b, made for archives, with files embedded as its data.
+
+    Nothing is fetched, as by `to_pdf`.
+    """
+    from weasyprint import HTML, Attachment
+
+    with _lock:
+        style, fonts = _press()
+        # An attachment can be written once, so that they are made here.
+        attached = [
+            Attachment(
+                string=file.content,
+                name=file.name,
+                description=file.description,
+                relationship="Data",
+            )
+            for file in files
+        ]
+        document = HTML(string=html, url_fetcher=_fetcher(), base_url=None)
+        return document.write_pdf(
+            stylesheets=[style],
+            font_config=fonts,
+            pdf_tags=True,
+            pdf_variant="pdf/a-3b",
+            attachments=attached,
+        )
 
 
 def to_pdfs(htmls: Sequence[str], processes: int | None = None) -> Iterator[bytes]:

@@ -1,0 +1,1 @@
+"""E-invoices: requested, issued once, credited in red, archived."""
