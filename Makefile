@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help up down reset setup setup-test test test-fast lint types catalogues bench plugin-repo docs \
-	gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gates initial clean
+	gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-notices gates initial clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -85,7 +85,9 @@ gate-plugins: setup-test ## broken plugins of every kind: all else answers
 	$(BIN)/python -m dougong.plugins.gate
 gate-devices: setup-test ## 250 devices, mute and late ones: no wrong value
 	$(BIN)/python -m dougong.devices.gate
-gates: gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices ## all of them
+gate-notices: setup-test ## 500 printed demands in three minutes, none over 50 KB
+	$(BIN)/python -m pytest -q -s -n 0 plugins/arrears/tests/gate_notices.py
+gates: gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-notices ## all of them
 
 clean: ## remove the virtual environment and caches, never data
 	rm -rf $(VENV) .ruff_cache .mypy_cache .pytest_cache build
