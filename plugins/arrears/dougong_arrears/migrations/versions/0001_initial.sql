@@ -180,6 +180,20 @@ CREATE INDEX ix_payment_promise_about ON arrears.payment_promise (community_id, 
 
 CREATE INDEX ix_payment_promise_payer_id ON arrears.payment_promise (community_id, payer_id);
 
+CREATE TABLE arrears.instalment (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	agreement_id UUID NOT NULL, 
+	number INTEGER NOT NULL, 
+	due_on DATE NOT NULL, 
+	amount BIGINT NOT NULL, 
+	CONSTRAINT pk_instalment PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_instalment_community_id_agreement_id_number UNIQUE (community_id, agreement_id, number), 
+	CONSTRAINT ck_instalment_amount CHECK (amount > 0), 
+	CONSTRAINT fk_instalment_agreement_id FOREIGN KEY(community_id, agreement_id) REFERENCES arrears.agreement (community_id, id), 
+	CONSTRAINT fk_instalment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
 CREATE TABLE arrears.agreement_bill (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -213,20 +227,6 @@ CREATE TABLE arrears.dispute (
 CREATE INDEX ix_dispute_bill_id ON arrears.dispute (community_id, bill_id);
 
 CREATE UNIQUE INDEX uq_dispute_bill_open ON arrears.dispute (community_id, bill_id) WHERE state = 'open';
-
-CREATE TABLE arrears.instalment (
-	community_id UUID NOT NULL, 
-	id UUID DEFAULT uuidv7() NOT NULL, 
-	agreement_id UUID NOT NULL, 
-	number INTEGER NOT NULL, 
-	due_on DATE NOT NULL, 
-	amount BIGINT NOT NULL, 
-	CONSTRAINT pk_instalment PRIMARY KEY (community_id, id), 
-	CONSTRAINT uq_instalment_community_id_agreement_id_number UNIQUE (community_id, agreement_id, number), 
-	CONSTRAINT ck_instalment_amount CHECK (amount > 0), 
-	CONSTRAINT fk_instalment_agreement_id FOREIGN KEY(community_id, agreement_id) REFERENCES arrears.agreement (community_id, id), 
-	CONSTRAINT fk_instalment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
-);
 
 CREATE TABLE arrears.reminder (
 	community_id UUID NOT NULL, 
