@@ -37,11 +37,14 @@ def dashboard_cards(scope):
 BOOT = """
 import sys, time
 started = time.perf_counter()
+from dougong.supervisor.child import keep_what_stays, start_quickly
+start_quickly()
 from dougong.installation import Installation
 from dougong.web.app import create_app
 installation = Installation.open()
 opened = time.perf_counter()
 create_app(installation)
+keep_what_stays()
 print(len(installation.plugins.installed), opened - started, time.perf_counter() - started)
 """
 

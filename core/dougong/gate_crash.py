@@ -60,7 +60,7 @@ QUIET_S, RECOVERY_S = 1.5, 180.0
 # Work that is open may take its time on a busy machine; it stands still when nothing of it ends
 # for so long.
 STILL_S = 90.0
-MOST_OPEN = 200
+MOST_OPEN = 40
 
 
 @dataclass
@@ -195,7 +195,7 @@ class Gate:
         number = 0
         path = str(self.home / "steps.txt")
         while not self.stop.is_set():
-            if number % 20 == 0 and self._is_behind():
+            if number % 10 == 0 and self._is_behind():
                 time.sleep(0.3)
                 continue
             number += 1

@@ -13,17 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import webauthn
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
-from webauthn.helpers import base64url_to_bytes
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from dougong.access.factors import has_factor, prove_session
 from dougong.access.models import Passkey, PasskeyChallenge, User
@@ -38,14 +29,19 @@ from dougong.db.base import uuid7
 from dougong.db.scope import Actor
 from dougong.errors import Conflict, Invalid, NotFound
 from dougong.i18n import N_, gettext
+from dougong.later import Later
 
 if TYPE_CHECKING:
+    import webauthn
+    from webauthn.helpers import structs
+
     from dougong.installation import Installation
+else:
+    webauthn, structs = Later("webauthn"), Later("webauthn.helpers.structs")
 
 PATIENCE = timedelta(minutes=5)
 MOST_PASSKEYS = 10
 REGISTER, SIGN_IN = "register", "sign_in"
-CERTAIN = UserVerificationRequirement.REQUIRED
 
 
 @dataclass(frozen=True)
@@ -100,10 +96,13 @@ def begin_registration(installation: "Installation", actor: Actor, site: Site) -
             user_name=user.login,
             user_id=user.id.bytes,
             user_display_name=user.name,
-            authenticator_selection=AuthenticatorSelectionCriteria(
-                resident_key=ResidentKeyRequirement.REQUIRED, user_verification=CERTAIN
+            authenticator_selection=structs.AuthenticatorSelectionCriteria(
+                resident_key=structs.ResidentKeyRequirement.REQUIRED,
+                user_verification=structs.UserVerificationRequirement.REQUIRED,
             ),
-            exclude_credentials=[PublicKeyCredentialDescriptor(k.credential_id) for k in known],
+            exclude_credentials=[
+                structs.PublicKeyCredentialDescriptor(k.credential_id) for k in known
+            ],
         )
         asked = _remember(session, REGISTER, options.challenge, user.id)
     return _told(asked, options)
@@ -125,7 +124,12 @@ def register(
                 expected_origin=site.origin,
                 require_user_verification=True,
             )
-        except (WebAuthnException, ValueError, KeyError, TypeError) as error:
+        except (
+            webauthn.helpers.exceptions.WebAuthnException,
+            ValueError,
+            KeyError,
+            TypeError,
+        ) as error:
             raise _unproven() from error
         session.add(
             Passkey(
@@ -181,8 +185,10 @@ def begin_sign_in(
         known = _passkeys(session, user_id) if user_id else ()
         options = webauthn.generate_authentication_options(
             rp_id=site.name,
-            user_verification=CERTAIN,
-            allow_credentials=[PublicKeyCredentialDescriptor(k.credential_id) for k in known],
+            user_verification=structs.UserVerificationRequirement.REQUIRED,
+            allow_credentials=[
+                structs.PublicKeyCredentialDescriptor(k.credential_id) for k in known
+            ],
         )
         asked = _remember(session, SIGN_IN, options.challenge, user_id)
     return _told(asked, options)
@@ -228,7 +234,7 @@ def is_answered_by(session: Session, site: Site, user: User, asked: str, answer:
 
 def _proven(session: Session, site: Site, challenge: PasskeyChallenge, answer: str) -> User | None:
     try:
-        raw = base64url_to_bytes(json.loads(answer)["rawId"])
+        raw = webauthn.helpers.base64url_to_bytes(json.loads(answer)["rawId"])
         query = select(Passkey).where(Passkey.credential_id == raw).with_for_update()
         key = session.scalars(query).first()
         if key is None or challenge.user_id not in (None, key.user_id):
@@ -242,7 +248,7 @@ def _proven(session: Session, site: Site, challenge: PasskeyChallenge, answer: s
             credential_current_sign_count=key.sign_count,
             require_user_verification=True,
         )
-    except (WebAuthnException, ValueError, KeyError, TypeError):
+    except (webauthn.helpers.exceptions.WebAuthnException, ValueError, KeyError, TypeError):
         return None
     key.sign_count, key.last_used_at = proof.new_sign_count, _now()
     user = session.get(User, key.user_id)

@@ -15,12 +15,8 @@ from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
@@ -29,6 +25,15 @@ from dougong.db.protection import protection
 from dougong.db.servers import Databases
 from dougong.errors import Conflict
 from dougong.i18n import N_
+from dougong.later import Later
+
+if TYPE_CHECKING:
+    from alembic import command, migration, script
+    from alembic.config import Config
+else:
+    command, migration = Later("alembic.command"), Later("alembic.migration")
+    script = Later("alembic.script")
+
 
 T = TypeVar("T")
 LOCK = 0x446F7567
@@ -155,8 +160,8 @@ class Migrator:
     def unknown_revision(self, distribution: Distribution, connection: Connection) -> str | None:
         """Return the database's revision when the code has never heard of it, None else."""
         current = self._current(distribution, connection)
-        script = ScriptDirectory.from_config(_config(distribution))
-        known = {each.revision for each in script.walk_revisions()}
+        revisions = script.ScriptDirectory.from_config(_config(distribution)).walk_revisions()
+        known = {each.revision for each in revisions}
         return None if current is None or current in known else current
 
     def plan(self, distribution: Distribution, connection: Connection) -> list[str]:
@@ -248,14 +253,14 @@ class Migrator:
 
     @staticmethod
     def _current(distribution: Distribution, connection: Connection) -> str | None:
-        context = MigrationContext.configure(
+        context = migration.MigrationContext.configure(
             connection,
             opts={"version_table": "alembic_version", "version_table_schema": distribution.schema},
         )
         return context.get_current_revision()
 
     def _head(self, distribution: Distribution) -> str | None:
-        return ScriptDirectory.from_config(_config(distribution)).get_current_head()
+        return script.ScriptDirectory.from_config(_config(distribution)).get_current_head()
 
     @staticmethod
     def _revisions(distribution: Distribution, current: str | None) -> list[str]:
@@ -274,7 +279,9 @@ def _is_version_saved(connection: Connection, schema: str) -> bool:
     return bool(allowed)
 
 
-def _config(distribution: Distribution, out: io.StringIO | None = None) -> Config:
+def _config(distribution: Distribution, out: io.StringIO | None = None) -> "Config":
+    from alembic.config import Config
+
     config = Config(stdout=io.StringIO(), output_buffer=out)
     folder = str(files("dougong.migrations"))
     config.set_main_option("script_location", folder.replace("%", "%%"))

@@ -19,11 +19,16 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from dougong.errors import DeviceError, Invalid, NotAllowed
 from dougong.i18n import N_
+from dougong.later import Later
 from dougong.webhooks.addresses import Refused, check_url, resolve
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Later("httpx")
+
 
 if TYPE_CHECKING:
     from dougong.db.scope import Scope
@@ -94,7 +99,7 @@ class Outbound:
         return [c.partition(":")[2] for c in declared if c.startswith("net:")]
 
 
-async def _send(outgoing: httpx.Request, networks: tuple[str, ...], deadline_s: float) -> Answer:
+async def _send(outgoing: "httpx.Request", networks: tuple[str, ...], deadline_s: float) -> Answer:
     try:
         async with asyncio.timeout(deadline_s):
             return await _exchange(outgoing, networks)
@@ -107,7 +112,7 @@ async def _send(outgoing: httpx.Request, networks: tuple[str, ...], deadline_s: 
         ) from error
 
 
-async def _exchange(outgoing: httpx.Request, networks: tuple[str, ...]) -> Answer:
+async def _exchange(outgoing: "httpx.Request", networks: tuple[str, ...]) -> Answer:
     target, _address = await resolve(str(outgoing.url), networks)
     outgoing.extensions["sni_hostname"] = outgoing.url.host
     outgoing.url = httpx.URL(target)

@@ -18,16 +18,22 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import httpx
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from dougong.db.ciphers import Suite
 from dougong.errors import DougongError
 from dougong.i18n import N_
+from dougong.later import Later
 from dougong.paths import Paths
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Later("httpx")
+
 
 NONCE = 12
 SUITES = {"aes": Suite.AES_256_GCM, "sm": Suite.SM4_GCM}

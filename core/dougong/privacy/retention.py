@@ -95,6 +95,17 @@ class Clocks:
         return self.session.execute(query.where(where).group_by(person))
 
 
+@dataclass(frozen=True)
+class Declared:
+    """The tables that are looked at, and every personal column of them with its period.
+
+    The same for every community, so it is worked out once for all of them.
+    """
+
+    tables: Sequence[Table]
+    columns: Sequence[tuple[Table, Column[Any], str]]
+
+
 def _part_of(table: Table) -> tuple[Any, str] | None:
     for column in table.columns:
         ref = column.info.get("ref")
@@ -119,8 +130,9 @@ def let_go(
     One transaction per community, so that a failure in one holds up no other.
     """
     total: dict[str, int] = defaultdict(int)
+    declared = _declared(installation)
     for community_id, zone in _places(installation, community):
-        for column, count in let_go_in(installation, community_id, zone, today).items():
+        for column, count in _let_go(installation, declared, community_id, zone, today).items():
             total[column] += count
     return dict(total)
 
@@ -129,10 +141,16 @@ def let_go_in(
     installation: Any, community_id: UUID, zone: str, today: date | None = None
 ) -> dict[str, int]:
     """Empty what has outlived its period in one community; return values by column."""
+    return _let_go(installation, _declared(installation), community_id, zone, today)
+
+
+def _let_go(
+    installation: Any, declared: Declared, community_id: UUID, zone: str, today: date | None
+) -> dict[str, int]:
     with installation.platform() as session:
         name_verb(session, VERB, "retention")
         emptier = Emptier(session, installation.keyring, community_id)
-        for table, column, ids in _due(installation, session, community_id, zone, today):
+        for table, column, ids in _due(declared, session, community_id, zone, today):
             emptier.empty(table, column, ids)
         if emptier.counts:
             emptier.record(NOBODY, "retention", {})
@@ -145,9 +163,10 @@ def overdue(
 ) -> dict[str, int]:
     """Return what `let_go` would empty now, by column; nothing is changed."""
     total: dict[str, int] = defaultdict(int)
+    declared = _declared(installation)
     for community_id, zone in _places(installation, community):
         with installation.platform() as session:
-            for table, column, ids in _due(installation, session, community_id, zone, today):
+            for table, column, ids in _due(declared, session, community_id, zone, today):
                 total[f"{table.fullname}.{column.name}"] += len(ids)
     return dict(total)
 
@@ -162,19 +181,25 @@ def _places(installation: Any, community: UUID | None) -> list[Any]:
         return list(session.execute(query, {"only": community}).all())
 
 
-def _due(
-    installation: Any, session: Session, community_id: UUID, zone: str, today: date | None
-) -> Iterator[tuple[Table, Column[Any], list[UUID]]]:
-    """Yield table, column and the rows whose period is over, for every declared column."""
-    day = today or datetime.now(ZoneInfo(zone)).date()
+def _declared(installation: Any) -> Declared:
     tables = {table.fullname: table for table in own_tables(installation)}
-    clocks = Clocks(session, list(tables.values()), community_id, zone)
+    columns = []
     for said in declarations(installation.plugins).values():
         table = tables.get(f"{said.schema}.{said.table}")
         if table is None or table.info.get("kind") != "community" or said.column not in table.c:
             continue
-        column = table.c[said.column]
-        ids = _expired(clocks, table, column, before(day, said.retention))
+        columns.append((table, table.c[said.column], said.retention))
+    return Declared(list(tables.values()), columns)
+
+
+def _due(
+    declared: Declared, session: Session, community_id: UUID, zone: str, today: date | None
+) -> Iterator[tuple[Table, Column[Any], list[UUID]]]:
+    """Yield table, column and the rows whose period is over, for every declared column."""
+    day = today or datetime.now(ZoneInfo(zone)).date()
+    clocks = Clocks(session, declared.tables, community_id, zone)
+    for table, column, retention in declared.columns:
+        ids = _expired(clocks, table, column, before(day, retention))
         if ids:
             yield table, column, ids
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import faulthandler
+import gc
 import inspect
 import os
 import resource
@@ -23,6 +24,7 @@ PROGRAMS = {
 
 def main(name: str) -> None:
     """Run one of ``PROGRAMS`` until SIGTERM, or until the supervisor is gone."""
+    start_quickly()
     stay_with_supervisor()
     show_where_it_hangs()
     log_to_stderr()
@@ -35,8 +37,20 @@ def main(name: str) -> None:
         program(settings)
 
 
+def start_quickly() -> None:
+    """Collect no garbage while modules and models are made: a fifth of the start, for nothing."""
+    gc.disable()
+
+
+def keep_what_stays() -> None:
+    """Collect garbage from now on, and never look again at what the start has made."""
+    gc.freeze()
+    gc.enable()
+
+
 def say_ready() -> None:
     """Tell the supervisor that this process does its work from now on."""
+    keep_what_stays()
     descriptor = os.environ.pop("DOUGONG_READY_FD", None)
     if descriptor is not None:
         os.write(int(descriptor), b"ready\n")

@@ -4,13 +4,19 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import httpx
-
+from dougong.later import Later
 from dougong.webhooks.addresses import Refused, resolve
 from dougong.webhooks.signing import sign
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Later("httpx")
+
 
 DEADLINE_S = 10.0
 CONNECT_S = 5.0
@@ -58,7 +64,7 @@ async def _send_all(parcels: Sequence[Parcel], networks: Sequence[str]) -> list[
         return list(await asyncio.gather(*map(send, parcels)))
 
 
-async def _send(client: httpx.AsyncClient, parcel: Parcel, networks: Sequence[str]) -> Outcome:
+async def _send(client: "httpx.AsyncClient", parcel: Parcel, networks: Sequence[str]) -> Outcome:
     try:
         async with asyncio.timeout(DEADLINE_S):
             status = await _post(client, parcel, networks)
@@ -72,7 +78,7 @@ async def _send(client: httpx.AsyncClient, parcel: Parcel, networks: Sequence[st
     return Outcome(parcel.delivery_id, status, error_text)
 
 
-async def _post(client: httpx.AsyncClient, parcel: Parcel, networks: Sequence[str]) -> int:
+async def _post(client: "httpx.AsyncClient", parcel: Parcel, networks: Sequence[str]) -> int:
     """Return the status; the answer's body is not read."""
     target, _address = await resolve(parcel.url, networks)
     parts = urlsplit(parcel.url)

@@ -12,18 +12,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dougong.errors import Conflict, Invalid, NotFound
 from dougong.i18n import N_
+from dougong.later import Later
 from dougong.paths import Paths
 from dougong.plugins.manifest import in_range
 from dougong.plugins.packages.signing import NotSigned, Trusted, opened, signed, trusted
 from dougong.plugins.packages.wheels import SUFFIX, Wheel, look_through
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Later("httpx")
+
 
 FILE = "index.json"
 REVOKED = ("plugin", "versions", "reason")

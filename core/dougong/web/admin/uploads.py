@@ -17,18 +17,23 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from os import urandom
 from time import time as now
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, LargeZipFile, ZipFile
 
-import openpyxl
 from cryptography.exceptions import InvalidTag
 from flask import Request
-from openpyxl.utils.exceptions import InvalidFileException
 
 from dougong.db.ciphers import NONCE, Place
 from dougong.db.scope import Scope
 from dougong.errors import Invalid
 from dougong.i18n import N_
+from dougong.later import Later
+
+if TYPE_CHECKING:
+    import openpyxl
+    import openpyxl.utils.exceptions
+else:
+    openpyxl = Later("openpyxl")
 
 MOST_BYTES = 10 * 1024 * 1024
 MOST_ROWS = 20_000
@@ -47,10 +52,9 @@ EMPTY_FORMULA = re.compile(
 )
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 # What openpyxl and the libraries below it raise for files that are broken on purpose.
-BROKEN = (
+BROKEN: tuple[type[Exception], ...] = (
     BadZipFile,
     LargeZipFile,
-    InvalidFileException,
     SyntaxError,
     ArithmeticError,
     LookupError,
@@ -141,7 +145,7 @@ def read_xlsx(content: bytes) -> list[Table]:
                 table.lines.append(line)
             tables.append(table)
         return tables
-    except BROKEN as error:
+    except (*BROKEN, openpyxl.utils.exceptions.InvalidFileException) as error:
         raise Invalid(N_("The workbook cannot be read. Save it anew as .xlsx.")) from error
 
 
