@@ -16,10 +16,12 @@ from dougong_participation.models import (
     AnswerSheet,
     Complaint,
     Feedback,
+    Improvement,
     Notice,
     Questionnaire,
 )
 from dougong_participation.services import (
+    examples_of,
     my_questionnaires,
     replies,
     unread_notices,
@@ -201,6 +203,9 @@ def panels(scope: Scope, record: Any) -> list[Panel]:
         return [Panel(gettext("Replies"), said)] if said else []
     if isinstance(record, Questionnaire):
         return [_results(scope, record)]
+    if isinstance(record, Improvement):
+        found = examples_of(scope, record)
+        return [Panel(gettext("What many said, with examples"), found)] if found else []
     if not isinstance(record, Person | Room) or not scope.may("participation.complaint.view"):
         return []
     key = Complaint.person_id if isinstance(record, Person) else Complaint.room_id

@@ -12,6 +12,7 @@ from dougong_participation.domain import (
     next_state,
     shares,
 )
+from dougong_participation.domain.topics import frequent_phrases
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -53,3 +54,23 @@ def test_shares_add_up_to_a_hundred(counts):
     assert sum(made.values()) == (100 if sum(counts.values()) else 0)
     total = sum(counts.values())
     assert all(abs(made[k] - counts[k] * 100 / (total or 1)) < 1 for k in counts)
+
+
+def test_what_many_say_in_the_same_words_is_found_with_who_said_it():
+    texts = [
+        "3 栋电梯又停了，等了半小时",
+        "希望修一下灯",
+        "电梯又停了！！老人下不来",
+        "昨天电梯又停了，电梯又停了",
+    ]
+    [(words, where), *rest] = frequent_phrases(texts)
+    assert (words, where) == ("电梯又停", [0, 2, 3])
+    assert not any("电梯" in other for other, _ in rest)
+    assert frequent_phrases(texts[:2]) == []
+
+
+@given(st.lists(st.text(alphabet="电梯停水漏灯路坏", max_size=12), max_size=8))
+def test_a_frequent_phrase_stands_in_every_text_that_it_names(texts):
+    for words, where in frequent_phrases(texts):
+        assert len(where) >= 2
+        assert where == [n for n, text in enumerate(texts) if words in text]

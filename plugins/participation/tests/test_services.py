@@ -416,3 +416,22 @@ def test_the_demonstration_is_the_same_each_time_and_complete(enter, place):
         assert all(c.closed_at is None or c.closed_at <= scope.now for c in complaints)
         assert len(scope.session.scalars(select(Notice)).all()) == 7
         assert len(results) == 6
+
+
+def test_an_improvement_says_what_many_said_and_forgets_what_was_erased(scope):
+    month = scope.now - timedelta(days=scope.today.day + 3)
+    made = [Feedback(topic=Topic.OTHER, text=f"{n} 号楼电梯总停", given_at=month) for n in range(3)]
+    scope.session.add_all(made)
+    scope.session.flush()
+    services.analyse_month(scope)
+    improvement = scope.session.scalars(
+        select(Improvement).where(Improvement.topic == Topic.OTHER)
+    ).one()
+    [(words, texts), *_] = services.examples_of(scope, improvement)
+    assert words == "号楼电梯总停 × 3"
+    assert "号楼电梯总停" in texts
+    assert "电梯" not in str([f["feedback"] for f in improvement.findings])
+    for each in made:
+        scope.session.delete(each)
+    scope.session.flush()
+    assert services.examples_of(scope, improvement)[0][1] == ""

@@ -1,6 +1,7 @@
 """Complaints with replies, feedback, and the improvements that follow."""
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     literal_column,
     true,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dougong.db import InCommunity, label, member_label, ref, state, to_one
@@ -128,6 +130,10 @@ class Improvement(InCommunity, Base):
     month_on: Mapped[date] = mapped_column(info=label("Month", "月份"))
     topic: Mapped[Topic] = state(Topic, info=label("Topic", "分类"))
     voices: Mapped[int] = mapped_column(Integer, default=0, info=label("Voices", "反映次数"))
+    # Phrases that many said, and by which records: {"words", "complaints", "feedback"}; no texts.
+    findings: Mapped[Any] = mapped_column(
+        JSONB, default=list, server_default=literal_column("'[]'::jsonb"), info={"api": "hidden"}
+    )
     measure: Mapped[str | None] = mapped_column(String(500), info=label("Measure", "改进措施"))
     due_on: Mapped[date | None] = mapped_column(info=label("Due on", "完成期限"))
     state: Mapped[ImprovementState] = state(

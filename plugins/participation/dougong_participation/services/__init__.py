@@ -16,6 +16,7 @@ from dougong_participation.services.complaints import (
 from dougong_participation.services.feedback import (
     acknowledge_feedback,
     analyse_month,
+    examples_of,
     finish_improvement,
     give_feedback,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "disclose_revenue",
     "disclosed_revenue",
     "enter_paper",
+    "examples_of",
     "entrust_vote",
     "file_complaint",
     "finish_improvement",

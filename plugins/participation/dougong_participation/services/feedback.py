@@ -1,8 +1,11 @@
 """Feedback, its monthly analysis, and the improvements that follow."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, time
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select, union_all
+from sqlalchemy import literal, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 
 from dougong.db import Scope, uuid7
@@ -10,6 +13,7 @@ from dougong.errors import Invalid
 from dougong.i18n import N_, gettext
 from dougong.services import service
 from dougong_participation.domain import frequent, month_before
+from dougong_participation.domain.topics import frequent_phrases
 from dougong_participation.errors import WrongState
 from dougong_participation.models import (
     Complaint,
@@ -65,17 +69,11 @@ def analyse_month(scope: Scope, on: date | None = None) -> int:
     """
     from_on, to_on = month_before(on or scope.today)
     start, finish = (datetime.combine(day, time(), scope.zone) for day in (from_on, to_on))
-    voices = union_all(
-        select(Complaint.topic).where(
-            Complaint.filed_at >= start,
-            Complaint.filed_at < finish,
-            Complaint.kind != ComplaintKind.PRAISE,
-        ),
-        select(Feedback.topic).where(Feedback.given_at >= start, Feedback.given_at < finish),
-    )
+    voices = _voices(scope, start, finish)
     least = int(scope.setting("participation.frequent_from", FREQUENT_FROM))
-    found = frequent(scope.session.scalars(voices).all(), least)
+    found = frequent([voice.topic for voice in voices], least)
     for topic, count in found:
+        findings = _findings([voice for voice in voices if voice.topic == topic])
         scope.session.execute(
             insert(Improvement)
             .values(
@@ -84,13 +82,74 @@ def analyse_month(scope: Scope, on: date | None = None) -> int:
                 month_on=from_on,
                 topic=Topic(topic),
                 voices=count,
+                findings=findings,
                 state=ImprovementState.OPEN,
             )
             .on_conflict_do_update(
-                index_elements=["community_id", "month_on", "topic"], set_={"voices": count}
+                index_elements=["community_id", "month_on", "topic"],
+                set_={"voices": count, "findings": findings},
             )
         )
     return len(found)
+
+
+def _voices(scope: Scope, start: datetime, finish: datetime) -> Sequence[Any]:
+    """Return topic, text, kind of record and id of everything said in a span, praise apart."""
+    complaints = select(
+        Complaint.topic,
+        (Complaint.title + "。" + Complaint.text).label("said"),
+        literal("complaints").label("kind"),
+        Complaint.id,
+    ).where(
+        Complaint.filed_at >= start,
+        Complaint.filed_at < finish,
+        Complaint.kind != ComplaintKind.PRAISE,
+    )
+    feedback = select(
+        Feedback.topic, Feedback.text.label("said"), literal("feedback").label("kind"), Feedback.id
+    ).where(Feedback.given_at >= start, Feedback.given_at < finish)
+    return scope.session.execute(union_all(complaints, feedback)).all()
+
+
+def _findings(voices: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the phrases that voices share, each with the ids of who said it."""
+    return [
+        {
+            "words": words,
+            "count": len(where),
+            **{
+                kind: [str(voices[n].id) for n in where if voices[n].kind == kind]
+                for kind in ("complaints", "feedback")
+            },
+        }
+        for words, where in frequent_phrases([voice.said for voice in voices])
+    ]
+
+
+def examples_of(scope: Scope, improvement: Improvement) -> list[tuple[str, str]]:
+    """Return the phrases of an improvement with their counts, and two texts that said each.
+
+    Read from the records of today: what was erased meanwhile is not shown. Two statements.
+    """
+    texts: dict[str, str] = {}
+    for kind, model, shown in (
+        ("complaints", Complaint, Complaint.title),
+        ("feedback", Feedback, Feedback.text),
+    ):
+        ids = [UUID(id) for finding in improvement.findings for id in finding[kind][:2]]
+        rows = scope.session.execute(select(model.id, shown).where(model.id.in_(ids)))
+        texts |= {str(id): text[:40] for id, text in rows}
+    return [
+        (
+            f"{finding['words']} × {finding['count']}",
+            " / ".join(
+                texts[id]
+                for id in [*finding["complaints"][:2], *finding["feedback"][:2]]
+                if id in texts
+            ),
+        )
+        for finding in improvement.findings
+    ]
 
 
 @service("improvement.finish", title=("Finish", "完成"))

@@ -182,7 +182,7 @@
   }
 
   function quotation(order) {
-    if (!order.may_quote) return "";
+    if (!order.may_quote) return order.quoted ? make("p", { className: "muted" }, words.quote + ": " + order.quoted) : "";
     const box = make("details", null, make("summary", null, words.quote), ...field(order, "item", words.item), ...field(order, "price", words.price), ...field(order, "count", words.quantity),
       button(words.quote_add, () => {
         const name = taken(order, "item"), price = taken(order, "price");

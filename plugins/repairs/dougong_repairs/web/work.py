@@ -126,7 +126,9 @@ def _costs(scope: Scope, order: WorkOrder) -> dict[str, Any]:
     covered = services.warranty_of(scope, order)
     words = {"part": covered[0].part, "day": covered[0].last_on} if covered else {}
     return {
-        "may_quote": order.person_id is not None and order.state in WITH_TECHNICIAN,
+        "may_quote": order.person_id is not None
+        and order.state in WITH_TECHNICIAN
+        and (drafted is None or drafted.state != "offered"),
         "quoted": quoted,
         "warranty": gettext("Under the developer's warranty until %(day)s: %(part)s.", **words)
         if covered

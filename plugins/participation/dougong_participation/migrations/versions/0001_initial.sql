@@ -4,6 +4,7 @@ CREATE TABLE participation.improvement (
 	month_on DATE NOT NULL, 
 	topic VARCHAR(40) NOT NULL, 
 	voices INTEGER NOT NULL, 
+	findings JSONB DEFAULT '[]'::jsonb NOT NULL, 
 	measure VARCHAR(500), 
 	due_on DATE, 
 	state VARCHAR(40) NOT NULL, 
