@@ -15,8 +15,10 @@ from dougong_fees.models import (
     Discount,
     FeeItem,
     FeePrice,
+    FeeTemplate,
     HandOver,
     PriceTier,
+    TemplateCopy,
     Waiver,
 )
 
@@ -146,6 +148,24 @@ class WaiverView(RecordView, model=Waiver):
     )
     can_create = can_change = can_delete = False
     menu_order = 70
+
+
+class FeeTemplateView(RecordView, model=FeeTemplate):
+    title = bilingual("Fee items of the group", "集团收费模板")
+    icon = "layers"
+    columns = ("code", "name", "from_on", "unit_price", "method", "may_differ")
+    filters = ("method", "from_on")
+    search = ("code", "name")
+    can_import = False
+    menu_order = 42
+
+
+class TemplateCopyView(RecordView, model=TemplateCopy):
+    title = bilingual("Followed templates", "模板下发记录")
+    columns = ("fee_item", "price", "made_item", "made_at")
+    filters = ("fee_item", "made_at")
+    can_create = can_change = can_delete = False
+    menu_order = 44
 
 
 class DiscountView(RecordView, model=Discount):

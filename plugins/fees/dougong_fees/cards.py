@@ -9,7 +9,7 @@ from dougong.hookspecs import Card, Comparison, Panel, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Person, Room
 from dougong_fees.domain.states import OWED, RunState
-from dougong_fees.models import Bill, BillRun, FeeItem, HandOver
+from dougong_fees.models import Bill, BillRun, FeeItem, FeeTemplate, HandOver
 from dougong_fees.services.bills import overdue
 from dougong_fees.services.explain import explain_bill, fact_text
 from dougong_fees.services.formulas import try_formula
@@ -188,6 +188,10 @@ def panels(scope: Scope, record) -> list[Panel]:
         left = yuan_text(Decimal(record.statement["arrears_total"]))
         rows = [(gettext("Still owed by the former owner"), left)]
         return [Panel(gettext("Hand-over statement"), rows, f"fees/hand-over/{record.id}", 10)]
+    if isinstance(record, FeeTemplate) and scope.may("fees.fee_template.view"):
+        url = f"fees/templates/{record.id}"
+        rows = [(gettext("From"), record.from_on.isoformat())]
+        return [Panel(gettext("What it means for each community"), rows, url, 10)]
     if isinstance(record, FeeItem) and record.formula and scope.may("fees.fee_item.view"):
         return [_formula_panel(scope, record)]
     if not isinstance(record, Room | Person) or not scope.may("fees.bill.view"):

@@ -30,6 +30,7 @@ from dougong_fees.models import (
     BillKind,
     BillPayment,
     BillRun,
+    FeeTemplate,
     HandOver,
     Waiver,
 )
@@ -299,6 +300,16 @@ def group_runs() -> str:
         values = {name: request.form.get(name, "") for name in values}
         outcome = services.create_group_runs(scope, values["name"], *_days(values))
     return page("group_runs", outcome=outcome, values=values, runs=services.group_runs(scope))
+
+
+@blueprint.route("/templates/<uuid:template_id>", methods=["GET", "POST"])
+def template(template_id: UUID) -> str:
+    """Show what a version of a group's fee item means for each community; roll it out or back."""
+    scope = require_scope()
+    found = scope.get(FeeTemplate, template_id)
+    steps = {"roll-out": services.roll_out_template, "undo": services.undo_template}
+    act = steps.get(request.form.get("do", ""), services.preview_template)
+    return page("template", version=found, communities=act(scope, found))
 
 
 def _next_month(today: date) -> dict[str, str]:

@@ -20,8 +20,11 @@ from dougong_fees.models.items import (
     PriceTier,
     TierSpan,
 )
+from dougong_fees.models.templates import FeeTemplate, TemplateCopy
 
 __all__ = [
+    "FeeTemplate",
+    "TemplateCopy",
     "Apportionment",
     "ApportionmentShare",
     "ApportionmentState",

@@ -50,9 +50,17 @@ from dougong_fees.services.runs import (
     roll_back_run,
 )
 from dougong_fees.services.single import demand_single
+from dougong_fees.services.templates import (
+    preview_template,
+    roll_out_template,
+    undo_template,
+)
 from dougong_fees.services.waivers import approve_waiver, refuse_waiver, request_waiver
 
 __all__ = [
+    "preview_template",
+    "roll_out_template",
+    "undo_template",
     "approve_discount",
     "refuse_discount",
     "request_discount",

@@ -1,3 +1,32 @@
+CREATE TABLE fees.fee_template (
+	group_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	code VARCHAR(20) NOT NULL, 
+	name VARCHAR(60) NOT NULL, 
+	from_on DATE NOT NULL, 
+	unit_price NUMERIC(14, 6) NOT NULL, 
+	may_differ BOOLEAN DEFAULT false NOT NULL, 
+	method VARCHAR(40) NOT NULL, 
+	area_kind VARCHAR(40) NOT NULL, 
+	commodity VARCHAR(40), 
+	period_method VARCHAR(40) NOT NULL, 
+	rounding VARCHAR(40) NOT NULL, 
+	late_fee_rate NUMERIC(9, 6), 
+	source VARCHAR(200), 
+	CONSTRAINT pk_fee_template PRIMARY KEY (group_id, id), 
+	CONSTRAINT uq_fee_template_group_id_code_from_on UNIQUE (group_id, code, from_on), 
+	CONSTRAINT ck_fee_template_unit_price CHECK (unit_price >= 0), 
+	CONSTRAINT ck_fee_template_commodity_of_usage CHECK (method <> 'usage' or commodity is not null), 
+	CONSTRAINT ck_fee_template_method CHECK (method <> 'formula'), 
+	CONSTRAINT ck_fee_template_late_fee_rate CHECK (late_fee_rate >= 0 and late_fee_rate < 0.01), 
+	CONSTRAINT fk_fee_template_ FOREIGN KEY(group_id) REFERENCES dougong.property_group (id), 
+	CONSTRAINT ck_fee_template_charge_method CHECK (method IN ('fixed', 'area', 'usage', 'formula')), 
+	CONSTRAINT ck_fee_template_area_kind CHECK (area_kind IN ('built', 'inner')), 
+	CONSTRAINT ck_fee_template_commodity CHECK (commodity IN ('water', 'electricity', 'gas', 'heat')), 
+	CONSTRAINT ck_fee_template_period_method CHECK (period_method IN ('anchor_month', 'calendar_month', 'days_30', 'days_365', 'whole_months')), 
+	CONSTRAINT ck_fee_template_rounding CHECK (rounding IN ('fen', 'jiao', 'yuan'))
+);
+
 CREATE TABLE fees.fee_item (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -107,6 +136,25 @@ CREATE TABLE fees.price_tier (
 );
 
 CREATE INDEX ix_price_tier_price_id ON fees.price_tier (community_id, price_id);
+
+CREATE TABLE fees.template_copy (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	template_id UUID NOT NULL, 
+	fee_item_id UUID NOT NULL, 
+	price_id UUID NOT NULL, 
+	made_item BOOLEAN NOT NULL, 
+	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_template_copy PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_template_copy_community_id_template_id UNIQUE (community_id, template_id), 
+	CONSTRAINT fk_template_copy_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
+	CONSTRAINT fk_template_copy_price_id FOREIGN KEY(community_id, price_id) REFERENCES fees.fee_price (community_id, id), 
+	CONSTRAINT fk_template_copy_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_template_copy_fee_item_id ON fees.template_copy (community_id, fee_item_id);
+
+CREATE INDEX ix_template_copy_price_id ON fees.template_copy (community_id, price_id);
 
 CREATE TABLE fees.bill_run (
 	community_id UUID NOT NULL, 
