@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".peers"
 PACKAGES = {
     "dlt645": "dlt645==3.2.0",
+    # Oracles of the payment channels: they sign, verify and decrypt beside ours.
+    "wechatpayv3": "wechatpayv3==2.0.4",
+    "alipay": "python-alipay-sdk==3.4.0",
     # What bench/list_page.py measures itself against.
     "flask_admin": "Flask-Admin[sqlalchemy]==2.2.1 Flask-SQLAlchemy==3.1.1"
     " psycopg[binary]==3.3.9 SQLAlchemy==2.1.9",

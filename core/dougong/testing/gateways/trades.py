@@ -298,7 +298,9 @@ class Gateway(ABC):
             self.trades[trade.number] = trade
 
 
-class _Quiet(WSGIRequestHandler):
+class QuietHandler(WSGIRequestHandler):
+    """Writes no line per request."""
+
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
         return
 
@@ -306,7 +308,7 @@ class _Quiet(WSGIRequestHandler):
 @contextmanager
 def serving(app: Any, port: int = 0) -> Iterator[str]:
     """Serve a WSGI application on a free port of this machine; yields its address."""
-    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet)
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=QuietHandler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

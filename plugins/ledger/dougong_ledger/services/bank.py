@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from uuid import UUID
+from zipfile import BadZipFile
 
 import openpyxl
 from sqlalchemy import select
@@ -61,7 +62,7 @@ def read_table(filename: str, content: bytes) -> list[list[str]]:
             ]
         else:
             rows = list(csv.reader(io.StringIO(_decoded(content))))
-    except (ValueError, KeyError, OSError, csv.Error) as error:
+    except (ValueError, KeyError, OSError, csv.Error, BadZipFile) as error:
         raise Invalid(
             N_("Some fields are not right yet."),
             fields={"file": gettext("This is neither CSV nor XLSX.")},
@@ -85,13 +86,20 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def find_heading(rows: Sequence[Sequence[str]]) -> tuple[int, dict[str, str]]:
+def find_heading(
+    rows: Sequence[Sequence[str]], given: Mapping[str, str]
+) -> tuple[int, dict[str, str]]:
     """Return the row of headings and the mapping guessed from it; banks put a letterhead above.
 
-    Raises Invalid when no row looks like headings.
+    given: field → heading, before any guess. Raises Invalid when no row looks like headings.
     """
+
+    def mapped(row: Sequence[str]) -> dict[str, str]:
+        here = {field: name for field, name in given.items() if name in row}
+        return {**guess_mapping(row), **here}
+
     best = max(
-        ((i, guess_mapping(row)) for i, row in enumerate(rows[:30])),
+        ((i, mapped(row)) for i, row in enumerate(rows[:30])),
         key=lambda found: len(found[1]),
         default=(0, {}),
     )
@@ -176,8 +184,8 @@ def import_statement(
     went out is only listed.
     """
     rows = read_table(filename, content)
-    at, guessed = find_heading(rows)
-    lines, problems = parse_rows(rows[at], rows[at + 1 :], {**guessed, **(mapping or {})})
+    at, chosen = find_heading(rows, mapping or {})
+    lines, problems = parse_rows(rows[at], rows[at + 1 :], chosen)
     outcome = BankImport(problems=tuple((at + 2 + n, text) for n, text in problems))
     serials = [line.serial for line in lines]
     known = set(scope.session.scalars(select(BankLine.serial).where(BankLine.serial.in_(serials))))
