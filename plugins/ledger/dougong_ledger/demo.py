@@ -24,6 +24,19 @@ def load(scope: Scope, chance: Random) -> None:
     if people:
         fill_wallets(scope, people, [chance.choice(AMOUNTS) for _ in people])
     _deposits(scope)
+    _bank_lines(scope)
+
+
+def _bank_lines(scope: Scope) -> None:
+    """Bring in a statement of the bank whose lines nobody has claimed yet."""
+    day = scope.today.replace(day=1)
+    lines = [
+        "交易时间,收入,支出,对方户名,对方账号,流水号,摘要",
+        f"{day},1860.00,,江州市开拓商贸有限公司,6217****0381,DEMO{day:%Y%m}001,三季度物业费",
+        f"{day},420.00,,周立新,6222****7719,DEMO{day:%Y%m}002,车位",
+        f"{day},,2350.40,江州供电公司,4200****0001,DEMO{day:%Y%m}003,公共用电",
+    ]
+    services.import_statement(scope, "demo.csv", "\n".join(lines).encode())
 
 
 def _deposits(scope: Scope) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from dougong.db import Actor, Scope
 from dougong.installation import Installation
 from dougong.tenancy.models import LegalEntity
+from dougong_online_payment import history
 from dougong_online_payment.models import MerchantAccount, Provider
 
 PATHS = {Provider.WECHAT_PAY: "/wechat_pay", Provider.ALIPAY: "/alipay"}
@@ -37,6 +38,8 @@ def load(scope: Scope) -> None:
         known = select(MerchantAccount.id).where(MerchantAccount.legal_entity_id == entity_id)
         if own.session.scalars(known).first() is None:
             _add_accounts(own, entity_id)
+    if scope.place.kind == "estate":
+        history.write(scope, folder(scope.installation))
 
 
 def _add_accounts(scope: Scope, entity_id: UUID) -> None:

@@ -4,6 +4,7 @@ from dougong_ledger.services.asking import ask_about, ask_all, ask_attempt, is_u
 from dougong_ledger.services.bank import BankImport, assign_line, import_statement
 from dougong_ledger.services.bulk import ReceivedPayment, record_many
 from dougong_ledger.services.channels import (
+    Offer,
     Start,
     channels,
     offers,
@@ -52,6 +53,7 @@ from dougong_ledger.services.wallets import add_to_wallet, balance_of, pay_out, 
 __all__ = [
     "BankImport",
     "MonthEnd",
+    "Offer",
     "Start",
     "approve_refund",
     "ask_about",
