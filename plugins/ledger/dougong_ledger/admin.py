@@ -84,7 +84,7 @@ class RefundView(RecordView, model=Refund):
 
 class PaymentAttemptView(RecordView, model=PaymentAttempt):
     title = bilingual("Channel payments", "渠道支付请求")
-    icon = "smartphone"
+    icon = "phone"
     columns = ("started_at", "order", "provider", "way", "amount", "state", "trade_no", "problem")
     filters = ("state", "provider", "started_at", "amount")
     search = ("trade_no", "transaction_id")
@@ -95,7 +95,7 @@ class PaymentAttemptView(RecordView, model=PaymentAttempt):
 
 class SurplusPaymentView(RecordView, model=SurplusPayment):
     title = bilingual("Paid too much", "多收款")
-    icon = "alert-circle"
+    icon = "help-circle"
     columns = ("found_at", "provider", "amount", "reason", "state", "transaction_id", "proposal")
     filters = ("state", "provider", "found_at", "amount")
     search = ("transaction_id",)
@@ -109,7 +109,7 @@ class SurplusPaymentView(RecordView, model=SurplusPayment):
 
 class ChannelReturnView(RecordView, model=ChannelReturn):
     title = bilingual("Refunds through channels", "原路退款")
-    icon = "corner-up-left"
+    icon = "rotate-ccw"
     columns = ("started_at", "attempt", "amount", "reason", "state", "problem", "done_at")
     filters = ("state", "started_at", "amount")
     search = ("refund_no",)
@@ -120,7 +120,7 @@ class ChannelReturnView(RecordView, model=ChannelReturn):
 
 class ReconciliationDayView(RecordView, model=ReconciliationDay):
     title = bilingual("Reconciled days", "渠道对账日")
-    icon = "check-square"
+    icon = "check-circle"
     columns = ("day_on", "provider", "state", "their_amount", "our_amount", "fees", "fetched_at")
     filters = ("state", "provider", "day_on")
     order = "-day_on"

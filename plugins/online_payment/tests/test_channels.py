@@ -1,5 +1,6 @@
 """Owners pay through both channels; notices come twice, late, forged, wrong; money moves once."""
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -12,6 +13,7 @@ from dougong.db import Actor
 from dougong.errors import NotAllowed
 from dougong.testing.gateways import new_key, public_pem
 from dougong.testing.gateways.trades import private_pem, signature
+from dougong.web.app import create_app
 from dougong_ledger import services as ledger
 from dougong_ledger.channels import ChannelRefused, ChannelUnsure
 from dougong_ledger.domain import SUSPENSE, AttemptState, ReturnState, SurplusState
@@ -274,3 +276,29 @@ def test_the_connection_is_tested_and_errors_are_plain(stage, provider):
         scope.session.flush()
         with pytest.raises(ChannelRefused, match="cannot be read: this is no RSA key"):
             services.test_connection(scope, account)
+
+
+def test_an_owner_pays_in_the_portal_and_comes_back_to_his_attempt(stage):
+    from dougong.access.operations import create_user, link_person
+    from dougong.db import uuid7
+    from dougong.testing.people import sign_in
+
+    app = create_app(stage.installation)
+    with stage.installation.access() as session:
+        user = create_user(session, f"o{uuid7().hex}", "owner")
+        link_person(session, user.id, stage.place.community_id, stage.place.person_ids[0])
+        owner = Actor(user.id, user.name)
+    browser = sign_in(app, stage.installation, owner)
+    base, order_id = f"/c/{stage.place.community_id}/ledger", stage.order()
+    page = browser.get(f"{base}/pay/{order_id}").get_data(as_text=True)
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)[1]
+    sent = {"csrf_token": token, "provider": "alipay"}
+    shown = browser.post(f"{base}/pay/{order_id}", data=sent, follow_redirects=True)
+    assert "data:image/svg" in shown.text and shown.status_code == 200
+    number = stage.one(select(PaymentAttempt.trade_no))
+    stage.alipay.pay(number, tells=False)
+    back = browser.get(f"{base}/pay/{order_id}/returned", follow_redirects=True)
+    assert f"{base}/pay/{order_id}/receipt" in back.text and wallet(stage) == YUAN
+    assert browser.get(f"{base}/pay/{order_id}/receipt").data.startswith(b"%PDF")
+    strange = stage.order(key="not-his-order", person=1)
+    assert browser.get(f"{base}/pay/{strange}").status_code == 404

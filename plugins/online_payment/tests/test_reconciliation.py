@@ -159,7 +159,7 @@ def test_another_amount_blocks_refunds_until_somebody_says_why(stage):
     assert payments(stage) == [Reconciliation.MATCHED]
     with stage.installation.platform() as session:
         told = session.execute(
-            text("select count(*) from dougong.audit_event where verb = :v and community_id = :c"),
+            text("select count(*) from dougong.audit_event where verb = :v and chain_id = :c"),
             {"v": "ledger.reconciliation_exception.close", "c": stage.place.community_id},
         ).scalar()
     assert told >= 1

@@ -54,7 +54,7 @@ def details(plugin: str, model: str, id: UUID) -> str:
 
 
 def _offered(scope: Scope, view: type[RecordView], record: Any) -> list[RecordAction]:
-    if scope.community_id is None:
+    if scope.community_id is None and view.model.__kind__ != "group":
         return []
     return [a for a in allowed_actions(scope, view) if a.is_offered(record)]
 

@@ -76,7 +76,7 @@ def start(order_id: UUID) -> WebResponse:
         order_id,
         provider,
         Way.PHONE if is_phone else Way.QR,
-        url_for(".pay", order_id=order_id, _external=True),
+        url_for(".returned", order_id=order_id, _external=True),
         request.remote_addr or "127.0.0.1",
     )
     attempt = mine.my_attempt(scope, attempt_id)
@@ -104,6 +104,19 @@ def paying(attempt_id: UUID) -> Any:
         is_open=services.is_undecided(attempt),
         member=member_label,
     )
+
+
+@blueprint.get("/pay/<uuid:order_id>/returned")
+def returned(order_id: UUID) -> WebResponse:
+    """Take a payer who comes back from a gateway to his attempt, not to where he would pay again.
+
+    The gateway is asked meanwhile, for its notice may take longer than the payer.
+    """
+    scope = require_scope()
+    attempt_id = mine.last_attempt(scope, order_id)
+    if attempt_id is None:
+        return redirect(url_for(".pay", order_id=order_id), 303)
+    return ask(attempt_id)
 
 
 @blueprint.get("/paying/<uuid:attempt_id>/state")

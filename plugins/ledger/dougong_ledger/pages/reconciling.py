@@ -34,7 +34,7 @@ def install() -> None:
     """Add the pages to the menu."""
     about = {"plugin": "ledger", "only_in": "community"}
     view = "ledger.reconciliation_day.view"
-    menu_page("ledger.reconciliation", ("Reconciliation", "渠道对账"), view, icon="check-square",
+    menu_page("ledger.reconciliation", ("Reconciliation", "渠道对账"), view, icon="check-circle",
               order=45, **about)  # fmt: skip
     menu_page("ledger.bank", ("Bank statement", "银行流水导入"), "ledger.bank_line.load",
               icon="upload", order=47, **about)  # fmt: skip

@@ -36,6 +36,12 @@ def my_attempt(scope: Scope, attempt_id: UUID) -> PaymentAttempt:
     return attempt
 
 
+def last_attempt(scope: Scope, order_id: UUID) -> UUID | None:
+    """Return the latest attempt at one of the actor's orders, None before the first."""
+    query = select(PaymentAttempt.id).where(PaymentAttempt.order_id == my_order(scope, order_id).id)
+    return scope.session.scalars(query.order_by(PaymentAttempt.id.desc())).first()
+
+
 def my_receipt(scope: Scope, order: PaymentOrder) -> Receipt | None:
     """Return the receipt of an order that was paid."""
     query = select(Payment).where(Payment.order_id == order.id)
