@@ -279,7 +279,8 @@ def command_interlocks(scope: "Scope", device_id: UUID, command: str) -> Sequenc
     scope: the community. device_id: the device. command: its name in the device's profile, such as
     ``start``. Called when anybody orders a command, whatever page or plugin he uses; the names stay
     with the command. Result: names that begin with the plugin's id, such as
-    ``equipment.conditions``; the same plugin answers ``interlock_refusal`` for them.
+    ``equipment.conditions``; the same plugin answers ``interlock_refusal`` for them. An empty list
+    for none: a plugin that does not answer at all refuses every command.
     """
 
 

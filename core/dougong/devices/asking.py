@@ -13,13 +13,21 @@ if TYPE_CHECKING:
     from dougong.db import Scope
     from dougong.devices.models import DeviceCommand
 
+SILENCE = "silence"
 NOT_THERE = N_("An interlock that this command requires is not there.")
 
 
 def interlocks_of(scope: "Scope", device_id: UUID, command: str) -> list[str]:
-    """Return the names of the interlocks that plugins put before a command of a device."""
+    """Return the names of the interlocks that plugins put before a command of a device.
+
+    When a plugin does not answer, because it failed or is quarantined, the name of its silence
+    stands among them, which nobody answers: the command is refused.
+    """
     answers = scope.ask("command_interlocks", device_id=device_id, command=command)
-    return sorted({name for answer in answers for name in answer})
+    known = scope.installation.plugins.hooks.implementations("command_interlocks")
+    asked = [one for one in known if one.plugin in scope.enablement]
+    names = {name for answer in answers for name in answer}
+    return sorted(names if len(answers) == len(asked) else {*names, SILENCE})
 
 
 def objection(scope: "Scope", command: "DeviceCommand", names: Sequence[str]) -> str | None:

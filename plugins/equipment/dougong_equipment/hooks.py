@@ -2,7 +2,7 @@
 
 from dougong.hookspecs import hookimpl
 from dougong_equipment import cards, demonstration
-from dougong_equipment.services import alarms, control, faults, ledger
+from dougong_equipment.services import alarms, commanding, faults, ledger
 
 
 @hookimpl
@@ -27,12 +27,12 @@ def readings_received(scope, readings):
 
 @hookimpl
 def command_interlocks(scope, device_id, command):
-    return control.interlocks_before(scope, device_id, command)
+    return commanding.interlocks_before(scope, device_id, command)
 
 
 @hookimpl
 def interlock_refusal(scope, name, command):
-    return control.refusal(scope, name, command)
+    return commanding.refusal(scope, name, command)
 
 
 @hookimpl

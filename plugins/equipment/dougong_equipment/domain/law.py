@@ -2,12 +2,13 @@
 
 import tomllib
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from dougong_equipment.domain.kinds import Statute
+from dougong_equipment.domain.recurrence import due_days
 
 DATA = Path(__file__).parents[1] / "data" / "kinds.toml"
 # A legal date is on the calendar early enough for the first warning, at thirty days.
@@ -50,3 +51,9 @@ def checks(statute: Statute, on: date) -> list[LegalCheck]:
         for entry in _data()["check"]
         if entry["statute"] == statute and entry["valid_from"] <= on
     ]
+
+
+def first_due(check: LegalCheck, commissioned_on: date) -> date:
+    """Return when a check is due for the first time: one interval after the first day of use."""
+    until = commissioned_on + timedelta(days=366 * 10)
+    return due_days(check.rule, commissioned_on, commissioned_on, until)[0]

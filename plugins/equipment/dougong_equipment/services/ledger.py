@@ -68,7 +68,7 @@ def add_legal_plans(scope: Scope, equipment: Equipment) -> list[MaintenancePlan]
             statute=check.statute,
             source=f"{check.source} ({check.valid_from:%Y-%m-%d})"[:200],
             rule=check.rule,
-            starts_on=equipment.commissioned_on or scope.today,
+            starts_on=law.first_due(check, equipment.commissioned_on or scope.today),
             lead_days=check.lead_days,
             horizon_days=max(law.HORIZON_DAYS, check.lead_days),
         )

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from dougong.db import Scope, uuid7
-from dougong.devices.models import DeviceCommand, DeviceValue
+from dougong.devices.models import Device, DeviceCommand, DeviceValue
+from dougong.devices.services import order_command
 from dougong.errors import Conflict, DougongError
 from dougong.i18n import N_, gettext, translate_error
 from dougong.services import service
@@ -41,10 +42,8 @@ def order(scope: Scope, equipment: Equipment, command: str, **more: Any) -> Devi
         raise Conflict(N_("%(name)s has no device that takes commands."), name=equipment.name)
     if equipment.state is EquipmentState.RETIRED:
         raise Conflict(N_("%(name)s is retired."), name=equipment.name)
-    made: DeviceCommand = scope.call(
-        "dougong.device.order", device=equipment.device_id, name=command, wait_s=WAIT_S, **more
-    )
-    return made
+    device = scope.get(Device, equipment.device_id)
+    return order_command(scope, device, command, wait_s=WAIT_S, **more)
 
 
 def interlocks_before(scope: Scope, device_id: UUID, command: str) -> list[str]:
@@ -152,11 +151,10 @@ def _decide(scope: Scope, schedule: ControlSchedule, due: datetime) -> int:
     if scope.now - due <= timedelta(minutes=schedule.late_minutes):
         values = _try(scope, schedule)
     row = {"community_id": scope.community_id, "id": uuid7(), "schedule_id": schedule.id}
-    done = scope.session.execute(
-        insert(ControlRun).values(**row, due_at=due, **values).on_conflict_do_nothing()
-    )
+    new = insert(ControlRun).values(**row, due_at=due, **values).on_conflict_do_nothing()
+    is_new = scope.session.execute(new.returning(ControlRun.id)).first() is not None
     scope.emit("schedule_ran", schedule_id=schedule.id)
-    return int(done.rowcount == 1 and values["state"] is RunState.ORDERED)
+    return int(is_new and values["state"] is RunState.ORDERED)
 
 
 def _try(scope: Scope, schedule: ControlSchedule) -> dict[str, Any]:
