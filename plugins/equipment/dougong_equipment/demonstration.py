@@ -16,7 +16,14 @@ from dougong.devices.models import Device, Gateway
 from dougong.devices.simulators import LOOPBACK
 from dougong.tenancy.models import Building
 from dougong_equipment.demo_rules import plan_work
-from dougong_equipment.domain.kinds import CostKind, EquipmentState, FaultSource, FaultState, Level
+from dougong_equipment.domain.kinds import (
+    CostKind,
+    EquipmentState,
+    FaultSource,
+    FaultState,
+    Level,
+    Urgency,
+)
 from dougong_equipment.domain.numbers import new_number
 from dougong_equipment.models import Equipment, EquipmentCost, EquipmentKind, Fault
 from dougong_equipment.models.ledger import new_code
@@ -121,6 +128,7 @@ class Story:
             building_id=building,
             text=words,
             source=FaultSource.STAFF,
+            urgency=Urgency.NORMAL,
             is_breakdown=True,
             state=FaultState.CHECKED,
             raised_at=at,
