@@ -2,11 +2,12 @@
 
 from random import Random
 
+from sqlalchemy import func, select
+
 from dougong.db.scope import Actor
 from dougong_equipment import demonstration
 from dougong_equipment.models import Equipment, InspectionRound, MaintenanceTask
 from dougong_equipment.services.life import lives
-from sqlalchemy import func, select
 
 
 def test_the_demonstration_has_lifts_pumps_tasks_and_rounds(installation, place):
