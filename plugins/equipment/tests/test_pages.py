@@ -1,0 +1,110 @@
+"""The pages behind a code, of the record, of labels and of the phone, over HTTP."""
+
+import re
+import subprocess
+
+import pytest
+
+from dougong.access.operations import create_user, grant_role, start_session
+from dougong.access.roles import ship_roles
+from dougong.db import uuid7
+from dougong.db.scope import Actor
+from dougong.web.app import SESSION_COOKIE, create_app
+from dougong_equipment import services
+from dougong_equipment.models import Equipment
+
+
+@pytest.fixture(scope="module")
+def app(installation):
+    return create_app(installation)
+
+
+@pytest.fixture
+def browser(app, installation, place):
+    """Return a function that gives the browser of a role."""
+
+    def made(role, name="某人"):
+        with installation.access() as session:
+            ship_roles(session)
+            user = create_user(session, f"p{uuid7().hex}", name)
+            where = {"group_id": place.group_id, "community_id": place.community_id}
+            grant_role(session, Actor.system(), user.id, role, **where)
+            token = start_session(session, user)
+        client = app.test_client()
+        client.set_cookie(SESSION_COOKIE, token)
+        return client
+
+    return made
+
+
+@pytest.fixture
+def base(place):
+    return f"/c/{place.community_id}/equipment"
+
+
+def token(text):
+    return re.search(r'name="csrf_token" value="([^"]+)"', text).group(1)
+
+
+def test_a_passer_by_reports_and_sees_nothing_private(app, stand, enter, place):
+    pump = stand(price="28000", supplier="某供应商", place="水泵房")
+    with enter() as scope:
+        code = scope.get(Equipment, pump).code
+    client = app.test_client()
+    address = f"/equipment/at/{place.community_id}/{code}"
+    page = client.get(address).text
+    assert "水泵房" in page
+    assert "某供应商" not in page
+    assert "28000" not in page
+    data = {"csrf_token": token(page), "text": ""}
+    assert client.post(address, data=data).status_code == 422
+    assert "工单号 1" in client.post(address, data={**data, "text": "漏水"}).text
+    assert client.get(f"/equipment/at/{place.community_id}/wrong1").status_code == 404
+
+
+def test_staff_are_led_from_the_code_to_the_record(browser, stand, enter, base, place):
+    pump = stand(registration="R1")
+    with enter() as scope:
+        found = scope.get(Equipment, pump)
+        code, number = found.code, found.number
+    client = browser("dispatcher")
+    led = client.get(f"/equipment/at/{place.community_id}/{code}")
+    assert led.location == f"{base}/of/{pump}"
+    page = client.get(led.location)
+    assert (page.status_code, number in page.text) == (200, True)
+    data = {"csrf_token": token(page.text), "text": "异响"}
+    assert client.post(f"{led.location}/report", data=data).status_code == 303
+    assert "异响" in client.get(led.location).text
+    assert client.get(f"{base}/scan?number={number}").location == led.location
+    wrong = client.get(f"{base}/scan?number=1234-5678")
+    assert wrong.status_code == 200
+    assert "wasm-unsafe-eval" in wrong.headers["Content-Security-Policy"]
+    assert client.get(f"{base}/replacements").status_code == 200
+
+
+def test_the_phone_gets_its_list(browser, stand, enter, base, checklist):
+    pump = stand()
+    with enter() as scope:
+        given = {"equipment_id": pump, "name": "保养", "checklist_id": checklist}
+        services.create_task(scope, due_on=scope.today, **given)
+    client = browser("technician")
+    assert client.get(f"{base}/work/").status_code == 200
+    found = client.get(f"{base}/work/list.json").json
+    [task] = found["tasks"]
+    assert [item["title"] for item in task["items"]] == ["压力", "无渗漏"]
+    data = {"client_id": str(uuid7()), "verb": "start", "subject": task["id"], "values": "{}"}
+    sent = client.post(f"{base}/work/operation", data=data, headers={"X-CSRF-Token": found["csrf"]})
+    assert sent.json == {"is_done": True, "problem": ""}
+
+
+def test_a_sheet_of_24_labels_is_read_whole_at_150_dpi(browser, stand, base, tmp_path):
+    zxingcpp = pytest.importorskip("zxingcpp")
+    image = pytest.importorskip("PIL.Image")
+    for number in range(24):
+        stand(f"{number}# 泵")
+    pdf = tmp_path / "labels.pdf"
+    pdf.write_bytes(browser("dispatcher").get(f"{base}/labels.pdf").data)
+    subprocess.run(["pdftoppm", "-r", "150", "-png", pdf, tmp_path / "page"], check=True)
+    [page] = tmp_path.glob("page*.png")
+    found = zxingcpp.read_barcodes(image.open(page))
+    assert len({code.text for code in found if "/equipment/at/" in code.text}) == 24
