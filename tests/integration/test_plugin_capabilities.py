@@ -5,10 +5,12 @@ import threading
 
 import pytest
 
+from dougong.capabilities import NotDeclared
 from dougong.db.scope import Actor
 from dougong.errors import Invalid, NotAllowed
 from dougong.plugins import operations
 from dougong.plugins.outbound import MOST_BYTES, Outbound, OutsideUnreachable
+from dougong.tenancy.models import Person
 from dougong.testing.factories import make_place
 from dougong.testing.planting import plant_small, workshop
 
@@ -112,3 +114,82 @@ def test_declared_hosts_are_reached_with_the_kernels_client(scope, server):
         Outbound("cc").get(scope, f"http://127.0.0.1:{server}/large")
     with pytest.raises(OutsideUnreachable):
         Outbound("cc").get(scope, "http://127.0.0.1:1/")
+
+
+KERNEL_CALLS = """
+from dougong.devices.services import order_command
+from dougong.files import attachments_of
+from dougong.messages import notify
+from dougong.privacy.models import RevealReason
+from dougong.privacy.reveals import reveal
+from dougong.services import call
+
+def files(scope, person):
+    return len(attachments_of(scope, person))
+
+def jobs(scope, person):
+    return str(scope.enqueue("dougong.attachment.sweep"))
+
+def mail(scope, person):
+    return notify(scope, person, "dougong:free", {"subject": "s", "body": "b"}).template
+
+def mail_by_name(scope, person):
+    values = {"person": person.id, "subject": "s", "body": "b"}
+    return call(scope, "dougong.message.write", values).template
+
+def devices(scope, person):
+    try:
+        return order_command(scope, None, "open")
+    except AttributeError:
+        return "the kernel went on, and there is no device"
+
+def personal(scope, person):
+    return reveal(scope, person, "phone", next(iter(RevealReason)))
+
+def personal_by_reading(scope, person):
+    return person.phone
+"""
+CALLS = (
+    "files",
+    "jobs",
+    "mail",
+    "mail_by_name",
+    "devices",
+    "personal",
+    "personal_by_reading",
+)
+
+
+@pytest.fixture
+def two_plugins(test_server, kernel_database, tmp_path):
+    """Yield a scope and a person; ``ee`` declares everything that ``dd`` does not."""
+    for plugin, declared in (
+        ("dd", "[]"),
+        ("ee", '["devices", "files", "jobs", "mail", "personal"]'),
+    ):
+        manifest = plant_small(tmp_path, plugin, services=KERNEL_CALLS) / "manifest.toml"
+        manifest.write_text(manifest.read_text() + f"capabilities = {declared}\n")
+    with workshop(test_server, tmp_path, template=kernel_database) as installation:
+        for plugin in ("dd", "ee"):
+            operations.install(installation, SYSTEM, plugin)
+        place = make_place(installation)
+        with installation.scope(SYSTEM, community=place.community_id) as scope:
+            person = Person(name="甲", phone="13800000001")
+            scope.session.add(person)
+            scope.session.flush()
+            yield scope, person
+
+
+def test_the_kernels_entry_points_ask_for_their_capability(two_plugins):
+    import dougong_dd.services as undeclared
+    import dougong_ee.services as declared
+
+    scope, person = two_plugins
+    for call in CALLS:
+        with pytest.raises(NotDeclared) as error:
+            getattr(undeclared, call)(scope, person)
+        assert f'capabilities = ["{call.partition("_")[0]}"]' in str(error.value)
+    for call in CALLS:
+        answer = getattr(declared, call)(scope, person)
+        assert answer is not None, call
+    assert declared.personal_by_reading(scope, person) == person.phone

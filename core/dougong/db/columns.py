@@ -18,6 +18,7 @@ from sqlalchemy.orm import (
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ColumnElement
 
+from dougong.capabilities import refuse_undeclared
 from dougong.i18n import LazyText, bilingual
 
 if TYPE_CHECKING:
@@ -194,7 +195,9 @@ class EncryptedField:
         sealed = getattr(record, f"{self.name}_sealed")
         if sealed is None:
             return None
-        return _scope_of(record).vault.open(self, record, sealed)
+        scope = _scope_of(record)
+        refuse_undeclared(scope, "personal", f"{self.table}.{self.name}")
+        return scope.vault.open(self, record, sealed)
 
     def __set__(self, record: Any, value: str | None) -> None:
         record.__dict__.setdefault("_plain", {})[self.name] = value or None

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from dougong.capabilities import needs
 from dougong.db import Scope, uuid7
 from dougong.devices.asking import interlocks_of, objection
 from dougong.devices.commands import DANGEROUS, Command, CommandSpec, CommandState, Effect, Ground
@@ -27,6 +28,7 @@ PROPOSAL_HOURS = 24
 
 
 @service("device.order", title=("Give a command", "下达指令"))
+@needs("devices")
 def order_command(
     scope: Scope,
     device: Device,
@@ -75,6 +77,7 @@ def order_command(
 
 
 @service("device_command.approve", title=("Approve", "批准执行"), step_up=True)
+@needs("devices")
 def approve_command(scope: Scope, command: DeviceCommand) -> DeviceCommand:
     """Approve a command as the second person; it is sent at once.
 
@@ -97,6 +100,7 @@ def approve_command(scope: Scope, command: DeviceCommand) -> DeviceCommand:
 
 
 @service("device_command.withdraw", title=("Withdraw", "撤回"), permission="dougong.device.order")
+@needs("devices")
 def withdraw_command(scope: Scope, command: DeviceCommand, reason: str = "") -> DeviceCommand:
     """Take a command back that waits for approval or was not sent yet; it is never sent then.
 
@@ -111,6 +115,7 @@ def withdraw_command(scope: Scope, command: DeviceCommand, reason: str = "") -> 
 
 
 @service("device.bind", title=("Bind a point", "绑定测点"))
+@needs("devices")
 def bind_point(
     scope: Scope, device: Device, point: str, subject_kind: str, subject_id: UUID
 ) -> DevicePoint:
@@ -132,6 +137,7 @@ def bind_point(
 
 
 @service("device.set_list", title=("Set a list", "设置名单"))
+@needs("devices")
 def set_list(
     scope: Scope,
     device: Device,
@@ -189,6 +195,7 @@ def _check_removal(
 
 
 @service("device.set_secrets", title=("Set a secret", "设置密钥"), is_public=False)
+@needs("devices")
 def set_secrets(scope: Scope, device: Device, name: str, secret: str) -> Device:
     """Set one secret of a device (a password); it is kept encrypted and never shown again.
 

@@ -17,6 +17,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dougong.audit.timeline import model_of
+from dougong.capabilities import needs
 from dougong.db import Scope
 from dougong.db.base import InCommunity
 from dougong.errors import Conflict, DougongError, Invalid, NotFound
@@ -55,6 +56,7 @@ class Opened:
         }
 
 
+@needs("files")
 def attach(scope: Scope, record: Any, name: str, stream: IO[bytes]) -> Attachment:
     """Attach a file to a record; its bytes are on the disk when this returns.
 
@@ -84,6 +86,7 @@ def attach(scope: Scope, record: Any, name: str, stream: IO[bytes]) -> Attachmen
     return attachment
 
 
+@needs("files")
 def attachments_of(scope: Scope, record: Any) -> Sequence[Attachment]:
     """Return the files of a record that the caller has, oldest first."""
     query = select(Attachment).where(
@@ -92,6 +95,7 @@ def attachments_of(scope: Scope, record: Any) -> Sequence[Attachment]:
     return scope.session.scalars(query.order_by(Attachment.id)).all()
 
 
+@needs("files")
 def open_attachment(scope: Scope, id: UUID | str) -> Opened:
     """Return a file that the actor may see, with its content.
 
@@ -103,6 +107,7 @@ def open_attachment(scope: Scope, id: UUID | str) -> Opened:
     return read_attachment(scope, attachment)
 
 
+@needs("files")
 def read_attachment(scope: Scope, attachment: Attachment) -> Opened:
     """Return the content of a file whose record the caller has checked on its own terms."""
     secret = attachment.secret
@@ -112,6 +117,7 @@ def read_attachment(scope: Scope, attachment: Attachment) -> Opened:
     return Opened(attachment, str(attachment), content)
 
 
+@needs("files")
 def remove_attachment(scope: Scope, id: UUID | str) -> None:
     """Take a file off its record; a day later its bytes are swept when no other row names them.
 

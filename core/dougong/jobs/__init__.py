@@ -15,6 +15,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlalchemy import select
 
+from dougong.capabilities import needs, refuse_undeclared
 from dougong.db.base import Row, uuid7
 from dougong.db.scope import Scope, ScopeKey
 from dougong.errors import Conflict, Invalid
@@ -38,6 +39,7 @@ def enqueue(scope: Scope, service_name: str, /, **arguments: Any) -> UUID:
     return submit(scope, service_name, arguments)
 
 
+@needs("jobs")
 def submit(
     scope: Scope,
     service_name: str,
@@ -55,6 +57,8 @@ def submit(
     if scope.community_id is None:
         raise Invalid(N_("A job belongs to one community."))
     found = find(service_name)
+    if capability := getattr(found.function, "capability", None):
+        refuse_undeclared(scope, capability, found.name)
     if getattr(scope, "_verb", None) is None:
         scope.require(found.permission)
         if found.step_up:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from dougong.capabilities import needs
 from dougong.db.scope import Scope
 from dougong.errors import Conflict, Invalid
 from dougong.i18n import DEFAULT_LOCALE, N_
@@ -29,6 +30,7 @@ QUIET_HOURS = "22:00-07:00"
 LARGEST = 5 * 1024 * 1024
 
 
+@needs("mail")
 def notify(
     scope: Scope,
     to: Recipient,

@@ -3,6 +3,7 @@
 from sqlalchemy import select
 
 from dougong import texts
+from dougong.capabilities import needs
 from dougong.db.scope import Scope
 from dougong.errors import Conflict, Invalid
 from dougong.i18n import DEFAULT_LOCALE, N_, gettext, translate_error
@@ -23,6 +24,7 @@ from dougong.tenancy.operations import set_setting
 
 
 @service("message.write", title=("Write a message", "发消息"))
+@needs("mail")
 def write_message(
     scope: Scope, person: Person, subject: str, body: str, is_urgent: bool = False
 ) -> Message:
@@ -100,6 +102,7 @@ def _check(subject: str, body: str) -> None:
 
 
 @service("message_delivery.resend", title=("Send again", "重新发送"))
+@needs("mail")
 def resend_delivery(scope: Scope, delivery: MessageDelivery) -> MessageDelivery:
     """Have a delivery that failed tried again, at once and under the same number.
 

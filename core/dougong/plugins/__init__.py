@@ -16,13 +16,13 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
 import dougong
+from dougong.capabilities import watch_capabilities
 from dougong.db.linter import allow_references
 from dougong.db.migrator import KERNEL, Distribution
 from dougong.db.servers import is_away
 from dougong.errors import DougongError, NotFound
 from dougong.i18n import N_, gettext
 from dougong.plugins import records
-from dougong.plugins.capabilities import watch_capabilities
 from dougong.plugins.discovery import Discovered, Found, discover
 from dougong.plugins.hooks import Hooks
 from dougong.plugins.loader import LoadError, describe, forget, import_part, load

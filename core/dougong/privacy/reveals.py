@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from dougong.capabilities import needs
 from dougong.db import Scope
 from dougong.errors import Invalid, NotAllowed, NotFound
 from dougong.i18n import N_, gettext
@@ -32,6 +33,7 @@ class TooManyReveals(NotAllowed):
 
 
 @service("personal.reveal", title=("Show in clear", "查看明文"))
+@needs("personal")
 def reveal_field(
     scope: Scope, table: str, row_id: UUID, field: str, reason: RevealReason, note: str = ""
 ) -> str:
@@ -42,6 +44,7 @@ def reveal_field(
     return reveal(scope, scope.get(model, row_id), field, reason, note)
 
 
+@needs("personal")
 def reveal(
     scope: Scope, record: Any, field: str, reason: RevealReason | str, note: str = ""
 ) -> str:
