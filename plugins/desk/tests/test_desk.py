@@ -1,14 +1,16 @@
 """The counter: shifts, payments, splits, drafts and voids, against a real ledger."""
 
 import threading
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
 
+from dougong.db import uuid7
 from dougong.db.scope import Actor
-from dougong.errors import Conflict, Invalid, NotAllowed
+from dougong.errors import Conflict, Invalid, NotAllowed, StepUpRequired
 from dougong.tenancy.models import Room
 from dougong.testing.programs import make_login
 from dougong.web.app import create_app
@@ -193,6 +195,9 @@ def test_a_void_needs_a_second_person_and_goes_out_of_the_drawer_that_it_came_in
         services.approve_void(scope, scope.get(VoidRequest, request))
     with pytest.raises(Conflict), at(cashier) as scope:
         services.carry_out_void(scope, scope.get(VoidRequest, request))
+    signed_in_long_ago = replace(manager, session_id=uuid7(), stepped_up_at=None)
+    with pytest.raises(StepUpRequired), at(signed_in_long_ago) as scope:
+        services.approve_void(scope, scope.get(VoidRequest, request))
     with at(manager) as scope:
         services.approve_void(scope, scope.get(VoidRequest, request))
     with pytest.raises(NoShift), at(manager) as scope:

@@ -1,14 +1,17 @@
 """Payments settle bills once; refunds, waivers and late fees keep the books right."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
+from importlib.resources import files
 
 import pytest
 from sqlalchemy import func, select
 
 from dougong.db.scope import Actor, Grant
 from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
+from dougong.i18n import translations
 from dougong.tenancy.models import Family, Ownership, Person
 from dougong_fees import services
 from dougong_fees.domain.states import BillState, WaiverState
@@ -278,6 +281,13 @@ def test_a_rent_steps_up_by_dated_prices(scope, place, item):
     assert [p.to_on for p in prices[:-1]] == [p.from_on for p in prices[1:]]
     with pytest.raises(Invalid):
         services.step_up_price(scope, item, D(0), 12, 3)
+
+
+@pytest.mark.parametrize("page", ["documents/bill", "fees/explain", "fees/group_runs"])
+def test_a_due_day_is_said_in_a_word_of_fees_own(page):
+    source = files("dougong_fees").joinpath(f"templates/{page}.html").read_text(encoding="utf-8")
+    words = set(re.findall(r'_\("((?:Bill d|D)ue on)"\)', source))
+    assert [translations("zh_Hans_CN").gettext(each) for each in words] == ["缴费截止日"]
 
 
 def test_a_bill_prints_with_every_line_explained(scope, bill):

@@ -361,9 +361,16 @@ def credit(scope: Scope, invoice: Invoice, reason: str) -> Invoice:
 
 
 def credit_refunded(scope: Scope, payment_id: UUID) -> None:
-    """Credit the invoice of a payment that was refunded; what is left can be invoiced anew."""
+    """Credit the issued invoice of a payment that says more than is left after refunds.
+
+    Called after each refund and after each issuing, so that a refund which came in between is not
+    forgotten. What is left can be invoiced anew; an invoice of what is left stays.
+    """
     invoice = live_invoice(scope, payment_id)
-    if invoice is not None and invoice.state is InvoiceState.ISSUED:
+    if invoice is None or invoice.state is not InvoiceState.ISSUED:
+        return
+    payment = scope.get(Payment, payment_id)
+    if invoice.amount > payment.amount - payment.refunded:
         credit(scope, invoice, gettext("Refund"))
 
 

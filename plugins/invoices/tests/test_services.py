@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from dougong.access.operations import create_user, link_person, start_session
 from dougong.db.scope import Actor, Grant
 from dougong.errors import Invalid, NotFound
+from dougong.events.delivery import deliver
 from dougong.tenancy.models import Person
 from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_fees import services as fees
@@ -255,6 +256,27 @@ def test_a_red_letter_takes_all_back_once_and_a_refund_asks_for_it(enter, paymen
             services.credit(scope, scope.get(Invoice, credit.id), "red of red")
         left = services.request_invoice(scope, scope.get(Payment, payment.id), "江州公司")
         assert left.amount == payment.amount - 10
+
+
+def test_a_refund_before_the_invoice_is_issued_credits_it_once_it_is(
+    installation, enter, place, payment, invoice
+):
+    with enter() as scope:
+        ledger.refund_payment(scope, scope.get(Payment, payment.id), D(10), "多收", "refund-0002")
+    deliver(installation, place.community_id)
+    assert run(enter, services.issue, invoice.id) == "issued"
+    deliver(installation, place.community_id)
+    with enter() as scope:
+        query = select(Invoice).where(Invoice.credits_id == invoice.id)
+        credit = scope.session.scalars(query).one()
+        assert (credit.amount, credit.state) == (-payment.amount, InvoiceState.REQUESTED)
+    assert run(enter, services.issue, credit.id) == "issued"
+    assert state_of(enter, invoice) is InvoiceState.RED
+    with enter() as scope:
+        left = services.request_invoice(scope, scope.get(Payment, payment.id), "江州公司")
+    assert run(enter, services.issue, left.id) == "issued"
+    deliver(installation, place.community_id)
+    assert state_of(enter, left) is InvoiceState.ISSUED
 
 
 def test_production_refuses_trial_invoices(place):

@@ -58,7 +58,7 @@ def _require_same_day(scope: Scope, payment: Payment, shift: Shift) -> None:
         )
 
 
-@service("void_request.approve", title=("Approve", "同意作废"))
+@service("void_request.approve", title=("Approve", "同意作废"), step_up=True)
 def approve_void(scope: Scope, request: VoidRequest) -> VoidRequest:
     """Let a payment be voided. Nobody approves what he asked for himself: OwnRequest."""
     return _decide(scope, request, VoidState.APPROVED)
@@ -82,7 +82,7 @@ def _decide(scope: Scope, request: VoidRequest, state: VoidState) -> VoidRequest
     return request
 
 
-@service("void_request.carry_out", title=("Give the money back", "退还并作废"))
+@service("void_request.carry_out", title=("Give the money back", "退还并作废"), step_up=True)
 def carry_out_void(scope: Scope, request: VoidRequest) -> Refund:
     """Give an approved payment back out of the actor's own drawer and void its receipt.
 

@@ -24,7 +24,7 @@ WAIT_S = 60
 LONGEST_LOOK = timedelta(days=2)
 
 
-@service("equipment.control", title=("Give a command", "远程控制"))
+@service("equipment.control", title=("Give a command", "远程控制"), step_up=True)
 def control(
     scope: Scope, equipment: Equipment, command: str, reason: str, value: str = ""
 ) -> DeviceCommand:

@@ -18,6 +18,7 @@ from dougong_ledger.domain import (
     ReceiptState,
     Reconciliation,
 )
+from dougong_ledger.matching import order_number
 from dougong_ledger.models.books import APPEND_ONLY, NEVER_DELETED, NOW, Base
 
 OrderState.__labels__ = labels(
@@ -112,6 +113,11 @@ class PaymentOrder(InCommunity, Base):
         server_default=NOW, info=label("Opened at", "下单时间")
     )
     expires_at: Mapped[datetime] = mapped_column(info=label("Open until", "有效至"))
+
+    @property
+    def number(self) -> str:
+        """What a payer writes into the memo of a bank transfer."""
+        return order_number(self.id)
 
     def __str__(self) -> str:
         return self.title

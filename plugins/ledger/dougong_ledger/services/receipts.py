@@ -70,7 +70,7 @@ def receipt_of(scope: Scope, payment: Payment) -> Receipt | None:
     return scope.session.scalars(select(Receipt).where(*wanted)).one_or_none()
 
 
-@service("receipt.void", title=("Void", "作废"))
+@service("receipt.void", title=("Void", "作废"), step_up=True)
 def void_receipt(scope: Scope, receipt: Receipt, reason: str) -> Receipt:
     """Void a receipt: its number stays, with the reason. Raises Conflict when it is void."""
     if receipt.state is ReceiptState.VOID:

@@ -81,7 +81,7 @@ def propose_refund(scope: Scope, surplus_payment: SurplusPayment, reason: str) -
     return surplus
 
 
-@service("surplus_payment.approve", title=("Approve the refund", "批准退款"))
+@service("surplus_payment.approve", title=("Approve the refund", "批准退款"), step_up=True)
 def approve_refund(scope: Scope, surplus_payment: SurplusPayment) -> SurplusPayment:
     """Approve a proposed refund; the money goes back through its channel.
 
@@ -99,7 +99,7 @@ def approve_refund(scope: Scope, surplus_payment: SurplusPayment) -> SurplusPaym
     return surplus
 
 
-@service("channel_return.send", title=("Send again", "重新退款"))
+@service("channel_return.send", title=("Send again", "重新退款"), step_up=True)
 def send_return(scope: Scope, channel_return: ChannelReturn) -> ChannelReturn:
     """Send money back through its channel, or ask what became of it; done once by its number.
 
