@@ -5,10 +5,10 @@ import re
 import pytest
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
-def test_the_portal_has_no_accessibility_fault(visit, locale, dark):
-    owner = visit("owner", phone=True, dark=dark, locale=locale)
+def test_the_portal_has_no_accessibility_fault(visit, locale):
+    """Light and dark, in small and large type."""
+    owner = visit("owner", phone=True, locale=locale)
     page = owner.open("/")
     pages = [page.url]
     pages += page.eval_on_selector_all("main a[href]", "all => all.map(a => a.href)")
@@ -18,7 +18,11 @@ def test_the_portal_has_no_accessibility_fault(visit, locale, dark):
     for address in dict.fromkeys(pages):
         page = owner.open(address)
         found = owner.check()
+        owner.darken(True)
+        found += [f"dark: {fault}" for fault in owner.check()]
         page.click("button[data-large]")
+        found += [f"dark, large type: {fault}" for fault in owner.check()]
+        owner.darken(False)
         found += [f"large type: {fault}" for fault in owner.check()]
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > page.viewport_size["width"]:
