@@ -261,6 +261,9 @@ def test_drafts_are_laid_aside_and_are_ones_own(at, place, cashier, bills):
     with at(cashier) as scope:
         draft = services.park_draft(scope, list(place.room_ids[:2]), [], "等她拿卡").id
         assert [d.note for d in services.my_drafts(scope)] == ["等她拿卡"]
+        with pytest.raises(Invalid) as refused:
+            services.park_draft(scope, [], [])
+        assert set(refused.value.fields) == {"room_ids"}
     with at(place.actor("*")) as scope:
         assert services.my_drafts(scope) == []
         other = scope.session.scalars(select(Room).limit(1)).one()

@@ -5,8 +5,8 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from dougong.db import Scope
-from dougong.errors import Conflict, NotAllowed
-from dougong.i18n import N_
+from dougong.errors import Conflict, Invalid, NotAllowed
+from dougong.i18n import N_, gettext
 from dougong.services import service
 from dougong.tenancy.models import Room
 from dougong_desk.models import Draft
@@ -23,7 +23,13 @@ def my_drafts(scope: Scope) -> list[Draft]:
 
 @service("draft.park", title=("Park", "挂单"))
 def park_draft(scope: Scope, room_ids: list[UUID], chosen: list[UUID], note: str = "") -> Draft:
-    """Lay a payment aside: its rooms and what was chosen. Raises Conflict beyond twenty."""
+    """Lay a payment aside: its rooms and what was chosen.
+
+    Raises Invalid without a room, Conflict beyond twenty drafts.
+    """
+    if not room_ids:
+        fields = {"room_ids": gettext("Choose a room first.")}
+        raise Invalid(N_("Some fields are not right yet."), fields=fields)
     mine = select(func.count()).where(Draft.cashier_id == cashier_of(scope))
     if (scope.session.scalar(mine) or 0) >= MOST:
         raise Conflict(N_("Finish or drop one of your %(most)s drafts first."), most=MOST)
