@@ -9,8 +9,8 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help up down reset setup setup-test test test-fast lint types catalogues bench plugin-repo docs \
-	gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-notices \
-	gate-payments gates initial clean
+	gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands \
+	gate-notices gate-payments gates initial clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -86,11 +86,13 @@ gate-plugins: setup-test ## broken plugins of every kind: all else answers
 	$(BIN)/python -m dougong.plugins.gate
 gate-devices: setup-test ## 250 devices, mute and late ones: no wrong value
 	$(BIN)/python -m dougong.devices.gate
+gate-commands: setup ## 100,000 commands over a lossy link: none twice, late or untrue
+	$(BIN)/python -m dougong.devices.gate_commands
 gate-notices: setup-test ## 500 printed demands in three minutes, none over 50 KB
 	$(BIN)/python -m pytest -q -s -n 0 plugins/arrears/tests/gate_notices.py
 gate-payments: setup-test ## kill -9 while payments are notified: none is lost or doubled
 	$(BIN)/python -m dougong_online_payment.gate
-gates: gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-notices gate-payments ## all of them
+gates: gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands gate-notices gate-payments ## all of them
 
 clean: ## remove the virtual environment and caches, never data
 	rm -rf $(VENV) .ruff_cache .mypy_cache .pytest_cache build

@@ -360,6 +360,10 @@ class LineUnreachable(LineError):
     """No connection: refused, no such name, no answer to the call."""
 
 
+class LineLate(LineError):
+    """The line was ready only when the request must not be sent any more."""
+
+
 class LineTimeout(LineError):
     """Nobody answered in time."""
 

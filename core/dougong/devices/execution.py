@@ -11,6 +11,7 @@ from dougong.devices.contract import (
     DeviceConfig,
     DeviceStore,
     LineError,
+    LineLate,
     Request,
     utc_now,
 )
@@ -27,8 +28,8 @@ class Executor:
     """Executes commands on the line of one gateway.
 
     The order of things is what makes "at most once" true: interlocks, connection, the durable
-    mark that it was sent, and only then the bytes. Whoever finds the mark after a crash reads
-    back and never sends again.
+    mark that it was sent, the deadline once more, and only then the bytes. Whoever
+    finds the mark after a crash reads back and never sends again.
     """
 
     line: Line
@@ -89,10 +90,15 @@ class Executor:
             return await self.store.result(command.id) or result
         result = result.moved(CommandState.SENT, now)
         try:
-            answer = (await self.line.ask(codec, request, self.timeout_s))[-1]
+            answers = await self.line.ask(
+                codec, request, self.timeout_s, lambda: command.is_expired(self.clock())
+            )
+        except LineLate:
+            return await self._end(result, CommandState.EXPIRED, "its deadline was over")
         except LineError as error:
             result = await self._end(result, CommandState.UNKNOWN, str(error))
             return await self._find_out(result, command, spec, profile, codec)
+        answer = answers[-1]
         verdict = codec.judge(request, answer)
         result = result.moved(result.state, self.clock(), raw=answer.hex())
         if not verdict.is_accepted:

@@ -13,6 +13,7 @@ from dougong.devices.certificates import Tls
 from dougong.devices.contract import (
     Codec,
     Found,
+    LineLate,
     LineLost,
     LineTimeout,
     LineUnreachable,
@@ -28,6 +29,7 @@ MAX_FOLLOW_UPS = 255
 MAX_BUFFER = 64 * 1024
 
 Find = Callable[[bytes], Found]
+IsLate = Callable[[], bool]
 
 
 class Line:
@@ -62,30 +64,44 @@ class Line:
 
     # --- exchange ---------------------------------------------------------------------------
 
-    async def ask(self, codec: Codec, request: Request, timeout_s: float) -> list[bytes]:
-        """Return the answer to a request and to whatever the codec asks to follow it."""
+    async def ask(
+        self, codec: Codec, request: Request, timeout_s: float, is_late: IsLate | None = None
+    ) -> list[bytes]:
+        """Return the answer to a request and to whatever the codec asks to follow it.
+
+        is_late: see ``exchange``.
+        """
         answers: list[bytes] = []
         step: Request | None = request
         while step is not None and len(answers) <= MAX_FOLLOW_UPS:
-            answers.append(await self._ask_once(codec, step, timeout_s))
+            answers.append(await self._ask_once(codec, step, timeout_s, is_late))
             step = codec.follow_up(request, answers)
         return answers
 
-    async def _ask_once(self, codec: Codec, request: Request, timeout_s: float) -> bytes:
+    async def _ask_once(
+        self, codec: Codec, request: Request, timeout_s: float, is_late: IsLate | None
+    ) -> bytes:
         self.sequence = sequence = self.sequence + 1
         return await self.exchange(
             codec.encode(request, sequence),
             lambda buffer: codec.find_answer(buffer, request, sequence),
             timeout_s,
+            is_late,
         )
 
-    async def exchange(self, frame: bytes, find: Find, timeout_s: float) -> bytes:
+    async def exchange(
+        self, frame: bytes, find: Find, timeout_s: float, is_late: IsLate | None = None
+    ) -> bytes:
         """Send a frame and return the bytes in which ``find`` sees its answer.
 
-        Raises LineUnreachable, LineTimeout or LineLost. Cancelling it leaves the line usable.
+        is_late: asked when nothing is left to wait for before the first byte; True raises
+        LineLate instead. Also raises LineUnreachable, LineTimeout or LineLost. Cancelling it
+        leaves the line usable.
         """
         async with self._lock:
             await self._prepare()
+            if is_late is not None and is_late():
+                raise LineLate(N_("The line was ready too late."), was_sent=False)
             loop = asyncio.get_running_loop()
             assert self._wire is not None
             self._buffer.clear()

@@ -1,0 +1,24 @@
+"""The commands' gate, small: it sees misses without the protection, and none with it."""
+
+from dougong.devices.gate_commands import Mode, run
+
+
+def test_without_protection_commands_are_seen_to_act_twice_and_late():
+    tally = run(400, Mode.RESENDING)
+    assert tally.took_effect_twice > 0
+    assert tally.sent_after_deadline > 0
+
+
+def test_a_host_that_takes_silence_for_success_is_seen_to_say_what_is_not_true():
+    tally = run(300, Mode.BELIEVING)
+    assert tally.done_but_not > 0
+    assert tally.unknown_not_shown > 0
+
+
+def test_no_command_acts_twice_or_late_or_is_reported_untruly():
+    tally = run(1000)
+    assert (tally.sent_twice, tally.took_effect_twice, tally.sent_after_deadline) == (0, 0, 0)
+    assert (tally.done_but_not, tally.unknown_not_shown) == (0, 0)
+    assert tally.took_effect > 800
+    assert tally.unknown_read_back > 0
+    assert tally.kills > 5
