@@ -74,7 +74,9 @@ class Line:
         answers: list[bytes] = []
         step: Request | None = request
         while step is not None and len(answers) <= MAX_FOLLOW_UPS:
-            answers.append(await self._ask_once(codec, step, timeout_s, is_late))
+            # Once a part of a command was sent it is no longer simply late.
+            late = None if answers else is_late
+            answers.append(await self._ask_once(codec, step, timeout_s, late))
             step = codec.follow_up(request, answers)
         return answers
 
