@@ -58,19 +58,7 @@ def read_probes(foreign: UUID, chance: Random) -> dict[str, Callable[[Session], 
     """Return reads of another community's rows; each returns how many it got to see."""
     table = chance.choice(TABLES)
     name = chance.choice(("业主0", "业主1", "业主3"))
-
-    wanted = Claim(foreign, foreign, (foreign,)).value
-
-    def injected(statement: str, value: str = wanted) -> Callable[[Session], int]:
-        def probe(session: Session) -> int:
-            session.execute(text(statement), {"v": value} if ":v" in statement else {})
-            return session.execute(
-                text(f"select count(*) from {table} where community_id = :f"), {"f": foreign}
-            ).scalar_one()
-
-        return probe
-
-    return {
+    return forgeries(foreign, table) | {
         "orm": lambda s: len(s.scalars(select(Room).where(Room.community_id == foreign)).all()),
         "orm_forgotten": lambda s: sum(
             p.community_id == foreign
@@ -98,6 +86,23 @@ def read_probes(foreign: UUID, chance: Random) -> dict[str, Callable[[Session], 
             ),
             {"f": foreign},
         ).scalar_one(),
+    }
+
+
+def forgeries(foreign: UUID, table: str) -> dict[str, Callable[[Session], int]]:
+    """Return injected statements that try to widen the scope before they read ``table``."""
+    wanted = Claim(foreign, foreign, (foreign,)).value
+
+    def injected(statement: str, value: str = wanted) -> Callable[[Session], int]:
+        def probe(session: Session) -> int:
+            session.execute(text(statement), {"v": value} if ":v" in statement else {})
+            return session.execute(
+                text(f"select count(*) from {table} where community_id = :f"), {"f": foreign}
+            ).scalar_one()
+
+        return probe
+
+    return {
         "set_config": injected("select set_config('backtrace_functions', :v, true)"),
         "set": injected(f"set local backtrace_functions = '{wanted}'"),
         "reset": injected("reset all"),

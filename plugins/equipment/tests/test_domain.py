@@ -1,5 +1,6 @@
 """Rules of the trade, without a database."""
 
+import math
 import random
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -126,14 +127,37 @@ def test_a_dead_band_keeps_an_alarm_until_the_value_has_come_back():
     assert not is_wrong(Comparison.ABOVE, Decimal(0), True)
 
 
-def test_the_sun_sets_in_shanghai_when_the_almanac_says():
-    # Source: the almanac of Shanghai; 17:01 on 21 June is 19:01, the longest day.
-    local = [
-        sun_at(Moment.SUNSET, day, SHANGHAI).astimezone(SHANGHAI.zone)
-        for day in (date(2026, 6, 21), date(2026, 12, 22))
-    ]
-    minutes = [at.hour * 60 + at.minute for at in local]
-    assert minutes == [pytest.approx(19 * 60 + 1, abs=3), pytest.approx(16 * 60 + 56, abs=3)]
+def spencer_sunset(day, latitude, longitude):
+    """Minutes of UTC at sunset, after Spencer's series (1971) for the sun's place in the sky."""
+    turn = 2 * math.pi * (day.timetuple().tm_yday - 1) / 365
+    ahead = 229.18 * (
+        0.000075
+        + 0.001868 * math.cos(turn)
+        - 0.032077 * math.sin(turn)
+        - 0.014615 * math.cos(2 * turn)
+        - 0.040849 * math.sin(2 * turn)
+    )
+    declination = (
+        0.006918
+        - 0.399912 * math.cos(turn)
+        + 0.070257 * math.sin(turn)
+        - 0.006758 * math.cos(2 * turn)
+        + 0.000907 * math.sin(2 * turn)
+    )
+    north = math.radians(latitude)
+    height = math.cos(math.radians(90.833)) - math.sin(north) * math.sin(declination)
+    angle = math.acos(height / (math.cos(north) * math.cos(declination)))
+    return 720 - 4 * longitude - ahead + 4 * math.degrees(angle)
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 20), date(2026, 6, 21), date(2026, 12, 22)], ids=str)
+def test_the_sun_sets_when_another_reckoning_says(day):
+    at = sun_at(Moment.SUNSET, day, SHANGHAI)
+    expected = spencer_sunset(day, SHANGHAI.latitude, SHANGHAI.longitude)
+    assert at.hour * 60 + at.minute + at.second / 60 == pytest.approx(expected, abs=3)
+
+
+def test_the_sun_does_not_set_everywhere_and_lamps_may_follow_it():
     polar = Place(78.2, 15.6, ZoneInfo("Arctic/Longyearbyen"))
     assert sun_at(Moment.SUNSET, date(2026, 6, 21), polar) is None
     shifted = due_at(Moment.SUNSET, None, 10, date(2026, 6, 21), SHANGHAI)

@@ -1,6 +1,7 @@
 """The demonstration's fees: items with prices, charges, months of bills, payments, arrears."""
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from random import Random
@@ -195,22 +196,7 @@ def _item(
     )
     scope.session.add(item)
     scope.session.flush()
-    unit_price, before = Decimal(price), Decimal(price)
-    if code == "property" and unit_price > 1:
-        before = unit_price - Decimal("0.30")
-        raised = date(2026, 1, 1)
-        scope.session.add(
-            FeePrice(fee_item_id=item.id, from_on=SINCE, to_on=raised, unit_price=before)
-        )
-        source = "2025年第四次业主大会决议，物业服务合同第八条"
-        scope.session.add(
-            FeePrice(fee_item_id=item.id, from_on=raised, unit_price=unit_price, source=source)
-        )
-    else:
-        scope.session.add(
-            FeePrice(fee_item_id=item.id, from_on=SINCE, unit_price=unit_price, source=source)
-        )
-    scope.session.flush()
+    _prices(scope, item, Decimal(price), source)
     if rooms:
         count = len(rooms)
         insert_rows(
@@ -224,6 +210,21 @@ def _item(
             },
         )
     return item
+
+
+def _prices(scope: Scope, item: FeeItem, unit_price: Decimal, source: str | None) -> None:
+    """Write an item's price; the higher property fees were raised once, by a resolution."""
+    begun = SINCE
+    if item.code == "property" and unit_price > 1:
+        begun, before = date(2026, 1, 1), unit_price - Decimal("0.30")
+        scope.session.add(
+            FeePrice(fee_item_id=item.id, from_on=SINCE, to_on=begun, unit_price=before)
+        )
+        source = "2025年第四次业主大会决议，物业服务合同第八条"
+    scope.session.add(
+        FeePrice(fee_item_id=item.id, from_on=begun, unit_price=unit_price, source=source)
+    )
+    scope.session.flush()
 
 
 def _tiers(scope: Scope, item: FeeItem, steps: tuple) -> None:
@@ -240,51 +241,7 @@ def _tiers(scope: Scope, item: FeeItem, steps: tuple) -> None:
 
 def _pay(scope: Scope, run: BillRun, share: float, chance: Random, number: int) -> None:
     """Pay a share of a run's bills through all channels; some rooms never pay."""
-    rows = scope.session.execute(
-        select(
-            Bill.id,
-            Bill.amount,
-            Bill.title,
-            Bill.room_id,
-            Bill.payer_id,
-            Room.code,
-            Person.name,
-        )
-        .join(Room, Room.id == Bill.room_id)
-        .join(Person, Person.id == Bill.payer_id)
-        .where(Bill.run_id == run.id, Bill.amount > 0)
-        .order_by(Room.sort_key, Bill.id)
-    ).all()
-    balances = scope.session.execute(select(Wallet.person_id, Wallet.balance))
-    wallets = defaultdict(Decimal, {w.person_id: w.balance for w in balances})
-    first = datetime.combine(run.to_on + timedelta(days=1), time(9), scope.zone)
-    until = max(min(scope.now - timedelta(hours=1), first + timedelta(days=25)), first)
-    span_s = (until - first).total_seconds()
-    payments = []
-    for position, row in enumerate(rows):
-        never_pays = position % 41 == 7
-        if never_pays or chance.random() > share:
-            continue
-        channel = chance.choice(CHANNELS)
-        if channel is PaymentChannel.WALLET:
-            if wallets[row.payer_id] < row.amount:
-                channel = PaymentChannel.CASH
-            else:
-                wallets[row.payer_id] -= row.amount
-        payments.append(
-            ledger.ReceivedPayment(
-                subject_id=row.id,
-                title=f"{row.code} {row.title}",
-                payer_id=row.payer_id,
-                payer_name=row.name,
-                room_id=row.room_id,
-                amount=row.amount,
-                channel=channel,
-                paid_at=first + timedelta(seconds=span_s * chance.random()),
-                reference=f"demo-{number}-{row.id}",
-            )
-        )
-    payments.sort(key=lambda p: p.paid_at)
+    payments = sorted(_received(scope, run, share, chance, number), key=lambda p: p.paid_at)
     ledger.record_many(scope, "fees", "fees.bill", f"{run.name}收款", payments)
     bills = [p.subject_id for p in payments]
     scope.session.execute(SETTLE, {"community": scope.community_id, "bills": bills})
@@ -298,3 +255,46 @@ def _pay(scope: Scope, run: BillRun, share: float, chance: Random, number: int) 
             "settled_at": [p.paid_at for p in payments],
         },
     )
+
+
+def _bills_of(scope: Scope, run: BillRun) -> Sequence[Any]:
+    columns = (Bill.id, Bill.amount, Bill.title, Bill.room_id, Bill.payer_id, Room.code)
+    return scope.session.execute(
+        select(*columns, Person.name)
+        .join(Room, Room.id == Bill.room_id)
+        .join(Person, Person.id == Bill.payer_id)
+        .where(Bill.run_id == run.id, Bill.amount > 0)
+        .order_by(Room.sort_key, Bill.id)
+    ).all()
+
+
+def _received(
+    scope: Scope, run: BillRun, share: float, chance: Random, number: int
+) -> Iterator[ledger.ReceivedPayment]:
+    """Yield payments of a share of the bills; a wallet pays while it has enough."""
+    balances = scope.session.execute(select(Wallet.person_id, Wallet.balance))
+    wallets = defaultdict(Decimal, {w.person_id: w.balance for w in balances})
+    first = datetime.combine(run.to_on + timedelta(days=1), time(9), scope.zone)
+    until = max(min(scope.now - timedelta(hours=1), first + timedelta(days=25)), first)
+    span_s = (until - first).total_seconds()
+    for position, row in enumerate(_bills_of(scope, run)):
+        never_pays = position % 41 == 7
+        if never_pays or chance.random() > share:
+            continue
+        channel = chance.choice(CHANNELS)
+        if channel is PaymentChannel.WALLET:
+            if wallets[row.payer_id] < row.amount:
+                channel = PaymentChannel.CASH
+            else:
+                wallets[row.payer_id] -= row.amount
+        yield ledger.ReceivedPayment(
+            subject_id=row.id,
+            title=f"{row.code} {row.title}",
+            payer_id=row.payer_id,
+            payer_name=row.name,
+            room_id=row.room_id,
+            amount=row.amount,
+            channel=channel,
+            paid_at=first + timedelta(seconds=span_s * chance.random()),
+            reference=f"demo-{number}-{row.id}",
+        )

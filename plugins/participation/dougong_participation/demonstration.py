@@ -214,6 +214,13 @@ def _questionnaire(scope: Scope, chance: Random, ground: Ground) -> None:
         },
     )
     people = list(dict.fromkeys(person for _, person in ground.people))[20 : 20 + SHEETS]
+    _sheets(scope, chance, questionnaire, questions, people)
+
+
+def _sheets(
+    scope: Scope, chance: Random, questionnaire: UUID, questions: list[UUID], people: list[UUID]
+) -> None:
+    """Write what people answered: who took part is known, whose sheet is whose is not."""
     sheets = [uuid7() for _ in people]
     insert_rows(
         scope,
@@ -233,7 +240,7 @@ def _questionnaire(scope: Scope, chance: Random, ground: Ground) -> None:
     answers = [
         (sheet, question, text)
         for sheet in sheets
-        for question, facts in zip(questions, asked, strict=True)
+        for question, facts in zip(questions, TEXTS["question"], strict=True)
         for text in _answers(chance, facts)
     ]
     insert_rows(

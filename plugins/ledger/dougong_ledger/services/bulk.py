@@ -123,19 +123,7 @@ def _columns(
             made[model][name].append(value)
 
     for number, p in enumerate(payments, first):
-        shared = {"payer_id": p.payer_id, "amount": p.amount}
-        add(
-            PaymentOrder,
-            id=p.order_id,
-            plugin=plugin,
-            title=p.title,
-            state=OrderState.PAID,
-            idempotency_key=p.reference,
-            request_hash=request_hash({"subject": p.subject_id, "amount": p.amount}),
-            opened_at=p.paid_at,
-            expires_at=p.paid_at,
-            **shared,
-        )
+        add(PaymentOrder, **_paid_order(p, plugin))
         add(
             PaymentOrderItem,
             order_id=p.order_id,
@@ -148,11 +136,12 @@ def _columns(
             Payment,
             id=p.id,
             order_id=p.order_id,
+            payer_id=p.payer_id,
+            amount=p.amount,
             channel=p.channel,
             state="settled",
             reference=p.reference,
             paid_at=p.paid_at,
-            **shared,
         )
         add(
             Receipt,
@@ -167,3 +156,19 @@ def _columns(
             state="issued",
         )
     return made
+
+
+def _paid_order(payment: ReceivedPayment, plugin: str) -> dict[str, object]:
+    asked = {"subject": payment.subject_id, "amount": payment.amount}
+    return {
+        "id": payment.order_id,
+        "plugin": plugin,
+        "title": payment.title,
+        "state": OrderState.PAID,
+        "idempotency_key": payment.reference,
+        "request_hash": request_hash(asked),
+        "opened_at": payment.paid_at,
+        "expires_at": payment.paid_at,
+        "payer_id": payment.payer_id,
+        "amount": payment.amount,
+    }

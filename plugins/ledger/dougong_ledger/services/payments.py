@@ -25,7 +25,7 @@ from dougong_ledger.domain import (
 )
 from dougong_ledger.errors import KeyUsed, NotSettled, OrderClosed
 from dougong_ledger.hookspecs import Settlement
-from dougong_ledger.models import Payment, PaymentOrder, Refund
+from dougong_ledger.models import JournalEntry, Payment, PaymentOrder, Refund, Wallet
 from dougong_ledger.services import returns, wallets
 from dougong_ledger.services.journal import post
 from dougong_ledger.services.orders import check_key, items_of, step
@@ -91,12 +91,7 @@ def take_payment(
     is_late = order.state is OrderState.OPEN and order.expires_at <= scope.now
     if is_late and source is None:
         raise OrderClosed(N_("This payment order is closed. Start a new one."))
-    wallet = None
-    if channel is PaymentChannel.WALLET:
-        if order.payer_id is None or order.plugin == "ledger":
-            raise Conflict(N_("Nobody's wallet is named by this order."))
-        wallet = wallets.wallet_of(scope, order.payer_id)
-        wallets.require_balance(wallet, order.amount)
+    wallet = _paying_wallet(scope, order) if channel is PaymentChannel.WALLET else None
     step(order, OrderState.PAID)
     payment = Payment(
         order_id=order.id,
@@ -111,20 +106,7 @@ def take_payment(
     )
     scope.session.add(payment)
     scope.session.flush()
-    settlements = _ask(
-        scope, order.plugin, "payment_settled", payment, items=items_of(scope, order)
-    )
-    account = source.account if source else MONEY_ACCOUNT[channel]
-    entry = post(
-        scope,
-        "ledger.payment",
-        payment.id,
-        order.title,
-        [
-            Posting(account, s.account, s.amount, s.memo, s.room_id, s.person_id)
-            for s in settlements
-        ],
-    )
+    entry = _post_settled(scope, order, payment, source.account if source else None)
     if wallet is not None:
         wallets.move(scope, wallet, -payment.amount, entry)
     if order.plugin == "ledger" and order.payer_id is not None:
@@ -132,6 +114,32 @@ def take_payment(
     issue_receipt(scope, payment)
     scope.emit("ledger.payment_settled", payment_id=payment.id)
     return payment
+
+
+def _paying_wallet(scope: Scope, order: PaymentOrder) -> Wallet:
+    """Return the locked wallet that pays an order; raises Conflict where it cannot."""
+    if order.payer_id is None or order.plugin == "ledger":
+        raise Conflict(N_("Nobody's wallet is named by this order."))
+    wallet = wallets.wallet_of(scope, order.payer_id)
+    wallets.require_balance(wallet, order.amount)
+    return wallet
+
+
+def _post_settled(
+    scope: Scope, order: PaymentOrder, payment: Payment, account: str | None
+) -> JournalEntry:
+    """Let the order's plugin settle its records, and post what it says.
+
+    account: where the money came in, by default the account of the payment's channel.
+    """
+    settlements = _ask(
+        scope, order.plugin, "payment_settled", payment, items=items_of(scope, order)
+    )
+    account = account or MONEY_ACCOUNT[payment.channel]
+    postings = [
+        Posting(account, s.account, s.amount, s.memo, s.room_id, s.person_id) for s in settlements
+    ]
+    return post(scope, "ledger.payment", payment.id, order.title, postings)
 
 
 def reconciliation_of(channel: PaymentChannel) -> Reconciliation:
