@@ -137,7 +137,13 @@ def portal(scope: Scope, person_id: UUID) -> list[Card]:
     if waiting:
         value = gettext("%(count)s to vote on", count=waiting)
         cards.append(
-            Card(gettext("Votes"), value, tone="warning", url="participation/my/votes", order=15)
+            Card(
+                gettext("Votes of the owners"),
+                value,
+                tone="warning",
+                url="participation/my/votes",
+                order=15,
+            )
         )
     asked = [q for q, is_answered in my_questionnaires(scope, person_id) if not is_answered]
     if asked:
