@@ -61,6 +61,8 @@ SYSTEM = Actor.system("gate")
 NOTICES, FORGED_EVERY, WRONG_EVERY = 3, 10, 15
 CARELESS = "dougong_online_payment.gate:careless_app"
 LATE_S, KILL_S = 0.15, 0.25
+# So long a careless receiver is between looking and writing: two notices at once meet in it.
+CARELESS_S = 0.1
 MOST_ROUNDS = 30
 
 
@@ -264,6 +266,7 @@ def _book_carelessly(installation: Installation, community_id: UUID, told: Any) 
     with installation.scope(SYSTEM, community=community_id) as scope:
         if scope.session.scalars(query).one().state is AttemptState.PAID:
             return
+    time.sleep(CARELESS_S)
     with (
         installation.scope(SYSTEM, community=community_id) as scope,
         entered(scope, "ledger.payment_attempt.settle", None),
