@@ -1,7 +1,7 @@
 """The product as a user starts it, and a real browser.
 
-One `dougong up` in a folder of its own serves all scenarios of a run; screenshots of the
-scenarios land in ``docs/handbook/pictures`` when ``DOUGONG_PICTURES=1``.
+One `dougong up` in a folder of its own serves all scenarios of a run and ends with them;
+screenshots land in ``docs/handbook/pictures`` when ``DOUGONG_PICTURES=1``.
 """
 
 import os
@@ -68,7 +68,7 @@ class Product:
         return f"{self.url}/sign-in/link/{found.group(1)}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product() -> Iterator[Product]:
     home = Path(tempfile.mkdtemp(prefix="dougong-acceptance-", dir="/tmp"))
     home.chmod(0o755)
