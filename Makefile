@@ -6,6 +6,10 @@ BIN := $(VENV)/bin
 PLUGINS := $(sort $(notdir $(patsubst %/setup.cfg,%,$(wildcard plugins/*/setup.cfg))))
 SIGNING_KEY ?= var/keys/plugin-signing.pem
 STAMP := $(VENV)/.installed
+TEST_STAMP := $(VENV)/.installed-test
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+# Eleven distributions share one builder, and a module is compiled when it is first imported.
+QUICKLY := --no-build-isolation --no-compile
 
 .DEFAULT_GOAL := help
 .PHONY: help up down reset setup setup-test test test-fast lint types catalogues bench plugin-repo docs \
@@ -19,16 +23,20 @@ $(STAMP): setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg) $(wildcard pl
 	@PYTHON=$(PYTHON) tools/system.sh python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) …"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e . $(foreach p,$(PLUGINS),-e plugins/$(p))
+	@$(PIP) 'setuptools>=77'
+	@$(PIP) $(QUICKLY) -e . $(foreach p,$(PLUGINS),-e plugins/$(p))
 	@$(BIN)/python -m dougong.i18n
 	@touch $@
 
 setup: $(STAMP) ## install Dougong and its plugins into .venv
 
-setup-test: $(STAMP) ## install what the tests need as well: tools, browser, protocol peers
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
-	@tools/system.sh test
+$(TEST_STAMP): $(STAMP)
+	@$(PIP) $(QUICKLY) -e '.[test]'
 	@$(BIN)/python -c 'from dougong.documents.fonts import font_files; font_files()'
+	@touch $@
+
+setup-test: $(TEST_STAMP) ## install what the tests need as well: tools, browser, protocol peers
+	@tools/system.sh test
 	@$(BIN)/python tools/peers.py
 
 up: setup ## start Dougong with demo data and device simulators; prints one link
@@ -40,7 +48,8 @@ down: ## stop everything that `make up` started
 reset: ## stop and delete all data of the embedded installation
 	@test ! -x $(BIN)/dougong || $(BIN)/dougong reset --yes
 
-test: setup-test lint types docs ## everything: checks, documentation, unit, integration and acceptance tests
+test: setup-test ## everything: checks, documentation, unit, integration and acceptance tests
+	@$(MAKE) --no-print-directory -j2 --output-sync lint types docs
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-fast: setup-test ## unit and architecture tests only
@@ -72,6 +81,7 @@ plugin-repo: setup ## build and sign the packages of plugin_repo/ and their inde
 	@$(BIN)/dougong plugin index build plugin_repo/dist --key $(SIGNING_KEY)
 
 bench: setup-test ## one JSON line per figure, ratios in the same run
+	@$(BIN)/python tools/peers.py bench
 	@for f in bench/[a-z]*.py; do $(BIN)/python $$f; done
 
 gate-tenancy: setup-test ## 100,000 cross-community probes: none may leak

@@ -1,4 +1,4 @@
-"""Set up the peers that device tests talk to and benches measure against, or say what is missing.
+"""Set up the peers that tests talk to, and for `bench` those of benches, or say what is missing.
 
 `mbpoll` and libmodbus come from the system (tools/system.sh). Python packages get
 a virtual environment each below ``.peers``, for their names and versions clash with others.
@@ -20,6 +20,8 @@ PACKAGES = {
     # Oracles of the payment channels: they sign, verify and decrypt beside ours.
     "wechatpayv3": "wechatpayv3==2.0.4",
     "alipay": "python-alipay-sdk==3.4.0",
+}
+BENCH_PACKAGES = {
     # What bench/list_page.py measures itself against.
     "flask_admin": "Flask-Admin[sqlalchemy]==2.2.1 Flask-SQLAlchemy==3.1.1"
     " psycopg[binary]==3.3.9 SQLAlchemy==2.1.9",
@@ -69,10 +71,12 @@ def set_up(name: str, requirement: str) -> str | None:
     return None
 
 
-def main() -> int:
+def main(words: list[str]) -> int:
+    """Set up the peers of the tests; those of the benches as well for the word ``bench``."""
+    packages = PACKAGES | (BENCH_PACKAGES if "bench" in words else {})
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     PEERS.mkdir(exist_ok=True)
-    for name, requirement in PACKAGES.items():
+    for name, requirement in packages.items():
         if not is_there(name, requirement) and (reason := set_up(name, requirement)):
             missing.append(f"{requirement} ({reason})")
     for each in missing:
@@ -81,4 +85,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
