@@ -396,7 +396,7 @@ async def test_a_command_that_a_crash_left_sent_is_read_back_and_not_sent_again(
     command = order()
     store = MemoryStore()
     store.order(command)
-    await store.mark_sent(command.id, datetime.now(UTC))
+    await store.mark_sent(command.id, datetime.now(UTC) - timedelta(minutes=2))
     async with served, hosted(store, replace(config, port=served.port)):
         await until(lambda: store.results[command.id].state is CommandState.FAILED, 15)
         assert writes(served) == {}

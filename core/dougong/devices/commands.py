@@ -162,7 +162,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command stands. detail says in English why; raw is the device's answer in hex."""
+    """How a command stands. detail says in English why; raw is the device's answer in hex.
+
+    sent_at: when it was marked as sent; None before.
+    """
 
     command_id: UUID
     state: CommandState
@@ -170,6 +173,7 @@ class CommandResult:
     detail: str = ""
     readback: Value | None = None
     raw: str = ""
+    sent_at: datetime | None = None
 
     def moved(self, state: CommandState, at: datetime, detail: str = "", **more: Any) -> Any:
         """Return the result after a step."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from dougong.devices.commands import Command, CommandResult, CommandSpec, CommandState, Verification
 from dougong.devices.contract import (
@@ -21,6 +22,8 @@ from dougong.devices.readings import Measured, Value
 from dougong.devices.transports import Line
 
 READBACK_PAUSE_S = 0.5
+# How long a frame may still be on its way. Source: RFC 9293, 3.4.2, maximum segment lifetime.
+LONGEST_ON_ITS_WAY = timedelta(seconds=120)
 
 
 @dataclass
@@ -53,7 +56,7 @@ class Executor:
         if spec is None:
             return await self._end(result, CommandState.REJECTED, "the device has no such command")
         if result.state is not CommandState.QUEUED:
-            return await self._find_out(result, command, spec, profile, codec)
+            return await self._find_out(result, command, spec, profile, codec, is_again=True)
         reason = refusal(command, spec, device, self.interlocks) or await self._objection(command)
         if reason is not None:
             return await self._end(result, CommandState.REJECTED, reason)
@@ -88,7 +91,7 @@ class Executor:
             return await self._end(result, CommandState.REJECTED, reason)
         if not await self.store.mark_sent(command.id, now):
             return await self.store.result(command.id) or result
-        result = result.moved(CommandState.SENT, now)
+        result = result.moved(CommandState.SENT, now, sent_at=now)
         try:
             answers = await self.line.ask(
                 codec, request, self.timeout_s, lambda: command.is_expired(self.clock())
@@ -118,39 +121,54 @@ class Executor:
         spec: CommandSpec,
         profile: Profile,
         codec: Codec,
+        is_again: bool = False,
     ) -> CommandResult:
-        """Read back until the point shows the effect or its time is over."""
+        """Read back until the point shows the effect or its time is over; once, if again.
+
+        Only what the device acknowledged, or what cannot be on its way any more, can have failed:
+        of a write without an answer, another value shows no more than that it was not there yet.
+        """
         if spec.verify is None:
             if result.state is CommandState.ACKED:
                 return result
             return await self._end(result, CommandState.UNKNOWN, "nothing to read back")
         want = _wanted(spec.verify, command)
-        seen = await self._watch(profile, codec, spec.verify, want)
+        is_acked = result.state is CommandState.ACKED
+        is_settled = is_acked or self._is_settled(result)
+        within_s = 0 if is_again else spec.verify.within_s
+        seen = await self._watch(profile, codec, spec.verify.point, want, within_s)
+        if seen is not None and seen.value is not None and seen.value == want:
+            return await self._end(result, CommandState.CONFIRMED, readback=seen.value)
         if seen is None or seen.value is None:
             detail = "the read-back failed" if seen is None else seen.detail
-            state = (
-                CommandState.ACKED if result.state is CommandState.ACKED else (CommandState.UNKNOWN)
-            )
+            state = CommandState.ACKED if is_acked else CommandState.UNKNOWN
             return await self._end(result, state, detail)
-        if seen.value == want:
-            return await self._end(result, CommandState.CONFIRMED, readback=seen.value)
-        return await self._end(
-            result, CommandState.FAILED, f"it reads {seen.value}", readback=seen.value
-        )
+        state = CommandState.FAILED if is_settled else CommandState.UNKNOWN
+        detail = f"it reads {seen.value}" + ("" if is_settled else " so far")
+        return await self._end(result, state, detail, readback=seen.value)
+
+    def _is_settled(self, result: CommandResult) -> bool:
+        """Tell whether what was sent has arrived by now or never will."""
+        sent_at = result.sent_at
+        return sent_at is not None and self.clock() - sent_at >= LONGEST_ON_ITS_WAY
 
     async def _watch(
-        self, profile: Profile, codec: Codec, verify: Verification, want: Value | None
+        self, profile: Profile, codec: Codec, point: str, want: Value | None, within_s: float
     ) -> Measured | None:
+        """Return the wanted value as soon as it is read, else what is read when time is over.
+
+        A value from before says nothing: only a reading that began when time was over counts.
+        """
         loop = asyncio.get_running_loop()
-        until = loop.time() + verify.within_s
-        seen: Measured | None = None
+        until = loop.time() + within_s
         while True:
-            seen = await self._read(profile, codec, verify.point) or seen
+            begun = loop.time()
+            seen = await self._read(profile, codec, point)
             if seen is not None and seen.value is not None and seen.value == want:
                 return seen
-            if loop.time() + READBACK_PAUSE_S > until:
+            if begun >= until:
                 return seen
-            await asyncio.sleep(READBACK_PAUSE_S)
+            await asyncio.sleep(min(READBACK_PAUSE_S, max(0.0, until - loop.time())))
 
     async def _read(self, profile: Profile, codec: Codec, key: str) -> Measured | None:
         (request,) = codec.plan_reads((profile.point(key),))
@@ -167,8 +185,11 @@ class Executor:
         detail: str = "",
         readback: Value | None = None,
     ) -> CommandResult:
+        shown = (result.state, result.detail, str(result.readback))
+        is_new = (state, detail, str(readback)) != shown
         result = result.moved(state, self.clock(), detail, readback=readback)
-        await self.store.save_result(result)
+        if is_new:  # what stays unknown is asked again and again, and written down once
+            await self.store.save_result(result)
         return result
 
 

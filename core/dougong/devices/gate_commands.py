@@ -31,7 +31,7 @@ from uuid import UUID
 
 from dougong.devices.commands import Command, CommandResult, CommandState
 from dougong.devices.contract import DeviceConfig, Driver, GatewayConfig, Transport
-from dougong.devices.gate_link import VirtualLoop, Wires
+from dougong.devices.gate_link import Losses, VirtualLoop, Wires
 from dougong.devices.host import Host
 from dougong.devices.memory import MemoryStore
 from dougong.devices.modbus import ModbusAddress, ModbusCodec, ModbusSettings, ModbusWrite
@@ -118,18 +118,18 @@ class Durable(MemoryStore):
 
 @dataclass
 class Tally:
-    """What a run counted. The first five must be 0."""
+    """What a run counted. The first six must be 0."""
 
     sent_twice: int = 0
     took_effect_twice: int = 0
     sent_after_deadline: int = 0
     done_but_not: int = 0
     unknown_not_shown: int = 0
+    failed_but_took_effect: int = 0
     commands: int = 0
     took_effect: int = 0
     unknown_seen: int = 0
     unknown_read_back: int = 0
-    failed_but_took_effect: int = 0
     held_past_deadline: int = 0
     kills: int = 0
     virtual_hours: float = 0
@@ -140,7 +140,8 @@ class Tally:
     def misses(self) -> int:
         """Return how often a promise was broken."""
         promises = (self.sent_twice, self.took_effect_twice, self.sent_after_deadline)
-        return sum(promises) + self.done_but_not + self.unknown_not_shown
+        untrue = (self.done_but_not, self.unknown_not_shown, self.failed_but_took_effect)
+        return sum(promises) + sum(untrue)
 
 
 def gateways(transports: Sequence[Transport]) -> list[GatewayConfig]:
@@ -248,12 +249,12 @@ def _judge_unknown(
     tally.unknown_not_shown += wrong
 
 
-async def rounds(loop: VirtualLoop, commands: int, mode: Mode, seed: int) -> Tally:
+async def rounds(loop: VirtualLoop, commands: int, mode: Mode, seed: int, losses: Losses) -> Tally:
     """Run as many rounds as it takes; each has a field of its own."""
     tally, dice = Tally(), random.Random(seed)
     transports = [(Transport.TCP, Transport.RTU_TCP)[n % 2] for n in range(GATEWAYS)]
     for first in range(1, commands + 1, ROUND):
-        wires = loop.wires = Wires(random.Random(dice.random()), transports)
+        wires = loop.wires = Wires(random.Random(dice.random()), transports, losses)
         store = Durable(gateways(transports), mode=mode, dice=dice)
         count = min(ROUND, commands + 1 - first)
         ordering = asyncio.create_task(order(store, first, count, dice))
@@ -265,11 +266,13 @@ async def rounds(loop: VirtualLoop, commands: int, mode: Mode, seed: int) -> Tal
     return tally
 
 
-def run(commands: int, mode: Mode = Mode.PROTECTED, seed: int = 1) -> Tally:
-    """Run commands in virtual time; return what was counted."""
+def run(
+    commands: int, mode: Mode = Mode.PROTECTED, seed: int = 1, losses: Losses | None = None
+) -> Tally:
+    """Run commands in virtual time; return what was counted. losses: of the link, if others."""
     loop = VirtualLoop()
     try:
-        return loop.run_until_complete(rounds(loop, commands, mode, seed))
+        return loop.run_until_complete(rounds(loop, commands, mode, seed, losses or Losses()))
     finally:
         loop.close()
 

@@ -51,7 +51,7 @@ class MemoryStore:
         stands = self.results.get(command_id)
         if stands is not None and stands.state is not CommandState.QUEUED:
             return False
-        await self.save_result(CommandResult(command_id, CommandState.SENT, at))
+        await self.save_result(CommandResult(command_id, CommandState.SENT, at, sent_at=at))
         return True
 
     async def save_result(self, result: CommandResult) -> None:

@@ -305,7 +305,7 @@ def _result(scope: Scope, command_id: UUID) -> CommandResult | None:
     if row is None:
         return None
     at = row.ended_at or row.sent_at or row.ordered_at
-    return CommandResult(row.id, row.state, at, row.detail, row.readback, row.raw)
+    return CommandResult(row.id, row.state, at, row.detail, row.readback, row.raw, row.sent_at)
 
 
 def _objection(scope: Scope, command_id: UUID, names: Sequence[str]) -> str | None:
