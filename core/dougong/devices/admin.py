@@ -1,6 +1,14 @@
 """The admin's views of gateways, devices, what they say and what they were told."""
 
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from dougong.db.scope import Scope
 from dougong.devices import services
+from dougong.devices.configuration import drivers_of
 from dougong.devices.models import (
     Device,
     DeviceCommand,
@@ -12,9 +20,49 @@ from dougong.devices.models import (
     Gateway,
 )
 from dougong.i18n import bilingual
+from dougong.web.admin import registry
 from dougong.web.admin.views import RecordView, action
 
 SECTION = bilingual("Devices", "设备接入")
+
+
+def _point(scope: Scope, record: Any) -> str:
+    """Return what the device's model calls the point, the point where the driver is gone."""
+    driver = drivers_of(scope.installation)[0].working.get(record.device.driver)
+    profile = driver.profiles.get(record.device.profile) if driver else None
+    titles = {p.key: p.title for p in profile.points} if profile else {}
+    title = titles.get(record.point)
+    return str(bilingual(*title)) if title else record.point
+
+
+def _belongs(_scope: Scope, record: Any) -> str:
+    view = registry.view_named(record.subject_kind)
+    return view.label() if view else record.subject_kind
+
+
+def _value(_scope: Scope, record: Any) -> str:
+    words = {"true": str(YES), "false": str(NO)}
+    return words.get(record.value, record.value or "")
+
+
+def _names(scope: Scope, records: Sequence[Any]) -> dict[UUID, str]:
+    """Return the gateway's or device's name by the id of its state."""
+    wanted = {record.subject_id for record in records}
+    names = {
+        one.id: one.name
+        for model in (Gateway, Device)
+        for one in scope.session.execute(select(model.id, model.name).where(model.id.in_(wanted)))
+    }
+    return {record.id: names.get(record.subject_id, "") for record in records}
+
+
+YES, NO = bilingual("yes", "是"), bilingual("no", "否")
+registry.extend_view(
+    "dougong",
+    registry.ViewExtension(
+        "dougong.device_health", "name", bilingual("Gateway or device", "网关或智能设备"), _names
+    ),
+)
 
 
 class GatewayView(RecordView, model=Gateway):
@@ -39,7 +87,8 @@ class DeviceView(RecordView, model=Device):
 class DevicePointView(RecordView, model=DevicePoint):
     title = ("Bindings", "测点绑定")
     icon, menu_order, section = "tag", 30, SECTION
-    columns = ("device", "point", "subject_kind", "subject_id")
+    columns = ("device", "point", "subject_kind")
+    said = {"point": _point, "subject_kind": _belongs}
     filters = ("device", "subject_kind")
 
 
@@ -47,6 +96,7 @@ class DeviceValueView(RecordView, model=DeviceValue):
     title = ("Latest values", "实时数据")
     icon, menu_order, section = "activity", 40, SECTION
     columns = ("device", "point", "value", "uom", "quality", "value_at", "detail")
+    said = {"point": _point, "value": _value}
     filters = ("device", "quality", "point_kind")
     search = ("device", "point")
     can_create = can_change = can_delete = can_import = False
@@ -55,7 +105,7 @@ class DeviceValueView(RecordView, model=DeviceValue):
 class DeviceHealthView(RecordView, model=DeviceHealth):
     title = ("Connections", "在线状态")
     icon, menu_order, section = "power", 50, SECTION
-    columns = ("subject_id", "is_ok", "since_at", "last_ok_at", "failures", "detail")
+    columns = ("since_at", "is_ok", "last_ok_at", "failures", "detail")
     filters = ("is_ok",)
     can_create = can_change = can_delete = can_import = False
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from uuid import UUID
 
+from dougong.i18n import N_, gettext
+
 if TYPE_CHECKING:
     from dougong.installation import Installation
 
@@ -64,6 +66,12 @@ class Channel(Protocol):
 
 ChannelMaker = Callable[["Installation"], Channel | None]
 _makers: dict[str, ChannelMaker] = {}
+
+
+def channel_title(name: str) -> str:
+    """Return what people call a channel, its name where the kernel knows no other."""
+    known = {IN_APP: N_("Inbox"), "email": N_("E-mail"), "sms": N_("Text message")}
+    return gettext(known.get(name, name))
 
 
 def add_channel(name: str, make: ChannelMaker) -> None:

@@ -1,5 +1,6 @@
 """The wording of a message: the community's own, else the plugin's, in the recipient's language."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from sqlalchemy import select
 from dougong import texts
 from dougong.db.scope import Scope
 from dougong.errors import NotFound
-from dougong.i18n import DEFAULT_LOCALE, N_, use_locale
+from dougong.i18n import DEFAULT_LOCALE, N_, current_locale, use_locale
 from dougong.messages.models import MessageTemplate
 
 KERNEL_TEMPLATES = Path(__file__).with_name("templates")
 KERNEL = "dougong"
+FILLED_IN = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,15 @@ def template_names(scope: Scope) -> list[str]:
         for path in sorted(folder.glob(f"*.{DEFAULT_LOCALE}.txt")) if folder else ():
             found.append(f"{plugin}:{path.name.partition('.')[0]}")
     return found
+
+
+def title_of(scope: Scope, template: str) -> str:
+    """Return what people call a template: its subject without what is filled in."""
+    try:
+        subject, _ = default_wording(scope, template, current_locale())
+    except NotFound:
+        return template
+    return FILLED_IN.sub("…", subject)
 
 
 def variables(scope: Scope, template: str, locale: str) -> list[Variable]:

@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import structlog
-from babel.dates import format_date, format_datetime
 from flask import (
     Blueprint,
     Flask,
@@ -41,6 +40,7 @@ from dougong.db.servers import is_away
 from dougong.errors import NotAllowed, NotFound, Sayable, StepUpRequired
 from dougong.i18n import N_
 from dougong.installation import Installation
+from dougong.web import formats
 
 log = structlog.get_logger("dougong.web")
 View = TypeVar("View", bound=Callable[..., Any])
@@ -109,7 +109,7 @@ def create_app(installation: Installation) -> Flask:
         i18n.gettext, i18n.ngettext, newstyle=True, pgettext=i18n.pgettext
     )
     app.jinja_env.globals.update(csrf_token=csrf_token, csp_nonce=csp_nonce)
-    app.jinja_env.filters.update(day=_day, instant=_instant)
+    app.jinja_env.filters.update(day=formats.day, instant=formats.instant)
     Babel(app, locale_selector=i18n.current_locale, configure_jinja=False)
     app.before_request(_begin)
     app.after_request(_finish)
@@ -134,6 +134,7 @@ def _add_pages(app: Flask, installation: Installation) -> None:
 
 KERNEL_PAGES = (
     "dougong.web.assets",
+    "dougong.web.timing",
     "dougong.web.home",
     "dougong.web.inbox",
     "dougong.web.signin",
@@ -457,19 +458,7 @@ def _why_url(status: int) -> str:
     return url_for("admin.why", path=request.path)
 
 
-# --- formats ----------------------------------------------------------------------------------
-
-
-def _day(value: Any) -> str:
-    return format_date(value, "medium", locale=i18n.current_locale()) if value else ""
-
-
-def _instant(value: Any) -> str:
-    if not value:
-        return ""
-    scope: Scope | None = g.get("scope")
-    local = value.astimezone(scope.zone) if scope else value
-    return format_datetime(local, "yyyy-MM-dd HH:mm", locale=i18n.current_locale())
+# --- what pages ask for -------------------------------------------------------------------------
 
 
 def require_scope() -> Scope:

@@ -15,7 +15,7 @@ from dougong.errors import DougongError, Invalid, NotFound
 from dougong.i18n import DEFAULT_LOCALE, LOCALES, N_, gettext, translate_error
 from dougong.installation import Installation
 from dougong.messages import channels
-from dougong.messages.channels import IN_APP
+from dougong.messages.channels import IN_APP, channel_title
 from dougong.messages.models import DeliveryState, Message, MessageDelivery
 from dougong.messages.sending import QUIET_HOURS
 from dougong.messages.services import resend_delivery
@@ -24,6 +24,7 @@ from dougong.messages.wording import (
     default_wording,
     preview,
     template_names,
+    title_of,
     variables,
 )
 from dougong.tenancy.models import Person
@@ -79,6 +80,9 @@ def _queue(scope: Scope, problem: str = "", quiet_hours: str | None = None) -> s
         may_write=scope.may(WRITE),
         problem=problem,
         member=member_label,
+        title_of=title_of,
+        channel_title=channel_title,
+        said=lambda names: [channel_title(name) for name in names],
         crumbs=_crumbs(scope),
     )
 
@@ -153,7 +157,7 @@ def wordings() -> str:
         for name in template_names(scope)
     ]  # fmt: skip
     return render_template(
-        "messages/wordings.html", rows=rows, locales=LOCALES,
+        "messages/wordings.html", rows=rows, locales=LOCALES, title_of=title_of,
         crumbs=_crumbs(scope, (gettext(N_("Wordings of messages")), None)),
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ from dougong.plugins.manifest import Manifest
 from dougong.plugins.models import RepairIssue
 from dougong.plugins.records import enabled_rows
 from dougong.plugins.watching import read_usage
+from dougong.privacy.purposes import NoticeEntry, notice
 from dougong.tenancy.models import Building
 from dougong.web.admin.menu import ADMINISTRATION, menu_page
 from dougong.web.app import current_installation, require_scope
@@ -157,8 +158,22 @@ def _details(plugin: str, problem: str = "") -> str:
         issues=[i for i in operations.repairs(installation) if i.plugin == plugin],
         problem=problem,
         origin=_origin(installation, plugin),
+        personal=_personal(installation, plugin),
+        needs=_needs(installation, line),
         where=_where(scope),
     )
+
+
+def _needs(installation: Installation, line: Line) -> list[str]:
+    """Return the names of the plugins that a plugin needs."""
+    found = installation.plugins.found
+    wanted = line.manifest.depends if line.manifest else ()
+    return [str(found[p].manifest.name) if p in found else p for p in wanted]
+
+
+def _personal(installation: Installation, plugin: str) -> list[NoticeEntry]:
+    """Return what a plugin keeps of people; nothing before its tables are known."""
+    return [e for e in notice(installation.plugins, {plugin}) if e.plugin == plugin]
 
 
 @blueprint.get("/<plugin>/plan")

@@ -1,7 +1,10 @@
 """The admin's view of accounts, journal, orders, payments, wallets and receipts."""
 
-from dougong.i18n import bilingual
-from dougong.web.admin import RecordView, action
+from typing import Any
+
+from dougong.db.scope import Scope
+from dougong.i18n import N_, bilingual, gettext
+from dougong.web.admin import RecordView, action, registry
 from dougong_ledger import services
 from dougong_ledger.models import (
     Account,
@@ -24,6 +27,29 @@ from dougong_ledger.models import (
     Wallet,
     WalletMovement,
 )
+from dougong_ledger.services.channels import provider_title
+
+
+def _day(scope: Scope, record: Any) -> str:
+    return f"{record.day.day_on} {provider_title(scope, record.day.provider)}"
+
+
+def _kind(_scope: Scope, entry: JournalEntry) -> str:
+    """Return what happened in words: of the record that was posted, else its plugin."""
+    own = {
+        "ledger.payments": N_("Payments of a day"),
+        "ledger.channel_fees": N_("Fees of a channel"),
+        "ledger.surplus": N_("Paid too much"),
+        "ledger.opening": N_("Opening balances"),
+    }
+    if entry.kind in own:
+        return gettext(own[entry.kind])
+    view = registry.view_named(entry.kind)
+    return view.label() if view else entry.kind
+
+
+def _provider(scope: Scope, record: Any) -> str:
+    return provider_title(scope, record.provider)
 
 
 class PaymentView(RecordView, model=Payment):
@@ -41,6 +67,7 @@ class PaymentView(RecordView, model=Payment):
         "reconciliation",
         "reference",
     )
+    said = {"provider": _provider}
     filters = ("state", "channel", "provider", "reconciliation", "paid_at", "amount")
     search = ("reference", "payer")
     actions = (action(services.refund_payment, confirm=True),)
@@ -86,6 +113,7 @@ class PaymentAttemptView(RecordView, model=PaymentAttempt):
     title = bilingual("Channel payments", "渠道支付请求")
     icon = "phone"
     columns = ("started_at", "order", "provider", "way", "amount", "state", "trade_no", "problem")
+    said = {"provider": _provider}
     filters = ("state", "provider", "started_at", "amount")
     search = ("trade_no", "transaction_id")
     actions = (action(services.ask_attempt, states=("requested", "waiting", "unknown", "blocked")),)
@@ -97,6 +125,7 @@ class SurplusPaymentView(RecordView, model=SurplusPayment):
     title = bilingual("Paid too much", "多收款")
     icon = "help-circle"
     columns = ("found_at", "provider", "amount", "reason", "state", "transaction_id", "proposal")
+    said = {"provider": _provider}
     filters = ("state", "provider", "found_at", "amount")
     search = ("transaction_id",)
     actions = (
@@ -122,6 +151,7 @@ class ReconciliationDayView(RecordView, model=ReconciliationDay):
     title = bilingual("Reconciled days", "渠道对账日")
     icon = "check-circle"
     columns = ("day_on", "provider", "state", "their_amount", "our_amount", "fees", "fetched_at")
+    said = {"provider": _provider}
     filters = ("state", "provider", "day_on")
     order = "-day_on"
     can_create = can_change = can_delete = False
@@ -132,6 +162,7 @@ class ReconciliationExceptionView(RecordView, model=ReconciliationException):
     title = bilingual("Differences", "对账差异")
     icon = "alert-triangle"
     columns = ("day", "kind", "trade_no", "our_amount", "their_amount", "state", "resolution")
+    said = {"day": _day}
     filters = ("state", "kind", "day")
     search = ("trade_no", "transaction_id")
     actions = (
@@ -158,6 +189,7 @@ class ChannelNoticeView(RecordView, model=ChannelNotice):
     title = bilingual("Notices of channels", "支付通知")
     icon = "inbox"
     columns = ("received_at", "provider", "trade_no", "result", "detail", "event_id")
+    said = {"provider": _provider}
     filters = ("result", "provider", "received_at")
     search = ("trade_no", "event_id")
     can_create = can_change = can_delete = False
@@ -225,6 +257,7 @@ class JournalEntryView(RecordView, model=JournalEntry):
     title = bilingual("Journal", "凭证")
     icon = "archive"
     columns = ("posted_on", "memo", "kind", "posted_at")
+    said = {"kind": _kind}
     filters = ("posted_on", "kind")
     search = ("memo",)
     can_create = can_change = can_delete = False

@@ -1,5 +1,6 @@
 """The columns of a model as people see them, and how a value of each is shown."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,7 +21,10 @@ from dougong.i18n import bilingual
 
 @dataclass(frozen=True)
 class Column:
-    """One attribute of a model as people see it."""
+    """One attribute of a model as people see it.
+
+    said: returns the words for a record's value that is a code, called with scope and record.
+    """
 
     key: str
     label: Any
@@ -30,6 +34,7 @@ class Column:
     members: type[Enum] | None = None
     target: Any = None
     encrypted: EncryptedField | None = None
+    said: Callable[[Scope, Any], Any] | None = None
 
     @property
     def attribute(self) -> str:
@@ -119,6 +124,8 @@ def show(scope: Scope, column: Column, record: Any) -> Any:
     value = getattr(record, column.key)
     if value is None:
         return ""
+    if column.said is not None:
+        return column.said(scope, record)
     if isinstance(value, Enum):
         return member_label(value)
     if column.kind == "money":

@@ -13,6 +13,16 @@ from dougong.web.admin.columns import Column, show, tone
 from dougong.web.assets import icon
 
 MOST_LISTED = 100
+# How cells of a kind behave in a narrow table; moments never break, free text may anywhere.
+WIDTHS = {
+    "money": "number",
+    "number": "number",
+    "day": "moment",
+    "instant": "moment",
+    "text": "free",
+    "data": "free",
+    "id": "free",
+}
 
 
 def words(key: Any) -> str:
@@ -132,7 +142,7 @@ def rows(
 
 
 def _head(column: Column, number: int, inline: Sequence[str]) -> str:
-    names = ["number"] if column.kind in ("money", "number") else []
+    names = [WIDTHS[column.kind]] if column.kind in WIDTHS else []
     names += ["first"] if number == 0 else []
     classes = f' class="{" ".join(names)}"' if names else ""
     return f'<td{classes} data-label="{escape(column.label)}">'

@@ -101,6 +101,25 @@ def menu_html(installation: Installation) -> Markup:
     return Markup("".join(made))
 
 
+def path_here(installation: Installation, title: str) -> list[tuple[str, str | None]]:
+    """Return the path to this request's page: the place, the menu's line above it, its title.
+
+    Empty on the place's own page.
+    """
+    scope: Scope = g.scope
+    home = url_for("admin.dashboard")
+    if request.path == home:
+        return []
+    found: list[tuple[str, str | None]] = [(scope.place.name, home)]
+    lines = [(s.title, i) for s in menu(installation) for i in s.items if i.url != home]
+    above = [(t, i) for t, i in lines if request.path.startswith(i.url) or i.is_current()]
+    if above:
+        section, line = max(above, key=lambda each: len(each[1].url))
+        found += [(section, None)] if section else []
+        found += [(line.label, line.url)] if request.path != line.url else []
+    return [*found, (title, None)]
+
+
 def _sections(installation: Installation, scope: Scope) -> list[Section]:
     found: dict[str, list[Item]] = {"dougong": []}
     for plugin in installation.plugins.loaded:

@@ -13,7 +13,15 @@ from dougong.errors import NotAllowed, NotFound
 from dougong.hookspecs import Card, SearchHit
 from dougong.i18n import N_, gettext
 from dougong.web.admin import bulk, drawing, extensions, listing, lookups, registry, saved
-from dougong.web.admin.menu import belongs, list_url, menu, menu_html, section_of, section_title
+from dougong.web.admin.menu import (
+    belongs,
+    list_url,
+    menu,
+    menu_html,
+    path_here,
+    section_of,
+    section_title,
+)
 from dougong.web.admin.views import RecordAction, RecordView, show, tone
 from dougong.web.app import current_installation, require_scope
 
@@ -25,6 +33,7 @@ def frame() -> dict[str, Any]:
     """Return what the admin's frame needs in every template."""
     return {
         "menu": lambda: menu_html(current_installation()),
+        "path_here": lambda title: path_here(current_installation(), title),
         "show": show,
         "tone": tone,
         "words": drawing.words,

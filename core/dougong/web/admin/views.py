@@ -1,7 +1,7 @@
 """What a plugin declares about a model's pages, and what follows from its columns."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from sqlalchemy import inspect as sa_inspect
@@ -75,6 +75,8 @@ class RecordView:
     inline: attributes that can be changed in the list. order: ``serial`` or ``-serial``.
     title: English and Chinese. section: another plugin's id or a heading of its own in
     the menu. can_create, can_change, can_delete: False for what only services do.
+    said: words for columns that hold codes, by column: a function of scope and record.
+    empty: what to do so that the list fills, for whoever sees it empty; English and Chinese.
     """
 
     model: ClassVar[Any]
@@ -88,6 +90,8 @@ class RecordView:
     title: ClassVar[tuple[str, str] | LazyText | None] = None
     section: ClassVar[str | LazyText] = ""
     icon: ClassVar[str] = "list"
+    said: ClassVar[Mapping[str, Callable[[Scope, Any], Any]]] = {}
+    empty: ClassVar[tuple[str, str] | LazyText | None] = None
     can_create: ClassVar[bool] = True
     can_change: ClassVar[bool] = True
     can_delete: ClassVar[bool] = True
@@ -101,6 +105,8 @@ class RecordView:
             cls.model = model
             if isinstance(cls.title, tuple):
                 cls.title = bilingual(*cls.title)
+            if isinstance(cls.empty, tuple):
+                cls.empty = bilingual(*cls.empty)
             _check_states(model, cls.actions)
             registry.add_view(cls)
 
@@ -141,7 +147,9 @@ class RecordView:
         """Return every column that may be shown, by key; relations under their own name."""
         known = cls.__dict__.get("_columns")
         if known is None:
-            known = cls._columns = columns_of(cls.model)  # type: ignore[attr-defined]
+            known = columns_of(cls.model)
+            known |= {key: replace(known[key], said=said) for key, said in cls.said.items()}
+            cls._columns = known  # type: ignore[attr-defined]
         return known
 
     @classmethod

@@ -1,0 +1,273 @@
+"""Every kind of page that links lead to, looked at in four settings.
+
+A run of the suite looks at a sample. ``make gate-pages`` follows the links of every login to every
+kind of page (an address without what names a place or a record) and looks at each in Chinese and
+English, on desktop and phone, light and dark. It prints a table of results; with
+``DOUGONG_LOOKS=folder`` it leaves a picture of every look and sheets of them there.
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+ALL = os.environ.get("DOUGONG_ALL_PAGES") == "1"
+FOLDER = os.environ.get("DOUGONG_LOOKS")
+LOGINS = (
+    "manager", "admin", "security", "audit", "desk", "cashier", "dispatcher", "technician", "owner",
+)  # fmt: skip
+SAMPLE = {
+    "security": ("admin/users", "admin/roles", "admin/roles/new", "admin/sessions"),
+    "admin": ("plugins/", "plugins/repairs", "plugins/time", "health", "admin/jobs"),
+    "audit": ("admin/audit", "admin/audit/check", "privacy/", "privacy/notice"),
+}
+IDENTITY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+FILES = re.compile(r"export\.|/files/|download|\.(zip|pdf|png|xlsx|csv|svg|json)$|/print$|/dump")
+NOT_PAGES = re.compile(r"sign-out|/api/|^mailto:|^tel:")
+VOLATILE = re.compile(r"\d{4}-\d{2}(-\d{2})?|(?<=/)\d+(?=/|$)")
+MOST_KINDS, MOST_STATEMENTS, MOST_REQUESTS, MOST_BYTES = 500, 6, 8, 80 * 1024
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+SETTINGS = {
+    "zh-CN": (("zh-desktop-light", DESKTOP, False), ("zh-phone-dark", PHONE, True)),
+    "en-US": (("en-desktop-dark", DESKTOP, True), ("en-phone-light", PHONE, False)),
+}
+# Names, units and codes that stand on Chinese pages as they are.
+NAMES = {
+    "dougong", "excel", "csv", "xlsx", "pdf", "json", "api", "openapi", "url", "https", "http",
+    "id", "uuid", "kwh", "kw", "ctrl", "en", "gb", "mb", "kb", "ms", "qr", "sms", "ic", "nfc",
+    "totp", "mqtt", "tcp", "rtu", "modbus", "dl", "cj", "smtp", "sql", "postgresql", "cpu", "iso",
+    "app", "pin", "vip", "hz", "ma", "va", "pt", "ct", "cron", "utc", "webhook", "usb", "pc",
+}  # fmt: skip
+TEXTS = """(attributes) => {
+  const aside = 'script,style,code,pre,kbd,samp,textarea,svg,[translate=no],[lang]:not(html)';
+  const texts = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const parent = walker.currentNode.parentElement;
+    const text = walker.currentNode.textContent.trim();
+    if (text && !parent.closest(aside)) texts.push(text);
+  }
+  for (const name of attributes)
+    for (const one of document.querySelectorAll(`[${name}]`))
+      if (!one.closest(aside)) texts.push(one.getAttribute(name));
+  return texts;
+}"""
+OWN_WORDS = (
+    "main label, main legend, main th:not([scope=row]), main dt, main button, main summary,"
+    " main h2, main p.muted, main .alert, nav.side a, nav.side h2"
+)
+CLIPPED = """() => {
+  const found = [];
+  for (const one of document.querySelectorAll('main *, header *, nav *')) {
+    if (!one.checkVisibility() || one.closest('.place,.skip,svg')) continue;
+    const style = getComputedStyle(one);
+    const own = [...one.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+    const hidden = ['hidden', 'clip'].includes(style.overflowX);
+    if (own && hidden && one.scrollWidth > one.clientWidth + 1)
+      found.push('clipped: ' + one.textContent.trim().slice(0, 40));
+    const isCell = one.matches('td, th, dd, dt');
+    if (isCell && own && one.clientWidth < 60 && one.clientHeight > 110)
+      found.push('squeezed: ' + one.textContent.trim().slice(0, 40));
+    if (one.matches('button, .btn') && one.scrollWidth > one.clientWidth + 1)
+      found.push('too narrow: ' + one.textContent.trim().slice(0, 40));
+  }
+  return found;
+}"""
+
+
+@dataclass
+class Look:
+    """What one kind of page was like. bytes and requests are those of a visitor without a cache."""
+
+    kind: str
+    address: str
+    login: str
+    statements: int = 0
+    requests: int = 0
+    bytes: int = 0
+    is_file: bool = False
+    faults: list[str] = field(default_factory=list)
+
+
+def kind_of(address: str) -> str:
+    """Return an address without what names a place or record: one kind of page has one."""
+    path = urlsplit(address).path
+    path = re.sub(rf"^/(c|g)/{IDENTITY.pattern}", r"/\1", path)
+    path = re.sub(r"/admin/\w+/\w+/(export|import)$", r"/admin/*/\1", path)
+    return VOLATILE.sub("*", IDENTITY.sub("*", path))
+
+
+def name_of(kind: str) -> str:
+    """Return the name of a kind's picture."""
+    return re.sub(r"[^a-z0-9]+", "_", kind.replace("*", "x").lower()).strip("_") or "start"
+
+
+class Looker:
+    """Opens pages for one visitor and says what is wrong with them."""
+
+    def __init__(self, visitor, locale: str) -> None:
+        self.visitor, self.locale = visitor, locale
+        self.page = visitor.page
+        self.received: list[int] = []
+        self.said: list[str] = []
+        self.page.on("console", self._hear)
+        session = visitor.context.new_cdp_session(self.page)
+        session.send("Network.enable")
+        session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        session.on("Network.loadingFinished", self._receive)
+
+    def _receive(self, event: dict) -> None:
+        self.received.append(int(event["encodedDataLength"]))
+
+    def _hear(self, message) -> None:
+        if message.type in ("error", "warning"):
+            self.said.append(message.text[:200])
+
+    def look(self, look: Look) -> bool:
+        """Open the page and look at it in both settings of the language; False for a file."""
+        self.received.clear()
+        self.said.clear()
+        self.page.set_viewport_size(DESKTOP)
+        try:
+            answer = self.page.goto(look.address)
+        except Exception as error:  # the driver has one class for everything
+            if "Download is starting" in str(error):
+                return self.fetch(look)
+            raise
+        if "html" not in answer.headers.get("content-type", ""):
+            return self.fetch(look)
+        self.visitor.settle()
+        self._weigh(look, answer)
+        look.faults += self.words()
+        for name, size, is_dark in SETTINGS[self.locale]:
+            self.page.set_viewport_size(size)
+            self.visitor.darken(is_dark)
+            found = self.visitor.check() + self.page.evaluate(CLIPPED)
+            wide = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            found += [f"scrolls sideways by {wide}"] if wide > 0 else []
+            look.faults += [f"{name}: {fault}" for fault in found]
+            self.picture(name, look)
+        look.faults += [f"console: {text}" for text in self.said]
+        return True
+
+    def fetch(self, look: Look) -> bool:
+        """Load a file that a link leads to; keep a PDF beside the pictures."""
+        answer = self.visitor.context.request.get(look.address)
+        look.is_file, look.bytes = True, len(answer.body())
+        look.faults += [f"status {answer.status}"] if answer.status >= 400 else []
+        look.faults += ["the file is empty"] if not look.bytes else []
+        if FOLDER and answer.body()[:5] == b"%PDF-":
+            path = Path(FOLDER, "files", f"{name_of(look.kind)}.pdf")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(answer.body())
+        return False
+
+    def _weigh(self, look: Look, answer) -> None:
+        told = re.search(r'sql;desc="(\d+)"', answer.headers.get("server-timing", ""))
+        look.statements = int(told[1]) if told else 0
+        look.requests, look.bytes = len(self.received), sum(self.received)
+        limits = {
+            f"status {answer.status}": answer.status >= 400,
+            f"{look.statements} statements": look.statements > MOST_STATEMENTS,
+            f"{look.requests} requests": look.requests > MOST_REQUESTS,
+            f"{look.bytes} bytes": look.bytes > MOST_BYTES,
+        }
+        look.faults += [said for said, is_over in limits.items() if is_over]
+
+    def words(self) -> list[str]:
+        """Return the words that are in the wrong language."""
+        if self.locale == "zh-CN":
+            texts = self.page.evaluate(TEXTS, ["placeholder", "aria-label", "title", "alt"])
+            return sorted({f"English: {text[:80]}" for text in texts if is_english(text)})
+        texts = self.page.eval_on_selector_all(OWN_WORDS, "all => all.map(a => a.innerText)")
+        return sorted({f"Chinese: {t[:80]}" for t in texts if re.search(r"[\u4e00-\u9fff]", t)})
+
+    def picture(self, setting: str, look: Look) -> None:
+        """Keep a picture of the look, when pictures are wanted."""
+        if FOLDER:
+            folder = Path(FOLDER, setting)
+            folder.mkdir(parents=True, exist_ok=True)
+            height = 1400 if "desktop" in setting else 1800
+            size = self.page.viewport_size
+            full = self.page.evaluate("document.documentElement.scrollHeight")
+            clip = {"x": 0, "y": 0, "width": size["width"], "height": min(height, max(full, 400))}
+            path = folder / f"{name_of(look.kind)}.jpg"
+            self.page.screenshot(path=path, full_page=True, clip=clip, type="jpeg", quality=70)
+
+    def links(self) -> list[str]:
+        """Return where the open page leads to."""
+        return self.page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+
+
+def is_english(text: str) -> bool:
+    """Tell whether a text has two words of English that are not names, units or codes."""
+    plain = re.sub(r"\S*[@/_.:\d-]\S*", " ", text)
+    words = [w for w in re.findall(r"[A-Za-z]{2,}", plain) if w.lower() not in NAMES]
+    return len([w for w in words if not w.isupper()]) >= 1
+
+
+def follow(looker: Looker, login: str, seen: dict[str, Look]) -> None:
+    """Look at every kind of page that the login's links lead to and nobody has seen."""
+    looker.page.goto(looker.visitor.url)
+    origin, waiting = urlsplit(looker.page.url).netloc, [looker.page.url]
+    while waiting and len(seen) < MOST_KINDS:
+        address = waiting.pop(0)
+        kind = kind_of(address)
+        if kind in seen or NOT_PAGES.search(address):
+            continue
+        look = seen[kind] = Look(kind, address, login)
+        if FILES.search(kind):
+            looker.fetch(look)
+        elif looker.look(look):
+            waiting += [link for link in looker.links() if urlsplit(link).netloc == origin]
+
+
+def report(looks: dict[str, Look], name: str) -> str:
+    """Return a table of the looks; leave it with the pictures too."""
+    lines = [f"{'sql':>3} {'req':>3} {'KB':>5}  kind of page (seen by)"]
+    for look in sorted(looks.values(), key=lambda look: look.kind):
+        figures = f"{look.statements:>3} {look.requests:>3} {look.bytes / 1024:>5.1f}"
+        lines.append(f"{figures}  {look.kind} ({look.login})")
+        lines += [f"{'':>16}✖ {fault}" for fault in look.faults]
+    if FOLDER:
+        Path(FOLDER).mkdir(parents=True, exist_ok=True)
+        Path(FOLDER, f"{name}.txt").write_text("\n".join(lines))
+        rows = [look.__dict__ for look in looks.values()]
+        Path(FOLDER, f"{name}.json").write_text(json.dumps(rows, ensure_ascii=False, indent=1))
+    return "\n".join(lines)
+
+
+@pytest.mark.skipif(ALL, reason="the whole is looked at")
+@pytest.mark.parametrize("login", sorted(SAMPLE))
+def test_the_pages_of_the_administration_have_no_fault(visit, login):
+    visitor = visit(login)
+    looker = Looker(visitor, "zh-CN")
+    base = "/".join(visitor.open("/").url.split("/")[:5])
+    looks = {path: Look(path, f"{base}/{path}", login) for path in SAMPLE[login]}
+    for look in looks.values():
+        looker.look(look)
+    assert not any(look.faults for look in looks.values()), report(looks, login)
+
+
+@pytest.mark.skipif(not ALL, reason="make gate-pages follows every link")
+@pytest.mark.timeout(7200)
+def test_no_page_that_links_lead_to_has_a_fault(visit):
+    found: dict[str, Look] = {}
+    for login in LOGINS:
+        follow(Looker(visit(login), "zh-CN"), login, found)
+    print(report(found, "zh"))
+    pages = [look for look in found.values() if not look.is_file]
+    english = {look.kind: Look(look.kind, look.address, look.login) for look in pages}
+    for login in LOGINS:
+        looker = Looker(visit(login, locale="en-US"), "en-US")
+        for look in english.values():
+            _ = look.login == login and looker.look(look)
+    print(report(english, "en"))
+    faults = [look for look in (*found.values(), *english.values()) if look.faults]
+    print(f"{len(found)} kinds of pages, {len(faults)} looks with faults")
+    assert len(found) > 100
+    assert not faults
