@@ -24,6 +24,8 @@ UNINSTALLABLE = {
     "it_is_loaded_and_works",
     "its_package_is_named_after_it",
     "its_revisions_form_one_line",
+    "its_tables_stand_in_its_own_schema",
+    "the_database_protects_its_tables",
 }
 
 

@@ -115,6 +115,21 @@ def test_a_dry_run_shows_the_very_statements_that_the_upgrade_runs(upgraded):
     assert operations.dry_run(installation, SYSTEM, "lifts").statements == []
 
 
+def test_revisions_that_would_open_a_table_are_refused_and_leave_nothing(upgraded):
+    leak = "create policy seen on lifts.item for select to dougong_app using (true)"
+    installation = upgraded(
+        f'{ADD_NOTE}\n    op.execute("create view lifts.v as table lifts.item")'
+    )
+    with pytest.raises(Conflict, match="lifts.v: is a view that is not security_invoker"):
+        operations.upgrade(installation, SYSTEM, "lifts")
+    assert rows(installation, "select to_regclass('lifts.v')") == [(None,)]
+    assert installation.plugins.standing("lifts").state == PluginState.NEEDS_UPGRADE
+    with installation.databases.engine("migrator").begin() as connection:
+        connection.execute(text(leak))
+    plan = operations.dry_run(installation, SYSTEM, "lifts")
+    assert 'drop policy "seen" on lifts."item"' in plan.statements
+
+
 def test_a_dry_run_of_an_installation_shows_tables_policies_grants_and_triggers(
     test_server, kernel_database, tmp_path
 ):

@@ -21,8 +21,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from dougong.db.base import KERNEL_SCHEMA, METADATA
+from dougong.db.linter import lint
 from dougong.db.protection import protection
 from dougong.db.servers import Databases
+from dougong.db.statements import split_statements as split_statements  # revisions ask here
 from dougong.errors import Conflict
 from dougong.i18n import N_
 from dougong.later import Later
@@ -81,28 +83,6 @@ def import_kernel_models() -> None:
             if found:
                 import_module(module)
                 break
-
-
-def split_statements(script: str) -> list[str]:
-    """Return the statements of an SQL script.
-
-    A statement ends with a semicolon at the end of a line outside of ``$$ … $$``.
-    """
-    statements: list[str] = []
-    lines: list[str] = []
-    quoted = False
-    for line in script.splitlines():
-        if not lines and (not line.strip() or line.lstrip().startswith("--")):
-            continue
-        lines.append(line)
-        if line.count("$$") % 2:
-            quoted = not quoted
-        if not quoted and line.rstrip().endswith(";"):
-            statements.append("\n".join(lines).strip().removesuffix(";").strip())
-            lines = []
-    if any(line.strip() for line in lines):
-        statements.append("\n".join(lines).strip())
-    return [s for s in statements if s and s.upper() not in ("BEGIN", "COMMIT")]
 
 
 def measured(statements: list[str], audited: Iterable[str]) -> list[str]:
@@ -176,7 +156,7 @@ class Migrator:
         if current != head:
             revisions = self._revisions(distribution, current)
             statements += measured(revisions, _audited(connection, distribution.schema))
-        statements += protection(connection, distribution.schema)
+        statements += protection(connection, distribution.schema, coming=statements)
         if head is not None and not _is_version_saved(connection, distribution.schema):
             name = f"{distribution.schema}.alembic_version"
             statements.append(f"grant select on {name} to dougong_backup")
@@ -232,6 +212,7 @@ class Migrator:
         distribution: Distribution,
         report: Callable[[int, int], None] | None,
     ) -> list[str]:
+        is_revised = self.pending(distribution, connection)
         statements = self.plan(distribution, connection)
         for number, statement in enumerate(statements, 1):
             connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
@@ -239,6 +220,8 @@ class Migrator:
                 report(number, len(statements))
         if distribution.schema == KERNEL_SCHEMA:
             self._install_scope_key(connection)
+        elif is_revised:
+            _refuse_holes(connection, distribution)
         return statements
 
     def _install_scope_key(self, connection: Connection) -> None:
@@ -268,6 +251,18 @@ class Migrator:
         span = f"{current}:head" if current else "head"
         command.upgrade(_config(distribution, out), span, sql=True)
         return split_statements(re.sub(r"(?m)^-- .*$", "", out.getvalue()))
+
+
+def _refuse_holes(connection: Connection, distribution: Distribution) -> None:
+    """Raise Conflict when what a plugin's revisions made does not hold tenancy; see the linter."""
+    findings = lint(connection, distribution.schema)
+    holes = [str(f) for f in findings if f.where.startswith(f"{distribution.schema}.")]
+    if holes:
+        raise Conflict(
+            N_("The revisions of %(name)s would leave tables unprotected: %(holes)s"),
+            name=distribution.id,
+            holes=" | ".join(holes[:5]),
+        )
 
 
 def _is_version_saved(connection: Connection, schema: str) -> bool:

@@ -47,8 +47,17 @@ def _columns(models: list[Any]) -> Iterator[tuple[str, Column[Any]]]:
                 yield f"{model.__tablename__}.{column.name}", column
 
 
+def _refused(subject: Subject) -> Iterator[str]:
+    """Say that the plugin's tables are not there; the migrator refuses those that leak."""
+    with subject.installation.databases.engine("migrator").connect() as connection:
+        schema = {"schema": subject.manifest.schema}
+        if connection.scalar(text("select to_regnamespace(:schema)"), schema) is None:
+            yield "its tables are not there; installing it says why"
+
+
 @promise
 def its_tables_stand_in_its_own_schema(subject: Subject) -> Iterator[str]:
+    yield from _refused(subject)
     for model in subject.models:
         if model.__table__.schema != subject.manifest.schema:
             yield f"{model.__name__} stands in {model.__table__.schema}"
@@ -130,6 +139,7 @@ def its_references_lead_only_to_what_it_depends_on(subject: Subject) -> Iterator
 @promise
 def the_database_protects_its_tables(subject: Subject) -> Iterator[str]:
     schema = subject.manifest.schema
+    yield from _refused(subject)
     with subject.installation.databases.engine("migrator").connect() as connection:
         for finding in lint(connection, schema):
             if finding.where.startswith(f"{schema}."):
