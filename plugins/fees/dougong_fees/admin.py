@@ -15,10 +15,16 @@ from dougong_fees.models import (
     Discount,
     FeeItem,
     FeePrice,
+    FeeRule,
     FeeTemplate,
+    FeeTemplateRule,
+    FeeTemplateTier,
     HandOver,
+    Prepayment,
+    PrepaymentMonth,
     PriceTier,
     TemplateCopy,
+    Vacancy,
     Waiver,
 )
 
@@ -177,9 +183,72 @@ class DiscountView(RecordView, model=Discount):
     actions = (
         action(services.approve_discount, confirm=True, states=("requested",)),
         action(services.refuse_discount, confirm=True, states=("requested",)),
+        action(services.end_discount, confirm=True, states=("approved",)),
     )
     can_create = can_change = can_delete = False
     menu_order = 72
+
+
+class FeeRuleView(RecordView, model=FeeRule):
+    title = bilingual("Fee rules", "收费规则")
+    icon = "sliders"
+    columns = ("fee_item", "kind", "from_on", "to_on", "share", "pay_months", "get_months", "basis")
+    filters = ("kind", "fee_item", "from_on")
+    actions = (action(services.offer_prepayment),)
+    order = "-from_on"
+    menu_order = 61
+
+
+class FeeTemplateRuleView(RecordView, model=FeeTemplateRule):
+    title = bilingual("Rules of templates", "模板收费规则")
+    icon = "sliders"
+    columns = ("template", "kind", "share", "pay_months", "get_months", "basis")
+    filters = ("kind", "template")
+    can_import = False
+    menu_order = 43
+
+
+class FeeTemplateTierView(RecordView, model=FeeTemplateTier):
+    title = bilingual("Tiers of templates", "模板阶梯")
+    icon = "layers"
+    columns = ("template", "above", "up_to", "unit_price")
+    filters = ("template",)
+    can_import = False
+    menu_order = 43
+
+
+class PrepaymentView(RecordView, model=Prepayment):
+    title = bilingual("Months paid ahead", "预缴")
+    icon = "fast-forward"
+    columns = ("room", "fee_item", "from_on", "to_on", "amount", "recognised", "state", "bill")
+    filters = ("state", "fee_item", "room", "to_on")
+    search = ("room",)
+    actions = (action(services.end_prepayment, confirm=True, states=("running",)),)
+    can_create = can_change = can_delete = False
+    menu_order = 74
+
+
+class PrepaymentMonthView(RecordView, model=PrepaymentMonth):
+    title = bilingual("Income of months paid ahead", "预缴摊销")
+    columns = ("prepayment", "month_on", "amount", "made_at")
+    filters = ("prepayment", "month_on")
+    can_create = can_change = can_delete = False
+    menu_order = 76
+
+
+class VacancyView(RecordView, model=Vacancy):
+    title = bilingual("Vacancies", "空置申报")
+    icon = "moon"
+    columns = ("room", "from_on", "to_on", "state", "proof")
+    filters = ("state", "room", "from_on")
+    search = ("room",)
+    actions = (
+        action(services.approve_vacancy, confirm=True, states=("requested",)),
+        action(services.refuse_vacancy, confirm=True, states=("requested",)),
+        action(services.end_vacancy, states=("approved",)),
+    )
+    can_change = can_delete = False
+    menu_order = 73
 
 
 class BillLineView(RecordView, model=BillLine):

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 
 from dougong.db import Scope, insert_rows
 from dougong.tenancy.models import CommunityKind, Person, PersonKind, Room, RoomKind
-from dougong_fees import services
+from dougong_fees import demo_rules, services
 from dougong_fees.domain.periods import add_months
 from dougong_fees.models import (
     Bill,
@@ -66,6 +66,8 @@ def load(scope: Scope, chance: Random) -> None:
         scope.session.flush()
         _pay(scope, run, share, chance, number)
     _run(scope, add_months(months[-1], 1))
+    if kind is CommunityKind.ESTATE:
+        demo_rules.load(scope)
 
 
 def _last_months(today: date, count: int) -> list[date]:

@@ -25,6 +25,11 @@ def month_end_figures(scope, from_on, to_on):
 
 
 @hookimpl
+def month_closing(scope, from_on, to_on):
+    services.recognise_month(scope, from_on)
+
+
+@hookimpl
 def dashboard_cards(scope):
     return cards.dashboard(scope)
 

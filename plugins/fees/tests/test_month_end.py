@@ -78,6 +78,15 @@ def test_late_fees_apportionments_and_reversals_are_in_the_figures(scope, billed
     assert end.total("closing") == ledger.trial_balance(scope).balance(RECEIVABLE)
 
 
+def test_a_single_demand_is_in_the_figures(scope, place, billed):
+    lines = [{"name": "换锁", "quantity": "1", "unit_price": "120.00"}]
+    about = (place.room_ids[0], place.person_ids[0])
+    services.demand_single(scope, *about, "换锁", lines, "repair-1")
+    end = figures(scope)
+    assert end.total("closing") == ledger.trial_balance(scope).balance(RECEIVABLE)
+    assert end.total("billed") == billed.amount + D("120.00")
+
+
 def test_a_month_is_not_closed_while_items_and_books_differ(scope, billed):
     month = (scope.today.replace(day=1) - timedelta(days=1)).replace(day=1)
     stray = Posting(RECEIVABLE, INCOME, D("5.00"), "无账单的应收")

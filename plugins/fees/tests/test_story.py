@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -12,11 +12,23 @@ from sqlalchemy import func, select
 
 from dougong.db.scope import Actor
 from dougong.errors import Conflict
-from dougong.tenancy.models import Person
+from dougong.tenancy.models import Person, Room
 from dougong.testing.factories import make_place
 from dougong_fees import services
 from dougong_fees.domain.states import OWED, BillState, RunState
-from dougong_fees.models import Bill, BillKind, BillLine, BillPayment, BillRun
+from dougong_fees.models import (
+    Bill,
+    BillKind,
+    BillLine,
+    BillPayment,
+    BillRun,
+    DiscountKind,
+    FeeRule,
+    Prepayment,
+    PrepaymentState,
+    RuleKind,
+)
+from dougong_fees.services.deferred import DEFERRED
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import (
     CASH,
@@ -40,8 +52,16 @@ def choose(found, number):
     return found[number % len(found)] if found else None
 
 
+def _discounted(scope, room, item, kind, share, from_on):
+    discount = services.request_discount(scope, room, item, kind, share, from_on, "协议")
+    services.approve_discount(scope, discount)
+
+
 class Story(RuleBasedStateMachine):
-    """People bill, pay, refund, waive, withdraw and roll back; most of it is refused at times."""
+    """People bill, pay early or late or months ahead, refund, waive, withdraw, roll back and close.
+
+    Most of it is refused at times.
+    """
 
     installation = None
 
@@ -52,7 +72,13 @@ class Story(RuleBasedStateMachine):
             Actor.system(), community=self.place.community_id
         )
         self.scope = self.transaction.__enter__()
-        add_item(self.scope, self.place, late_fee_rate=Decimal("0.0005"))
+        item = add_item(self.scope, self.place, late_fee_rate=Decimal("0.0005"))
+        self.due_on = self.scope.today + timedelta(days=5)
+        terms = {"fee_item_id": item.id, "from_on": MONTHS[0], "basis": "合同"}
+        early = {"kind": RuleKind.PROMPT, "share": Decimal("0.03"), "days_before": 2}
+        self.ahead = FeeRule(kind=RuleKind.PREPAID, pay_months=11, get_months=12, **terms)
+        self.scope.session.add_all([FeeRule(**early, **terms), self.ahead])
+        self.scope.session.flush()
         person = self.scope.get(Person, self.place.person_ids[0])
         ledger.top_up(self.scope, person, Decimal(2000), f"story-{next(keys):06}")
 
@@ -76,9 +102,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(first=st.sampled_from(range(3)))
     def bill(self, first):
-        self.attempt(
-            services.create_run, "出账", MONTHS[first], MONTHS[first + 1], date(2026, 11, 20)
-        )
+        self.attempt(services.create_run, "出账", MONTHS[first], MONTHS[first + 1], self.due_on)
 
     @rule(number=numbers)
     def publish(self, number):
@@ -141,6 +165,38 @@ class Story(RuleBasedStateMachine):
         amount, key = Decimal(cents) / 100, f"story-{next(keys):06}"
         self.attempt(ledger.pay_out, wallet, amount, PaymentChannel.CASH, "退还", key)
 
+    @rule(room=st.integers(0, 1), first=st.sampled_from(range(4)))
+    def pay_ahead(self, room, first):
+        room = self.scope.get(Room, self.place.room_ids[room])
+        self.attempt(services.offer_prepayment, room, self.ahead, MONTHS[first])
+
+    @rule(number=numbers, late=st.booleans())
+    def take_for_months_ahead(self, number, late):
+        """Pay for months ahead at the desk, or let the offer run out."""
+        bill = choose(self.all(Bill, Bill.kind == BillKind.PREPAID, Bill.state.in_(OWED)), number)
+        if bill and late:
+            bill.due_on = self.scope.today - timedelta(days=1)
+            self.attempt(services.lapse_prepayments)
+        elif bill:
+            self.attempt(services.pay_bills, bill, PaymentChannel.CASH, f"story-{next(keys):06}")
+
+    @rule(number=numbers)
+    def recognise(self, number):
+        self.attempt(services.recognise_prepayments, MONTHS[number % len(MONTHS)])
+
+    @rule(number=numbers, days=st.integers(0, 200))
+    def end_early(self, number, days):
+        prepayment = choose(self.all(Prepayment), number)
+        if prepayment:
+            on = prepayment.from_on + timedelta(days=days)
+            self.attempt(services.end_prepayment, prepayment, on, "搬走")
+
+    @rule(number=numbers, share=st.sampled_from(["0.1", "0.333333", "1"]))
+    def discount(self, number, share):
+        room = self.scope.get(Room, self.place.room_ids[number % 2])
+        about = (self.ahead.fee_item, DiscountKind.AGREED, Decimal(share), MONTHS[number % 4])
+        self.attempt(_discounted, room, *about)
+
     @invariant()
     def the_books_are_right(self):
         if not hasattr(self, "scope"):
@@ -156,7 +212,11 @@ class Story(RuleBasedStateMachine):
         assert (
             trial.balance(PREPAID) == in_wallets == total(select(func.sum(WalletMovement.amount)))
         )
+        still_owed = func.sum(Prepayment.amount - Prepayment.recognised)
+        running = Prepayment.state == PrepaymentState.RUNNING
+        assert trial.balance(DEFERRED) == (total(select(still_owed).where(running)) or 0)
         self.each_bill_is_the_sum_of_its_parts()
+        self.no_day_is_billed_twice()
         assert gaps(self.scope.session.scalars(select(Receipt.number))) == []
 
     def the_month_ends_with_what_is_owed(self, owed):
@@ -182,7 +242,7 @@ class Story(RuleBasedStateMachine):
         parts = dict(self.rows(BillLine.bill_id, func.sum(BillLine.amount)))
         settled = dict(self.rows(BillPayment.bill_id, func.sum(BillPayment.amount)))
         for bill in self.all(Bill):
-            if bill.kind is BillKind.FEES:
+            if bill.kind in (BillKind.FEES, BillKind.PREPAID):
                 assert parts[bill.id] == bill.amount
             assert settled.get(bill.id, 0) == bill.paid
             assert bill.state is not BillState.WITHDRAWN or bill.paid == 0
@@ -193,6 +253,14 @@ class Story(RuleBasedStateMachine):
             where=~BillLine.is_withdrawn,
         )
         assert all(months == lines for _, months, lines in billed)
+
+    def no_day_is_billed_twice(self):
+        query = select(BillLine.charge_id, BillLine.from_on, BillLine.to_on)
+        lines = self.scope.session.execute(
+            query.where(~BillLine.is_withdrawn).order_by(BillLine.charge_id, BillLine.from_on)
+        ).all()
+        for one, other in pairwise(lines):
+            assert one.charge_id != other.charge_id or one.to_on <= other.from_on
 
     def rows(self, key, *sums, where=True):
         query = select(key, *sums).group_by(key)

@@ -38,12 +38,8 @@ from dougong_fees.services.formulas import try_formula
 from .test_runs import NOVEMBER, OCTOBER, Usage, lines, make_run
 
 D = Decimal
-# Beijing: residential water since 1 May 2014 (m³ a year; every person from the sixth on adds 30 to
-# each tier) and electricity (kWh a month). Shanghai: electricity, one rate all day (kWh a year;
-# households of five and more have 100 kWh a month more). The notice in force decides.
-BEIJING_WATER = (("0", "180", "5"), ("180", "260", "7"), ("260", None, "9"))
+# Beijing, kWh a month; docs/how-to/tariffs.md has this and others in full.
 BEIJING_POWER = (("0", "240", "0.4883"), ("240", "400", "0.5383"), ("400", None, "0.7883"))
-SHANGHAI_POWER = (("0", "3120", "0.617"), ("3120", "4800", "0.667"), ("4800", None, "0.917"))
 
 
 def tariff(scope, place, commodity, steps, span, **price):
@@ -109,55 +105,6 @@ def billed(scope, from_on, months=1):
     return [(line.quantity, line.unit_price, line.amount) for line in found]
 
 
-def test_beijing_water_for_three_people(scope, place, used):
-    tariff(scope, place, "water", BEIJING_WATER, TierSpan.YEAR, **BEIJING_PEOPLE)
-    household(scope, place.room_ids[0], 3)
-    used[date(2026, 1, 1)], used[date(2026, 7, 1)] = 170, 100
-    assert billed(scope, date(2026, 1, 1), 6) == [(170, 5, D("850.00"))]
-    assert billed(scope, date(2026, 7, 1), 6) == [
-        (10, 5, D("50.00")),
-        (80, 7, D("560.00")),
-        (10, 9, D("90.00")),
-    ]
-
-
-BEIJING_PEOPLE = {"head_count_from": 6, "head_count_extra": D(30)}
-
-
-def test_beijing_water_for_seven_people_has_sixty_more_in_each_tier(scope, place, used):
-    tariff(scope, place, "water", BEIJING_WATER, TierSpan.YEAR, **BEIJING_PEOPLE)
-    household(scope, place.room_ids[0], 7)
-    used[date(2026, 1, 1)] = 330
-    assert billed(scope, date(2026, 1, 1), 12) == [
-        (240, 5, D("1200.00")),
-        (80, 7, D("560.00")),
-        (10, 9, D("90.00")),
-    ]
-    (bill,) = scope.session.scalars(select(Bill))
-    notes = [note for line in services.explain_bill(scope, bill) for note in line.notes]
-    assert any("60" in note and "7" in note and "240" in note for note in notes)
-
-
-def test_beijing_electricity_starts_anew_each_month(scope, place, used):
-    tariff(scope, place, "electricity", BEIJING_POWER, TierSpan.MONTH)
-    used[OCTOBER], used[NOVEMBER] = 450, 200
-    assert billed(scope, OCTOBER) == [
-        (240, D("0.4883"), D("117.19")),
-        (160, D("0.5383"), D("86.13")),
-        (50, D("0.7883"), D("39.42")),
-    ]
-    assert billed(scope, NOVEMBER) == [(200, D("0.4883"), D("97.66"))]
-
-
-def test_monthly_tiers_grow_with_the_months_of_a_bill(scope, place, used):
-    tariff(scope, place, "electricity", BEIJING_POWER, TierSpan.MONTH)
-    used[date(2026, 9, 1)] = 500
-    assert billed(scope, date(2026, 9, 1), 2) == [
-        (480, D("0.4883"), D("234.38")),
-        (20, D("0.5383"), D("10.77")),
-    ]
-
-
 def test_two_bills_in_one_month_share_its_tiers(scope, place, used):
     tariff(scope, place, "electricity", BEIJING_POWER, TierSpan.MONTH)
     used[OCTOBER], used[date(2026, 10, 16)] = 230, 20
@@ -168,25 +115,6 @@ def test_two_bills_in_one_month_share_its_tiers(scope, place, used):
         (10, D("0.4883")),
         (10, D("0.5383")),
     ]
-
-
-@pytest.mark.parametrize(("people", "first"), [(4, 3120), (5, 4320)], ids=["four", "five"])
-def test_shanghai_electricity_by_the_year(scope, place, used, people, first):
-    extra = {"head_count_from": 5, "head_count_extra": D(1200), "is_extra_per_person": False}
-    tariff(scope, place, "electricity", SHANGHAI_POWER, TierSpan.YEAR, **extra)
-    household(scope, place.room_ids[0], people)
-    used[date(2026, 1, 1)] = 5000
-    found = billed(scope, date(2026, 1, 1), 12)
-    second = min(5000 - first, 1680)
-    assert [quantity for quantity, _, _ in found] == [
-        q for q in (first, second, 5000 - first - second) if q
-    ]
-    assert sum(amount for _, _, amount in found) == sum(
-        line_amount(D(q), D(p))
-        for q, p in zip(
-            (first, second, 5000 - first - second), ("0.617", "0.667", "0.917"), strict=True
-        )
-    )
 
 
 amounts = st.decimals("0.001", 900, places=3)

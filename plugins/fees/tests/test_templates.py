@@ -8,7 +8,17 @@ from sqlalchemy import select
 
 from dougong.db.scope import Actor
 from dougong_fees import services
-from dougong_fees.models import ChargeMethod, FeeItem, FeePrice, FeeTemplate
+from dougong_fees.models import (
+    ChargeMethod,
+    FeeItem,
+    FeePrice,
+    FeeRule,
+    FeeTemplate,
+    FeeTemplateRule,
+    FeeTemplateTier,
+    PriceTier,
+    RuleKind,
+)
 from dougong_fees.services.templates import Standing
 
 from .conftest import add_item
@@ -58,6 +68,96 @@ def test_a_version_is_seen_rolled_out_and_taken_back(installation, scope, place,
     assert (back[here].standing, back[there].standing) == (Standing.DIFFERS, Standing.NEW)
     assert prices(scope) == [(D("2.80"), None)]
     assert len(scope.session.scalars(select(FeeItem)).all()) == 1
+
+
+WATER = (("0", "180", "5"), ("180", "260", "7"), ("260", None, "9"))
+
+
+def extended(installation, place, **values):
+    """Return a version with tiers, head counts and two rules."""
+    with installation.scope(Actor.system(), group=place.group_id, group_write=True) as scope:
+        found = FeeTemplate(
+            code="water",
+            name="水费",
+            from_on=DAY,
+            unit_price=D(0),
+            method=ChargeMethod.USAGE,
+            commodity="water",
+            head_count_from=6,
+            head_count_extra=D(30),
+            **values,
+        )
+        scope.session.add(found)
+        scope.session.flush()
+        for above, up_to, price in WATER:
+            step = {"above": D(above), "up_to": up_to and D(up_to), "unit_price": D(price)}
+            scope.session.add(FeeTemplateTier(template_id=found.id, **step))
+        rules = (
+            {"kind": RuleKind.PROMPT, "share": D("0.02"), "days_before": 3},
+            {"kind": RuleKind.VACANCY, "share": D("0.3"), "wait_months": 6},
+        )
+        for rule in rules:
+            scope.session.add(FeeTemplateRule(template_id=found.id, basis="集团规定", **rule))
+        scope.session.flush()
+        return found.id
+
+
+def test_tiers_head_counts_and_rules_come_with_a_version_and_go_with_it(installation, scope, place):
+    item = add_item(scope, place, "water", "4.00", method=ChargeMethod.USAGE, commodity="water")
+    own = FeeRule(
+        fee_item_id=item.id,
+        kind=RuleKind.PROMPT,
+        from_on=date(2020, 1, 1),
+        share=D("0.1"),
+        days_before=1,
+        basis="小区规定",
+    )
+    scope.session.add(own)
+    scope.session.commit()
+    version, here = extended(installation, place), place.community_id
+    assert act(installation, place, services.preview_template, version)[here].drift
+    for _ in range(2):
+        done = act(installation, place, services.roll_out_template, version)
+        assert {(e.standing, e.problem) for e in done.values()} == {(Standing.FOLLOWS, "")}
+    price = scope.session.scalars(select(FeePrice).where(FeePrice.from_on == DAY)).one()
+    assert (price.head_count_from, price.head_count_extra) == (6, 30)
+    steps = select(PriceTier.above, PriceTier.up_to, PriceTier.unit_price)
+    tiers = scope.session.execute(steps.order_by(PriceTier.above)).all()
+    wanted = [(D(a), u and D(u), D(p)) for a, u, p in WATER]
+    assert [tuple(row) for row in tiers] == wanted
+    rules = select(FeeRule.kind, FeeRule.share, FeeRule.from_on, FeeRule.to_on)
+    found = scope.session.execute(rules.order_by(FeeRule.from_on, FeeRule.kind)).all()
+    assert [tuple(row) for row in found] == [
+        (RuleKind.PROMPT, D("0.1"), date(2020, 1, 1), DAY),
+        (RuleKind.PROMPT, D("0.02"), DAY, None),
+        (RuleKind.VACANCY, D("0.3"), DAY, None),
+    ]
+    scope.session.commit()
+    back = act(installation, place, services.undo_template, version)
+    assert not any(each.problem for each in back.values())
+    left = scope.session.execute(rules).all()
+    assert [tuple(row) for row in left] == [(RuleKind.PROMPT, D("0.1"), date(2020, 1, 1), None)]
+    assert scope.session.scalars(select(PriceTier)).all() == []
+    with installation.scope(Actor.system(), group=place.group_id, group_write=True) as group:
+        tier = group.session.scalars(select(FeeTemplateTier).limit(1)).first()
+        tier.unit_price = D("5.5")
+    seen = act(installation, place, services.preview_template, version)
+    assert {each.standing for each in seen.values()} == {Standing.DIFFERS, Standing.NEW}
+
+
+def test_a_formula_comes_with_a_version_and_is_tried_in_each_community(
+    installation, scope, place, template
+):
+    add_item(scope, place)
+    scope.session.commit()
+    formula = {"formula": "max(area * price[yuan/m2], 30)"}
+    with installation.scope(Actor.system(), group=place.group_id, group_write=True) as group:
+        version = group.get(FeeTemplate, template())
+        version.method, version.formula = ChargeMethod.FORMULA, formula["formula"]
+        version_id = version.id
+    act(installation, place, services.roll_out_template, version_id)
+    item = scope.session.scalars(select(FeeItem)).one()
+    assert (item.method, item.formula) == (ChargeMethod.FORMULA, formula["formula"])
 
 
 def test_a_price_of_its_own_is_kept_where_the_group_allows_it(installation, scope, place, template):

@@ -91,6 +91,17 @@ def month_end_figures(scope: "Scope", from_on: date, to_on: date) -> Sequence[Mo
 
 
 @hookspec
+def month_closing(scope: "Scope", from_on: date, to_on: date) -> None:
+    """Post what belongs into a month before it is closed, such as income of what was paid ahead.
+
+    scope: the community, in the transaction that closes the month. from_on: its first day. to_on:
+    the day after its last.
+    Called once before the month's figures are taken, and again when it is opened and closed anew:
+    what was posted then is not posted twice. Result: none.
+    """
+
+
+@hookspec
 def payment_settled(
     scope: "Scope", payment: "Payment", items: "Sequence[PaymentOrderItem]"
 ) -> Sequence[Settlement]:

@@ -26,11 +26,12 @@ class BillState(StrEnum):
 
 
 class WaiverState(StrEnum):
-    """Whether a waiver counts."""
+    """Whether a waiver counts; a discount for paying early lapses with the payment."""
 
     REQUESTED = "requested"
     APPROVED = "approved"
     REFUSED = "refused"
+    LAPSED = "lapsed"
 
 
 RUN_STEPS: Mapping[RunState, frozenset[RunState]] = {
@@ -49,8 +50,9 @@ BILL_STEPS: Mapping[BillState, frozenset[BillState]] = {
 }
 WAIVER_STEPS: Mapping[WaiverState, frozenset[WaiverState]] = {
     WaiverState.REQUESTED: frozenset({WaiverState.APPROVED, WaiverState.REFUSED}),
-    WaiverState.APPROVED: frozenset(),
+    WaiverState.APPROVED: frozenset({WaiverState.LAPSED}),
     WaiverState.REFUSED: frozenset(),
+    WaiverState.LAPSED: frozenset(),
 }
 OWED = (BillState.OPEN, BillState.PARTLY_PAID)
 SEEN = (BillState.OPEN, BillState.PARTLY_PAID, BillState.PAID)

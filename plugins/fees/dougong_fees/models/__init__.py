@@ -20,10 +20,21 @@ from dougong_fees.models.items import (
     PriceTier,
     TierSpan,
 )
+from dougong_fees.models.prepayments import Prepayment, PrepaymentMonth, PrepaymentState
+from dougong_fees.models.rules import (
+    FeeRule,
+    FeeTemplateRule,
+    FeeTemplateTier,
+    RuleKind,
+    Vacancy,
+)
 from dougong_fees.models.templates import FeeTemplate, TemplateCopy
 
 __all__ = [
+    "FeeRule",
     "FeeTemplate",
+    "FeeTemplateRule",
+    "FeeTemplateTier",
     "TemplateCopy",
     "Apportionment",
     "ApportionmentShare",
@@ -44,8 +55,13 @@ __all__ = [
     "FeePrice",
     "HandOver",
     "HandOverState",
+    "Prepayment",
+    "PrepaymentMonth",
+    "PrepaymentState",
     "PriceTier",
+    "RuleKind",
     "ShareKey",
     "TierSpan",
+    "Vacancy",
     "Waiver",
 ]

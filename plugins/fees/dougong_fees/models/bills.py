@@ -48,6 +48,7 @@ WaiverState.__labels__ = labels(
     REQUESTED=("Requested", "待审批"),
     APPROVED=("Approved", "已批准"),
     REFUSED=("Refused", "已拒绝"),
+    LAPSED=("Lapsed", "已失效"),
 )
 
 
@@ -58,12 +59,14 @@ class BillKind(StrEnum):
     LATE_FEE = "late_fee"
     APPORTIONMENT = "apportionment"
     SINGLE = "single"
+    PREPAID = "prepaid"
 
     __labels__ = labels(
         FEES=("Fees", "费用"),
         LATE_FEE=("Late fee", "违约金"),
         APPORTIONMENT=("Apportionment", "公摊"),
         SINGLE=("Single demand", "单次收费"),
+        PREPAID=("Months ahead", "预缴"),
     )
 
 
@@ -302,7 +305,10 @@ class BillPayment(InCommunity, Base):
 
 
 class Waiver(InCommunity, Base):
-    """A waiver (减免) of a part of a bill: who asked, who approved, why."""
+    """A waiver (减免) of a part of a bill: who asked, who approved, why.
+
+    payment_id: of a discount for paying early; it lapses when that payment goes back.
+    """
 
     __tablename__ = "waiver"
     __table_args__ = (CheckConstraint("amount > 0", name="amount"),)
@@ -320,7 +326,13 @@ class Waiver(InCommunity, Base):
     approved_by: Mapped[UUID | None] = mapped_column(
         info={**label("Approved by", "审核人"), "api": "read"}
     )
+    payment_id: Mapped[UUID | None] = ref(
+        "ledger.payment", index=False, info={**label("Payment", "收款"), "api": "read"}
+    )
     made_at: Mapped[datetime] = mapped_column(server_default=NOW, info=label("At", "时间"))
+    lapsed_at: Mapped[datetime | None] = mapped_column(
+        info={**label("Lapsed at", "失效时间"), "api": "read"}
+    )
 
     def __str__(self) -> str:
         return f"{self.amount} {self.reason}"

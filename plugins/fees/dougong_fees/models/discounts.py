@@ -65,6 +65,9 @@ class Discount(InCommunity, Base):
     approved_by: Mapped[UUID | None] = mapped_column(
         info={**label("Approved by", "审核人"), "api": "read"}
     )
+    vacancy_id: Mapped[UUID | None] = ref(
+        "fees.vacancy", index=False, info={**label("Vacancy", "空置申报"), "api": "read"}
+    )
     made_at: Mapped[datetime] = mapped_column(server_default=NOW, info=label("At", "时间"))
 
     def __str__(self) -> str:

@@ -236,7 +236,8 @@ class Charge(InCommunity, Base):
     """A charge (费用): a fee item applied to a room from a day on, until a day.
 
     quantity: overrides area or count. factor: share that is charged, after a discount. payer: who
-    agreed to pay instead of the owner, such as the developer or the university.
+    agreed to pay instead of the owner, such as the developer or the university. discount: that cut
+    it, for the explanation.
     """
 
     __tablename__ = "charge"
@@ -274,6 +275,12 @@ class Charge(InCommunity, Base):
         "dougong.person", index=False, info=label("Agreed payer", "约定付款人")
     )
     payer: Mapped[Person | None] = to_one(payer_id, Person)
+    discount_id: Mapped[UUID | None] = ref(
+        "fees.discount", index=False, info={**label("Discount", "优惠"), "api": "read"}
+    )
+    factor_before: Mapped[Decimal | None] = mapped_column(
+        Numeric(7, 6), info={**label("Share before the discount", "优惠前收取比例"), "api": "read"}
+    )
 
     def __str__(self) -> str:
         return f"{self.room} {self.fee_item}"

@@ -4,21 +4,42 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import Boolean, CheckConstraint, Numeric, String, UniqueConstraint, false
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Integer,
+    Numeric,
+    String,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dougong.db import InCommunity, InGroup, label, ref, state, to_one
+from dougong.db import InCommunity, InGroup, label, money, ref, state, to_one
 from dougong_fees.domain.amounts import Rounding
 from dougong_fees.domain.periods import PeriodMethod
 from dougong_fees.models.bills import NOW
-from dougong_fees.models.items import AreaKind, Base, ChargeMethod, Commodity, FeeItem, FeePrice
+from dougong_fees.models.items import (
+    AreaKind,
+    Base,
+    ChargeMethod,
+    Commodity,
+    FeeItem,
+    FeePrice,
+    TierSpan,
+)
+
+ZERO, ONE = text("0"), text("1")
 
 
 class FeeTemplate(InGroup, Base):
     """A version of a group's fee item: what it charges by, and its price from a day on.
 
     code: of the communities' fee item. may_differ: a community that set a price of its own keeps
-    it; else the group's price replaces it from that day on.
+    it; else the group's price replaces it from that day on. Steps of a tiered price and rules stand
+    in tables of their own and come with the version.
     """
 
     __tablename__ = "fee_template"
@@ -26,7 +47,14 @@ class FeeTemplate(InGroup, Base):
         UniqueConstraint("group_id", "code", "from_on"),
         CheckConstraint("unit_price >= 0", name="unit_price"),
         CheckConstraint("method <> 'usage' or commodity is not null", name="commodity_of_usage"),
-        CheckConstraint("method <> 'formula'", name="method"),
+        CheckConstraint("method <> 'formula' or formula is not null", name="formula"),
+        CheckConstraint("late_fee_cap >= 0 and grace_days >= 0", name="late_fee_cap"),
+        CheckConstraint("vacancy_factor between 0 and 1", name="vacancy_factor"),
+        CheckConstraint(
+            "head_count_from > 0 and head_count_extra >= 0"
+            " and (head_count_from is null) = (head_count_extra is null)",
+            name="head_count",
+        ),
         CheckConstraint("late_fee_rate >= 0 and late_fee_rate < 0.01", name="late_fee_rate"),
     )
 
@@ -52,6 +80,45 @@ class FeeTemplate(InGroup, Base):
     )
     rounding: Mapped[Rounding] = state(
         Rounding, default=Rounding.FEN, info=label("Rounded to", "取整到")
+    )
+    formula: Mapped[str | None] = mapped_column(
+        String(500), info={**label("Formula", "计算公式"), "free_text": False}
+    )
+    addition: Mapped[Decimal] = money(
+        default=Decimal(0), server_default=ZERO, info=label("Addition per month", "每月附加额")
+    )
+    tier_span: Mapped[TierSpan] = state(
+        TierSpan,
+        default=TierSpan.YEAR,
+        server_default="year",
+        info=label("Tiers add up over", "阶梯累计周期"),
+    )
+    head_count_from: Mapped[int | None] = mapped_column(
+        Integer, info=label("Tiers grow from people", "阶梯增量起始人数")
+    )
+    head_count_extra: Mapped[Decimal | None] = mapped_column(
+        Numeric(18, 6), info=label("Tiers grow by", "阶梯增量")
+    )
+    is_extra_per_person: Mapped[bool] = mapped_column(
+        Boolean,
+        default=True,
+        server_default=true(),
+        info=label("For each person", "按每增一人计"),
+    )
+    vacancy_factor: Mapped[Decimal] = mapped_column(
+        Numeric(7, 6),
+        default=Decimal(1),
+        server_default=ONE,
+        info=label("Share for vacant rooms", "空置房收取比例"),
+    )
+    grace_days: Mapped[int] = mapped_column(
+        Integer, default=0, server_default=ZERO, info=label("Grace days", "宽限天数")
+    )
+    late_fee_cap: Mapped[Decimal] = mapped_column(
+        Numeric(7, 4),
+        default=Decimal(1),
+        server_default=ONE,
+        info=label("Late fee at most (share)", "违约金上限比例"),
     )
     late_fee_rate: Mapped[Decimal | None] = mapped_column(
         Numeric(9, 6), info=label("Late fee per day", "违约金日费率")

@@ -15,8 +15,10 @@ from dougong_fees.services.bills import (
     take_back,
     withdraw_bill,
 )
+from dougong_fees.services.deferred import recognise_month, recognise_prepayments
 from dougong_fees.services.discounts import (
     approve_discount,
+    end_discount,
     refuse_discount,
     request_discount,
 )
@@ -40,6 +42,11 @@ from dougong_fees.services.mine import (
     top_up_mine,
 )
 from dougong_fees.services.month_end import month_end_figures
+from dougong_fees.services.prepayments import (
+    end_prepayment,
+    lapse_prepayments,
+    offer_prepayment,
+)
 from dougong_fees.services.printing import print_bill
 from dougong_fees.services.runs import (
     approve_run,
@@ -55,6 +62,12 @@ from dougong_fees.services.templates import (
     roll_out_template,
     undo_template,
 )
+from dougong_fees.services.vacancies import (
+    approve_vacancy,
+    declare_vacancy,
+    end_vacancy,
+    refuse_vacancy,
+)
 from dougong_fees.services.waivers import approve_waiver, refuse_waiver, request_waiver
 
 __all__ = [
@@ -65,6 +78,16 @@ __all__ = [
     "refuse_discount",
     "request_discount",
     "add_price",
+    "approve_vacancy",
+    "declare_vacancy",
+    "end_discount",
+    "end_prepayment",
+    "end_vacancy",
+    "lapse_prepayments",
+    "offer_prepayment",
+    "recognise_month",
+    "recognise_prepayments",
+    "refuse_vacancy",
     "approve_run",
     "approve_waiver",
     "assign_charges",

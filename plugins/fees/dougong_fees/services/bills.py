@@ -16,6 +16,7 @@ from dougong_fees.domain.amounts import oldest_first
 from dougong_fees.domain.states import BILL_STEPS, OWED, SEEN, BillState, bill_state
 from dougong_fees.errors import BillNotOwed, BillTouched
 from dougong_fees.models import Bill, BillKind, BillLine, BillPayment, FeeItem
+from dougong_fees.services import deferred, prompt
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import (
     LATE_FEE_INCOME,
@@ -66,6 +67,7 @@ def settle(scope: Scope, payment: Payment, items: Sequence[PaymentOrderItem]) ->
         bill = bills[item.subject_id]
         if item.amount > owed(bill):
             raise BillNotOwed(N_("Bill %(bill)s is no longer owed."), bill=bill.title)
+        prompt.grant(scope, bill, payment, item.amount)
         bill.paid += item.amount
         settle_state(bill)
         scope.session.add(BillPayment(bill_id=bill.id, payment_id=payment.id, amount=item.amount))
@@ -95,16 +97,22 @@ def take_back(scope: Scope, payment: Payment, refund: Refund) -> list[Settlement
         if part <= 0:
             break
         bill, left = bills[row.bill_id], left - part
+        lapsing = prompt.granted(scope, bill, payment)
         bill.paid -= part
+        bill.waived -= sum((waiver.amount for waiver in lapsing), Decimal(0))
         settle_state(bill)
         scope.session.add(BillPayment(bill_id=bill.id, payment_id=payment.id, amount=-part))
+        prompt.lapse(scope, bill, lapsing, refund.reason)
         answers.append(_settlement(bill, part, refund.reason))
     scope.session.flush()
     return answers
 
 
 def room_dues(scope: Scope, room_ids: Sequence[UUID]) -> list[Due]:
-    """Return what is left of the published bills of some rooms, the oldest due first."""
+    """Return what is left of the published bills of some rooms, the oldest due first.
+
+    Less what paying today leaves off.
+    """
     if not scope.may("fees.bill.view"):
         return []
     query = (
@@ -114,19 +122,21 @@ def room_dues(scope: Scope, room_ids: Sequence[UUID]) -> list[Due]:
         .where(Bill.room_id.in_(room_ids), Bill.state.in_(OWED))
         .order_by(Bill.due_on, Bill.id)
     )
+    rows = scope.session.execute(query).all()
+    amounts = prompt.payable(scope, [row.Bill for row in rows])
     return [
         Due(
             "fees",
             KIND,
             bill.id,
             f"{code} {bill.title}",
-            owed(bill),
+            amounts[bill.id],
             bill.room_id,
             bill.payer_id,
             name,
             bill.due_on,
         )
-        for bill, code, name in scope.session.execute(query)
+        for bill, code, name in rows
     ]
 
 
@@ -142,6 +152,8 @@ def open_bills_order(
 ) -> PaymentOrder:
     """Return the payment order for what is left of some bills; the first one when repeated.
 
+    Whoever opens it early enough gets what the rules leave off for that.
+
     Raises BillNotOwed when nothing is left of one of them, unless the key found its order.
     """
     known = scope.session.scalars(
@@ -152,8 +164,9 @@ def open_bills_order(
     for bill in bills:
         if owed(bill) <= 0:
             raise BillNotOwed(N_("Bill %(bill)s is no longer owed."), bill=bill.title)
+    amounts = prompt.payable(scope, bills)
     items = [
-        ledger.OrderItem(KIND, bill.id, f"{bill.room.code} {bill.title}", owed(bill))
+        ledger.OrderItem(KIND, bill.id, f"{bill.room.code} {bill.title}", amounts[bill.id])
         for bill in bills
     ]
     title = items[0].title if len(items) == 1 else gettext("%(count)s bills", count=len(items))
@@ -193,7 +206,8 @@ def pay_from_wallet(scope: Scope, bill: Bill, idempotency_key: str) -> Payment:
 def _order_oldest_first(scope: Scope, payer_id: UUID, key: str) -> PaymentOrder:
     query = select(Bill).where(Bill.payer_id == payer_id, Bill.state.in_(OWED))
     bills = scope.session.scalars(query.order_by(Bill.due_on, Bill.id)).all()
-    shares = oldest_first(ledger.balance_of(scope, payer_id), [owed(bill) for bill in bills])
+    amounts = prompt.payable(scope, bills)
+    shares = oldest_first(ledger.balance_of(scope, payer_id), [amounts[b.id] for b in bills])
     items = [
         ledger.OrderItem(KIND, bill.id, f"{bill.room.code} {bill.title}", share)
         for bill, share in zip(bills, shares, strict=True)
@@ -224,6 +238,8 @@ def withdraw_bill(scope: Scope, bill: Bill, reason: str) -> Bill:
         raise BillTouched(N_("Something was paid or waived of this bill. Refund that first."))
     if BillState.WITHDRAWN not in BILL_STEPS[bill.state]:
         raise BillNotOwed(N_("Bill %(bill)s is no longer owed."), bill=bill.title)
+    if bill.kind is BillKind.PREPAID:
+        deferred.stop(scope, bill, reason)
     postings = [
         Posting(code, RECEIVABLE, amount, bill.title, bill.room_id, bill.payer_id)
         for code, amount in _income_of(scope, bill)
@@ -283,6 +299,8 @@ def _unsettle(scope: Scope, bill: Bill) -> None:
 def _income_of(scope: Scope, bill: Bill) -> list[tuple[str, Decimal]]:
     if bill.kind is BillKind.LATE_FEE:
         return [(LATE_FEE_INCOME, bill.amount)] if bill.amount else []
+    if bill.kind is BillKind.PREPAID:
+        return [(deferred.DEFERRED, bill.amount)]
     if bill.kind in (BillKind.APPORTIONMENT, BillKind.SINGLE):
         return [(bill.trace["account"], bill.amount)]
     total = func.sum(BillLine.amount)

@@ -67,15 +67,57 @@ def approve_discount(scope: Scope, discount: Discount) -> Discount:
     discount = _decided(scope, discount, WaiverState.APPROVED)
     if discount.requested_by is not None and discount.requested_by == scope.actor.user_id:
         raise OwnRequest(N_("Another person must approve this."))
+    let_count(scope, discount)
+    discount.approved_by = scope.actor.user_id
+    scope.session.flush()
+    return discount
+
+
+def let_count(scope: Scope, discount: Discount) -> None:
+    """Cut the charges that an approved discount touches. Raises Conflict as approving it does."""
     charges = _charges(scope, discount)
     if not charges:
         raise Conflict(N_("The room is not charged this fee in these days."))
     _refuse_what_overlaps(scope, discount, charges)
     for charge in charges:
         _cut(scope, charge, discount)
-    discount.approved_by = scope.actor.user_id
+
+
+@service("discount.end", title=("End", "终止优惠"))
+def end_discount(scope: Scope, discount: Discount, on: date) -> Discount:
+    """End a discount on a day before it would: from then on the fee is charged as before.
+
+    Raises Conflict when it does not run then, and for days that are billed already.
+    """
+    discount = scope.get(Discount, discount.id, lock=True)
+    runs = discount.to_on is None or on < discount.to_on
+    if discount.state is not WaiverState.APPROVED or not runs:
+        raise Conflict(N_("The discount does not run on this day."))
+    query = select(Charge).where(
+        Charge.discount_id == discount.id, or_(Charge.to_on.is_(None), Charge.to_on > on)
+    )
+    charges = list(scope.session.scalars(query.with_for_update(of=Charge)))
+    _refuse_what_is_billed(scope, charges, on)
+    for charge in charges:
+        _restore(scope, charge, on)
+    if on <= discount.from_on:
+        discount.state = WaiverState.LAPSED
+    else:
+        discount.to_on = on
     scope.session.flush()
     return discount
+
+
+def _restore(scope: Scope, charge: Charge, on: date) -> None:
+    """Charge in full from a day on what a discount had cut."""
+    factor = charge.factor if charge.factor_before is None else charge.factor_before
+    if charge.from_on >= on:
+        charge.factor, charge.discount_id, charge.factor_before = factor, None, None
+        return
+    end, charge.to_on = charge.to_on, on
+    scope.session.flush()
+    scope.session.add(_copy(charge, on, end, factor))
+    scope.session.flush()
 
 
 @service("discount.refuse", title=("Refuse", "拒绝"))
@@ -106,11 +148,11 @@ def _charges(scope: Scope, discount: Discount) -> list[Charge]:
     return list(scope.session.scalars(query.order_by(Charge.from_on).with_for_update(of=Charge)))
 
 
-def _refuse_what_overlaps(scope: Scope, discount: Discount, charges: list[Charge]) -> None:
+def _refuse_what_is_billed(scope: Scope, charges: list[Charge], on: date) -> None:
     billed = select(BillLine.to_on).where(
         BillLine.charge_id.in_([charge.id for charge in charges]),
         BillLine.is_withdrawn.is_(False),
-        BillLine.to_on > discount.from_on,
+        BillLine.to_on > on,
     )
     last = scope.session.scalars(billed.order_by(BillLine.to_on.desc()).limit(1)).first()
     if last is not None:
@@ -119,6 +161,10 @@ def _refuse_what_overlaps(scope: Scope, discount: Discount, charges: list[Charge
             N_("It is billed up to %(day)s already. Begin later, and waive what was billed."),
             day=day,
         )
+
+
+def _refuse_what_overlaps(scope: Scope, discount: Discount, charges: list[Charge]) -> None:
+    _refuse_what_is_billed(scope, charges, discount.from_on)
     running = select(Discount.id).where(
         Discount.room_id == discount.room_id,
         Discount.fee_item_id == discount.fee_item_id,
@@ -145,9 +191,12 @@ def _cut(scope: Scope, charge: Charge, discount: Discount) -> None:
     if first > start:
         charge.to_on = first
         scope.session.flush()
-        scope.session.add(_copy(charge, first, last, lower))
+        cut = _copy(charge, first, last, lower)
+        scope.session.add(cut)
     else:
+        cut = charge
         charge.factor, charge.to_on = lower, last
+    cut.discount_id, cut.factor_before = discount.id, factor
     scope.session.flush()
     if last is not None and last != end:
         scope.session.add(_copy(charge, last, end, factor))

@@ -1,10 +1,12 @@
 """Why each line of a bill is what it is, in words that an owner can check with a calculator."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+from uuid import UUID
 
 from babel.dates import format_date
 from sqlalchemy import select
@@ -18,11 +20,14 @@ from dougong_fees.models import (
     Bill,
     BillKind,
     BillLine,
+    Charge,
     ChargeMethod,
     Commodity,
+    Discount,
     FeePrice,
     ShareKey,
 )
+from dougong_fees.services.prompt import EarlyPart, early_parts
 
 UOM = {
     Commodity.WATER: "m³",
@@ -74,10 +79,58 @@ def explain_bill(scope: Scope, bill: Bill) -> list[LineExplanation]:
             select(FeePrice).where(FeePrice.id.in_({line.price_id for line in lines}))
         )
     }
-    return [_line(line, prices.get(line.price_id)) for line in lines]
+    discounts = _discounts(scope, lines)
+    early = {part.item: part for part in early_parts(scope, [bill]).get(bill.id, ())}
+    return [
+        _line(
+            line,
+            prices.get(line.price_id),
+            _less_notes(line, discounts.get(line.charge_id), early.pop(line.fee_item.name, None)),
+        )
+        for line in lines
+    ]
 
 
-def _line(line: BillLine, price: FeePrice | None) -> LineExplanation:
+def _discounts(scope: Scope, lines: Sequence[BillLine]) -> dict[UUID, Discount]:
+    """Return the discounts that cut some of the lines' charges, by charge."""
+    cut = {line.charge_id for line in lines if line.factor != 1}
+    if not cut:
+        return {}
+    query = select(Charge.id, Discount).join(Discount, Discount.id == Charge.discount_id)
+    return {row.id: row.Discount for row in scope.session.execute(query.where(Charge.id.in_(cut)))}
+
+
+def _less_notes(line: BillLine, discount: Discount | None, early: EarlyPart | None) -> list[str]:
+    """Return why a line costs less than its price, or would when it were paid early."""
+    notes = []
+    if discount is not None:
+        notes.append(
+            gettext(
+                "%(share)s%% left off, %(kind)s: %(basis)s",
+                share=number(discount.share * 100),
+                kind=member_label(discount.kind),
+                basis=discount.basis,
+            )
+        )
+    if offer := (line.evidence or {}).get("offer"):
+        words = gettext("%(pay)s months paid, %(get)s months covered: %(basis)s", **offer)
+        notes.append(words)
+    if early is not None:
+        notes.append(
+            gettext(
+                "Paid in full by %(day)s: %(billed)s × %(share)s%% = %(amount)s yuan less;"
+                " %(basis)s",
+                day=early.until_on.isoformat(),
+                billed=f"{early.billed:,.2f}",
+                share=number(early.share * 100),
+                amount=f"{early.amount:,.2f}",
+                basis=early.basis,
+            )
+        )
+    return notes
+
+
+def _line(line: BillLine, price: FeePrice | None, less: list[str]) -> LineExplanation:
     item = line.fee_item
     months = Fraction(line.months_numerator, line.months_denominator)
     parts = [_core(line)]
@@ -87,7 +140,7 @@ def _line(line: BillLine, price: FeePrice | None) -> LineExplanation:
         parts.append(gettext("%(months)s months", months=_fraction(months)))
     if line.factor != 1:
         parts.append(f"{number(line.factor * 100)}%")
-    notes = _notes(line, price)
+    notes = [*less, *_notes(line, price)]
     return LineExplanation(
         item.name,
         period_text(line.from_on, line.to_on),
@@ -106,6 +159,15 @@ def _core(line: BillLine) -> str:
     if item.method is ChargeMethod.FIXED and line.quantity == 1:
         return number(line.unit_price)
     return f"{number(line.quantity)} {_uom(line)} × {number(line.unit_price)}".strip()
+
+
+def exact_per_month(line: BillLine) -> Fraction:
+    """Return what a line comes to in a month before share and rounding, exact, in yuan."""
+    item, evidence = line.fee_item, line.evidence or {}
+    if item.method is not ChargeMethod.FORMULA:
+        return Fraction(line.quantity) * Fraction(line.unit_price) + Fraction(line.addition or 0)
+    worth = reckon(parse(evidence["formula"]), _facts(evidence))
+    return (worth or Fraction(0)) + Fraction(line.addition or 0)
 
 
 def _facts(evidence: dict[str, Any]) -> dict[str, Any]:

@@ -17,9 +17,23 @@ from dougong.services import service
 from dougong.tenancy.models import Occupancy, OccupancyKind, Ownership, Person, Room
 from dougong_fees.domain.states import OWED, SEEN, BillState
 from dougong_fees.errors import BillTouched
-from dougong_fees.models import Bill, BillKind, BillRun, Charge, Commodity, HandOver, HandOverState
+from dougong_fees.models import (
+    Bill,
+    BillKind,
+    BillRun,
+    Charge,
+    Commodity,
+    HandOver,
+    HandOverState,
+    Prepayment,
+)
 from dougong_fees.services.bills import KIND, lock_bills, owed, reverse_bill, withdraw_bill
 from dougong_fees.services.explain import period_text
+from dougong_fees.services.prepayments import (
+    bill_what_follows,
+    close_prepayment,
+    running_of,
+)
 from dougong_fees.services.runs import bill_room, publish_on
 from dougong_ledger import services as ledger
 from dougong_ledger.models import Deposit
@@ -37,6 +51,7 @@ class Work:
     former: list[Bill] = field(default_factory=list)
     paid: Decimal = Decimal(0)
     runs: list[BillRun] = field(default_factory=list)
+    ended: list[Prepayment] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -79,12 +94,14 @@ def hand_over(
 
     readings: by meter, what it showed at the beginning of that day. Bills that reach beyond it are
     reversed and billed again in two parts; what was paid of them is the sellers' prepaid money and
-    pays their part. What they owe stays theirs. releases_deposits: into the seller's prepaid money.
-    Raises Conflict where a draft covers the room, Invalid for a day to come or the same person.
+    pays their part; what they paid ahead ends in the same way. What they owe stays theirs.
+    releases_deposits: into the seller's prepaid money. Raises Conflict where a draft covers the
+    room, Invalid for a day to come or the same person.
     """
     owners = _owners(scope, room, buyer, on)
     work = Work(room, [o.person_id for o in owners], buyer, on, _reason(room))
     _record_readings(scope, work, readings)
+    _end_prepayments(scope, work)
     work.former = _bills_beyond(scope, work)
     closed = _change_owner(scope, work, owners)
     charges = _end_agreed_charges(scope, work)
@@ -169,6 +186,14 @@ def _record_readings(scope: Scope, work: Work, readings: Mapping[UUID, Decimal])
         scope.call("meters.reading.record", meter=meter_id, value=value, read_at=at)
 
 
+def _end_prepayments(scope: Scope, work: Work) -> None:
+    """End what the sellers paid ahead: they pay until the day, the rest is their prepaid money."""
+    for each in running_of(scope, work.room.id, work.on):
+        if each.payer_id in work.sellers:
+            day = max(work.on, each.from_on)
+            work.ended.append(close_prepayment(scope, each, day, work.reason))
+
+
 def _bills_beyond(scope: Scope, work: Work) -> list[Bill]:
     """Return the sellers' bills that reach beyond the day, locked. Raises Conflict for a draft."""
     query = select(Bill.id).where(
@@ -245,6 +270,8 @@ def _bill_again(scope: Scope, work: Work) -> None:
                 made = bill_room(scope, work.room, run, (start, end), name)
                 publish_on(scope, made, scope.today)
                 work.runs.append(made)
+    for prepayment in work.ended:
+        bill_what_follows(scope, prepayment)
     scope.session.expire_all()
     _pay_sellers_part(scope, work)
 

@@ -21,7 +21,7 @@ from dougong_fees.domain.late import (
     late_spans,
     without_pauses,
 )
-from dougong_fees.domain.states import SEEN, BillState
+from dougong_fees.domain.states import SEEN, BillState, WaiverState
 from dougong_fees.models import Bill, BillKind, BillLine, BillPayment, FeeItem, Waiver
 from dougong_fees.services.bills import lock_bills
 from dougong_ledger import services as ledger
@@ -81,9 +81,12 @@ def _settled(scope: Scope, bill: Bill) -> list[tuple[date, Decimal]]:
     changes: dict[date, Decimal] = defaultdict(Decimal)
     for payment in scope.session.scalars(select(BillPayment).where(BillPayment.bill_id == bill.id)):
         changes[payment.settled_at.astimezone(scope.zone).date()] += payment.amount
-    approved = select(Waiver).where(Waiver.bill_id == bill.id, Waiver.approved_by.is_not(None))
-    for waiver in scope.session.scalars(approved):
+    counted = (WaiverState.APPROVED, WaiverState.LAPSED)
+    waivers = select(Waiver).where(Waiver.bill_id == bill.id, Waiver.state.in_(counted))
+    for waiver in scope.session.scalars(waivers):
         changes[waiver.made_at.astimezone(scope.zone).date()] += waiver.amount
+        if waiver.lapsed_at is not None:
+            changes[waiver.lapsed_at.astimezone(scope.zone).date()] -= waiver.amount
     return sorted(changes.items())
 
 

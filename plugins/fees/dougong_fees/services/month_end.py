@@ -26,6 +26,9 @@ FIGURES = text(
         select b.id, :late_fee, b.amount from fees.bill b
         where b.community_id = :community and b.kind = 'late_fee'
         union all
+        select b.id, :single, b.amount from fees.bill b
+        where b.community_id = :community and b.kind = 'single'
+        union all
         select b.id, i.name, b.amount from fees.bill b
         join fees.apportionment a on a.community_id = b.community_id
             and a.id = cast(b.trace ->> 'apportionment' as uuid)
@@ -35,11 +38,13 @@ FIGURES = text(
         select kind, source_id, posted_on from ledger.journal_entry
         where community_id = :community and kind like 'fees.%' and posted_on < :to_on
     ), billed as (
-        select b.id, b.amount, coalesce(p.posted_on, f.posted_on, a.posted_on) as billed_on,
+        select b.id, b.amount, coalesce(p.posted_on, f.posted_on, a.posted_on,
+                s.posted_on) as billed_on,
             case when b.state = 'withdrawn' then coalesce(w.posted_on, r.posted_on) end as gone_on
         from fees.bill b
         left join entry p on p.kind = 'fees.bill_run.published' and p.source_id = b.run_id
         left join entry f on f.kind = 'fees.late_fee' and f.source_id = b.id
+        left join entry s on s.kind = 'fees.single' and s.source_id = b.id
         left join entry a on a.kind = 'fees.apportionment'
             and a.source_id = cast(b.trace ->> 'apportionment' as uuid)
         left join entry w on w.kind = 'fees.bill.withdrawn' and w.source_id = b.id
@@ -56,6 +61,11 @@ FIGURES = text(
             select w.bill_id, e.posted_on, 0, w.amount
             from fees.waiver w
             join entry e on e.kind = 'fees.waiver' and e.source_id = w.id
+            where w.community_id = :community
+            union all
+            select w.bill_id, e.posted_on, 0, -w.amount
+            from fees.waiver w
+            join entry e on e.kind = 'fees.waiver.lapsed' and e.source_id = w.id
             where w.community_id = :community
             union all
             select e.source_id, e.posted_on, 0, -l.amount
@@ -109,6 +119,7 @@ def month_end_figures(scope: Scope, from_on: date, to_on: date) -> Sequence[Mont
             "to_on": to_on,
             "zone": str(scope.zone),
             "late_fee": gettext("Late fee"),
+            "single": gettext("Single demands"),
             "waived_account": WAIVED,
         },
     )

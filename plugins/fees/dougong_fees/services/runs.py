@@ -19,7 +19,7 @@ from dougong.tenancy.models import Room
 from dougong_fees.domain.periods import PeriodMethod, calendar_months, months
 from dougong_fees.domain.states import RUN_STEPS, RunState
 from dougong_fees.errors import OwnRequest, RunClosed
-from dougong_fees.models import BillRun
+from dougong_fees.models import Bill, BillKind, BillRun
 from dougong_fees.services import run_sql
 from dougong_fees.services.formulas import counts_people, formulas_of
 from dougong_ledger import services as ledger
@@ -357,6 +357,9 @@ def roll_back_run(scope: Scope, run: BillRun, reason: str) -> BillRun:
     run = scope.get(BillRun, run.id, lock=True)
     if run.state is RunState.ROLLED_BACK:
         return run
+    ahead = select(Bill.id).where(Bill.run_id == run.id, Bill.kind == BillKind.PREPAID)
+    if scope.session.scalars(ahead.limit(1)).first() is not None:
+        raise RunClosed(N_("Months that are paid ahead are ended early, not rolled back."))
     step(run, RunState.ROLLED_BACK)
     keys = {"community": community_of(scope), "run": run.id}
     postings = [

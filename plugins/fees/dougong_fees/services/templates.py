@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import Text, and_, case, cast, func, or_, select
 
 from dougong.db import Scope, labels
 from dougong.errors import Conflict, DougongError, NotFound
@@ -22,13 +22,22 @@ from dougong_fees.models import (
     ChargeMethod,
     FeeItem,
     FeePrice,
+    FeeRule,
     FeeTemplate,
+    FeeTemplateRule,
+    FeeTemplateTier,
+    Prepayment,
+    PriceTier,
     TemplateCopy,
 )
 from dougong_fees.services.group_runs import communities
 from dougong_fees.services.items import add_price
 
-INHERITED = ("name", "method", "area_kind", "commodity", "period_method", "rounding")
+INHERITED = ("name", "method", "formula", "area_kind", "commodity", "period_method", "rounding")
+INHERITED += ("tier_span", "vacancy_factor", "late_fee_rate", "grace_days", "late_fee_cap")
+PRICED = ("unit_price", "addition", "head_count_from", "head_count_extra", "is_extra_per_person")
+RULED = ("kind", "share", "days_before", "pay_months", "get_months", "is_full_price_on_return")
+RULED += ("wait_months", "most_months", "basis")
 FEN = Decimal("0.01")
 
 
@@ -69,17 +78,24 @@ class CommunityTemplate:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class InForce:
+    """A community's fee item on a version's day: price with its tiers, rules from templates."""
+
+    item: FeeItem
+    price: FeePrice | None
+    tiers: frozenset[tuple[Decimal, Decimal | None, Decimal]]
+    rule_ids: frozenset[UUID]
+
+
 def preview_template(scope: Scope, template: FeeTemplate) -> list[CommunityTemplate]:
-    """Return what a version would change in each community that the scope reads. Four statements.
+    """Return what a version would change in each community that the scope reads. Six statements.
 
     Looked at after it was rolled out, it shows where communities have drifted from it.
     """
     scope.require("fees.fee_template.view")
-    items = {
-        item.community_id: item
-        for item in scope.session.scalars(select(FeeItem).where(FeeItem.code == template.code))
-    }
-    prices = {row.community_id: row for row in scope.session.scalars(_price_on(template))}
+    brings = _brings(scope, template)
+    here = {found.item.community_id: found for found in _in_force(scope, template)}
     copied = dict(
         scope.session.execute(
             select(TemplateCopy.community_id, TemplateCopy.price_id).where(
@@ -89,24 +105,86 @@ def preview_template(scope: Scope, template: FeeTemplate) -> list[CommunityTempl
     )
     charged = {row.community_id: row for row in scope.session.execute(_charged(template))}
     return [
-        _compare(template, each, items.get(each.id), prices.get(each.id), copied, charged)
+        _compare(template, brings, each, here.get(each.id), copied, charged)
         for each in communities(scope)
     ]
 
 
-def _price_on(template: FeeTemplate) -> Any:
-    """Return the query of the prices that are in force on a version's day."""
+@dataclass(frozen=True)
+class Brought:
+    """What comes with a version beside its own fields."""
+
+    tiers: list[FeeTemplateTier]
+    rules: list[FeeTemplateRule]
+
+    @property
+    def steps(self) -> frozenset[tuple[Decimal, Decimal | None, Decimal]]:
+        return frozenset((tier.above, tier.up_to, tier.unit_price) for tier in self.tiers)
+
+    @property
+    def rule_ids(self) -> frozenset[UUID]:
+        return frozenset(rule.id for rule in self.rules)
+
+
+def _brings(scope: Scope, template: FeeTemplate) -> Brought:
+    def of(model: Any) -> list[Any]:
+        query = select(model).where(model.template_id == template.id)
+        return list(scope.session.scalars(query.order_by(model.id)))
+
+    return Brought(of(FeeTemplateTier), of(FeeTemplateRule))
+
+
+def _in_force(scope: Scope, template: FeeTemplate) -> list[InForce]:
+    """Return the communities' items of a version's code as they are on its day. One statement."""
     day = template.from_on
-    item = and_(FeeItem.community_id == FeePrice.community_id, FeeItem.id == FeePrice.fee_item_id)
-    return (
-        select(FeePrice)
-        .join(FeeItem, item)
-        .where(
-            FeeItem.code == template.code,
-            FeePrice.from_on <= day,
-            or_(FeePrice.to_on.is_(None), FeePrice.to_on > day),
-        )
+    price = and_(
+        FeePrice.community_id == FeeItem.community_id,
+        FeePrice.fee_item_id == FeeItem.id,
+        FeePrice.from_on <= day,
+        or_(FeePrice.to_on.is_(None), FeePrice.to_on > day),
     )
+    step = func.jsonb_build_array(
+        cast(PriceTier.above, Text), cast(PriceTier.up_to, Text), cast(PriceTier.unit_price, Text)
+    )
+    tiers = (
+        select(func.jsonb_agg(step))
+        .where(PriceTier.community_id == FeePrice.community_id, PriceTier.price_id == FeePrice.id)
+        .scalar_subquery()
+    )
+    rules = (
+        select(func.array_agg(FeeRule.template_rule_id))
+        .where(
+            FeeRule.community_id == FeeItem.community_id,
+            FeeRule.fee_item_id == FeeItem.id,
+            FeeRule.template_rule_id.is_not(None),
+            FeeRule.from_on <= day,
+            or_(FeeRule.to_on.is_(None), FeeRule.to_on > day),
+        )
+        .scalar_subquery()
+    )
+    query = select(FeeItem, FeePrice, tiers, rules).outerjoin(FeePrice, price)
+    return [
+        InForce(
+            item,
+            found,
+            frozenset(
+                (Decimal(above), up_to and Decimal(up_to), Decimal(unit_price))
+                for above, up_to, unit_price in steps or ()
+            ),
+            frozenset(ids or ()),
+        )
+        for item, found, steps, ids in scope.session.execute(
+            query.where(FeeItem.code == template.code)
+        )
+    ]
+
+
+def _is_same(template: FeeTemplate, brings: Brought, found: InForce) -> bool:
+    """Tell whether the price in force is the version's, tiers and head counts included."""
+    price = found.price
+    if price is None or found.tiers != brings.steps:
+        return False
+    return all(getattr(price, name) == getattr(template, name) for name in PRICED)
 
 
 def _charged(template: FeeTemplate) -> Any:
@@ -137,21 +215,24 @@ def _charged(template: FeeTemplate) -> Any:
 
 def _compare(
     template: FeeTemplate,
+    brings: Brought,
     community: Community,
-    item: FeeItem | None,
-    price: FeePrice | None,
+    found: InForce | None,
     copied: dict[UUID, UUID],
     charged: dict[UUID, Any],
 ) -> CommunityTemplate:
     about = (community.id, community.name)
-    if item is None:
+    if found is None:
         return CommunityTemplate(*about, Standing.NEW)
-    drift = tuple(
+    item, price = found.item, found.price
+    drift = [
         str(getattr(FeeTemplate, name).info["label"])
         for name in INHERITED
         if getattr(item, name) != getattr(template, name)
-    )
-    is_same = price is not None and price.unit_price == template.unit_price
+    ]
+    if found.rule_ids != brings.rule_ids:
+        drift.append(gettext("Fee rules"))
+    is_same = _is_same(template, brings, found)
     standing = Standing.FOLLOWS if is_same and not drift else Standing.DIFFERS
     if not is_same and template.may_differ and price is not None:
         standing = Standing.OWN
@@ -165,7 +246,7 @@ def _compare(
         *about,
         standing,
         price.unit_price if price else None,
-        drift,
+        tuple(drift),
         row.rooms if row else 0,
         monthly,
         monthly_then,
@@ -223,21 +304,65 @@ def _follow(scope: Scope, template: FeeTemplate) -> None:
     if item is None:
         item = FeeItem(code=template.code, account_code=f"6001.{template.code}")
         scope.session.add(item)
-    for name in (*INHERITED, "late_fee_rate"):
+    for name in INHERITED:
         setattr(item, name, getattr(template, name))
     scope.session.flush()
-    price = scope.session.scalars(
-        _price_on(template).where(FeePrice.fee_item_id == item.id)
-    ).one_or_none()
-    if price is not None and (template.may_differ or price.unit_price == template.unit_price):
+    brings = _brings(scope, template)
+    _follow_rules(scope, template, brings, item)
+    (found,) = _in_force(scope, template)
+    if found.price is not None and (template.may_differ or _is_same(template, brings, found)):
         return
     source = template.source or gettext("Template of the group")
-    price = add_price(scope, item, template.unit_price, template.from_on, source=source)
+    price = add_price(
+        scope, item, template.unit_price, template.from_on, template.addition, source=source
+    )
+    for name in PRICED:
+        setattr(price, name, getattr(template, name))
+    for above, up_to, unit_price in sorted(brings.steps):
+        scope.session.add(
+            PriceTier(price_id=price.id, above=above, up_to=up_to, unit_price=unit_price)
+        )
     scope.session.add(
         TemplateCopy(
             template_id=template.id, fee_item_id=item.id, price_id=price.id, made_item=made_item
         )
     )
+    scope.session.flush()
+
+
+def _follow_rules(scope: Scope, template: FeeTemplate, brings: Brought, item: FeeItem) -> None:
+    """Let the version's rules be in force from its day on; those in force until then end."""
+    day = template.from_on
+    running = select(FeeRule).where(
+        FeeRule.fee_item_id == item.id, or_(FeeRule.to_on.is_(None), FeeRule.to_on > day)
+    )
+    known = set()
+    for rule in scope.session.scalars(running).all():
+        if rule.template_rule_id in brings.rule_ids:
+            known.add(rule.template_rule_id)
+        elif rule.from_on < day and (brings.rules or rule.template_rule_id):
+            rule.to_on = day
+    scope.session.flush()
+    for rule in brings.rules:
+        if rule.id not in known:
+            values = {name: getattr(rule, name) for name in RULED}
+            scope.session.add(
+                FeeRule(fee_item_id=item.id, from_on=day, template_rule_id=rule.id, **values)
+            )
+    scope.session.flush()
+
+
+def _leave_rules(scope: Scope, template: FeeTemplate, item: FeeItem) -> None:
+    brought = _brings(scope, template).rule_ids
+    mine = select(FeeRule).where(FeeRule.fee_item_id == item.id)
+    for rule in scope.session.scalars(mine.where(FeeRule.template_rule_id.in_(brought))).all():
+        used = select(Prepayment.id).where(Prepayment.rule_id == rule.id).limit(1)
+        if scope.session.scalars(used).first() is not None:
+            raise BillTouched(N_("Months were paid ahead by a rule of this version."))
+        scope.session.delete(rule)
+    scope.session.flush()
+    for rule in scope.session.scalars(mine.where(FeeRule.to_on == template.from_on)).all():
+        rule.to_on = None
     scope.session.flush()
 
 
@@ -256,7 +381,10 @@ def _leave(scope: Scope, template: FeeTemplate) -> None:
     if copy.made_item and scope.session.scalars(charged).first() is not None:
         raise Conflict(N_("Rooms are charged this fee item already; end their charges first."))
     made_item, day = copy.made_item, price.from_on
+    _leave_rules(scope, template, item)
     scope.session.delete(copy)
+    for tier in scope.session.scalars(select(PriceTier).where(PriceTier.price_id == price.id)):
+        scope.session.delete(tier)
     scope.session.flush()
     scope.session.delete(price)
     scope.session.flush()

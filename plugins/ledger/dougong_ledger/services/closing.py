@@ -55,8 +55,9 @@ def month_end(scope: Scope, month_on: date) -> MonthEnd:
 def close_month(scope: Scope, month_on: date) -> BookPeriod:
     """Close a month: freeze its figures and trial balance; nothing is posted into it any more.
 
-    Raises Invalid for a month that has not ended, Conflict for one that is closed, or when what is
-    owed by item is not what the receivables account says.
+    Plugins post what belongs into it first. Raises Invalid for a month that has not ended,
+    Conflict for one that is closed, or when what is owed by item is not what the receivables
+    account says.
     """
     month_on = month_on.replace(day=1)
     if next_month(month_on) > scope.today:
@@ -66,6 +67,7 @@ def close_month(scope: Scope, month_on: date) -> BookPeriod:
     period = _period(scope, month_on)
     if period is not None and period.state not in OPEN_STATES:
         raise Conflict(N_("This month is closed already."))
+    scope.ask("month_closing", from_on=month_on, to_on=next_month(month_on))
     snapshot = _snapshot(scope, month_on)
     if period is None:
         period = BookPeriod(month_on=month_on)

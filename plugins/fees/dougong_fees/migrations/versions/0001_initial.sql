@@ -11,21 +11,76 @@ CREATE TABLE fees.fee_template (
 	commodity VARCHAR(40), 
 	period_method VARCHAR(40) NOT NULL, 
 	rounding VARCHAR(40) NOT NULL, 
+	formula VARCHAR(500), 
+	addition BIGINT DEFAULT 0 NOT NULL, 
+	tier_span VARCHAR(40) DEFAULT 'year' NOT NULL, 
+	head_count_from INTEGER, 
+	head_count_extra NUMERIC(18, 6), 
+	is_extra_per_person BOOLEAN DEFAULT true NOT NULL, 
+	vacancy_factor NUMERIC(7, 6) DEFAULT 1 NOT NULL, 
+	grace_days INTEGER DEFAULT 0 NOT NULL, 
+	late_fee_cap NUMERIC(7, 4) DEFAULT 1 NOT NULL, 
 	late_fee_rate NUMERIC(9, 6), 
 	source VARCHAR(200), 
 	CONSTRAINT pk_fee_template PRIMARY KEY (group_id, id), 
 	CONSTRAINT uq_fee_template_group_id_code_from_on UNIQUE (group_id, code, from_on), 
 	CONSTRAINT ck_fee_template_unit_price CHECK (unit_price >= 0), 
 	CONSTRAINT ck_fee_template_commodity_of_usage CHECK (method <> 'usage' or commodity is not null), 
-	CONSTRAINT ck_fee_template_method CHECK (method <> 'formula'), 
+	CONSTRAINT ck_fee_template_formula CHECK (method <> 'formula' or formula is not null), 
+	CONSTRAINT ck_fee_template_late_fee_cap CHECK (late_fee_cap >= 0 and grace_days >= 0), 
+	CONSTRAINT ck_fee_template_vacancy_factor CHECK (vacancy_factor between 0 and 1), 
+	CONSTRAINT ck_fee_template_head_count CHECK (head_count_from > 0 and head_count_extra >= 0 and (head_count_from is null) = (head_count_extra is null)), 
 	CONSTRAINT ck_fee_template_late_fee_rate CHECK (late_fee_rate >= 0 and late_fee_rate < 0.01), 
 	CONSTRAINT fk_fee_template_ FOREIGN KEY(group_id) REFERENCES dougong.property_group (id), 
 	CONSTRAINT ck_fee_template_charge_method CHECK (method IN ('fixed', 'area', 'usage', 'formula')), 
 	CONSTRAINT ck_fee_template_area_kind CHECK (area_kind IN ('built', 'inner')), 
 	CONSTRAINT ck_fee_template_commodity CHECK (commodity IN ('water', 'electricity', 'gas', 'heat')), 
 	CONSTRAINT ck_fee_template_period_method CHECK (period_method IN ('anchor_month', 'calendar_month', 'days_30', 'days_365', 'whole_months')), 
-	CONSTRAINT ck_fee_template_rounding CHECK (rounding IN ('fen', 'jiao', 'yuan'))
+	CONSTRAINT ck_fee_template_rounding CHECK (rounding IN ('fen', 'jiao', 'yuan')), 
+	CONSTRAINT ck_fee_template_tier_span CHECK (tier_span IN ('bill', 'month', 'year'))
 );
+
+CREATE TABLE fees.fee_template_rule (
+	group_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	template_id UUID NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	share NUMERIC(7, 6), 
+	days_before INTEGER, 
+	pay_months INTEGER, 
+	get_months INTEGER, 
+	is_full_price_on_return BOOLEAN DEFAULT false NOT NULL, 
+	wait_months INTEGER, 
+	most_months INTEGER, 
+	basis VARCHAR(200) NOT NULL, 
+	CONSTRAINT pk_fee_template_rule PRIMARY KEY (group_id, id), 
+	CONSTRAINT ck_fee_template_rule_share CHECK (share > 0 and share <= 1), 
+	CONSTRAINT ck_fee_template_rule_prompt CHECK (kind <> 'prompt' or share < 1 and days_before >= 0), 
+	CONSTRAINT ck_fee_template_rule_prepaid CHECK (kind <> 'prepaid' or pay_months > 0 and pay_months <= get_months and get_months <= 36), 
+	CONSTRAINT ck_fee_template_rule_vacancy CHECK (kind <> 'vacancy' or share > 0 and wait_months >= 0 and most_months > 0), 
+	CONSTRAINT ck_fee_template_rule_complete CHECK (case kind when 'prompt' then share is not null and days_before is not null when 'prepaid' then pay_months is not null and get_months is not null else share is not null and wait_months is not null end), 
+	CONSTRAINT fk_fee_template_rule_template_id FOREIGN KEY(group_id, template_id) REFERENCES fees.fee_template (group_id, id), 
+	CONSTRAINT fk_fee_template_rule_ FOREIGN KEY(group_id) REFERENCES dougong.property_group (id), 
+	CONSTRAINT ck_fee_template_rule_rule_kind CHECK (kind IN ('prompt', 'prepaid', 'vacancy'))
+);
+
+CREATE INDEX ix_fee_template_rule_template_id ON fees.fee_template_rule (group_id, template_id);
+
+CREATE TABLE fees.fee_template_tier (
+	group_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	template_id UUID NOT NULL, 
+	above NUMERIC(18, 6) NOT NULL, 
+	up_to NUMERIC(18, 6), 
+	unit_price NUMERIC(14, 6) NOT NULL, 
+	CONSTRAINT pk_fee_template_tier PRIMARY KEY (group_id, id), 
+	CONSTRAINT ck_fee_template_tier_above CHECK (above >= 0 and (up_to is null or up_to > above)), 
+	CONSTRAINT ex_fee_template_tier_span EXCLUDE USING gist (group_id WITH =, template_id WITH =, numrange(above, up_to) WITH &&), 
+	CONSTRAINT fk_fee_template_tier_template_id FOREIGN KEY(group_id, template_id) REFERENCES fees.fee_template (group_id, id), 
+	CONSTRAINT fk_fee_template_tier_ FOREIGN KEY(group_id) REFERENCES dougong.property_group (id)
+);
+
+CREATE INDEX ix_fee_template_tier_template_id ON fees.fee_template_tier (group_id, template_id);
 
 CREATE TABLE fees.fee_item (
 	community_id UUID NOT NULL, 
@@ -120,6 +175,37 @@ CREATE TABLE fees.fee_price (
 
 CREATE INDEX ix_fee_price_fee_item_id ON fees.fee_price (community_id, fee_item_id);
 
+CREATE TABLE fees.fee_rule (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	fee_item_id UUID NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE, 
+	template_rule_id UUID, 
+	kind VARCHAR(40) NOT NULL, 
+	share NUMERIC(7, 6), 
+	days_before INTEGER, 
+	pay_months INTEGER, 
+	get_months INTEGER, 
+	is_full_price_on_return BOOLEAN DEFAULT false NOT NULL, 
+	wait_months INTEGER, 
+	most_months INTEGER, 
+	basis VARCHAR(200) NOT NULL, 
+	CONSTRAINT pk_fee_rule PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_fee_rule_period CHECK (to_on is null or to_on > from_on), 
+	CONSTRAINT ck_fee_rule_share CHECK (share > 0 and share <= 1), 
+	CONSTRAINT ck_fee_rule_prompt CHECK (kind <> 'prompt' or share < 1 and days_before >= 0), 
+	CONSTRAINT ck_fee_rule_prepaid CHECK (kind <> 'prepaid' or pay_months > 0 and pay_months <= get_months and get_months <= 36), 
+	CONSTRAINT ck_fee_rule_vacancy CHECK (kind <> 'vacancy' or share > 0 and wait_months >= 0 and most_months > 0), 
+	CONSTRAINT ck_fee_rule_complete CHECK (case kind when 'prompt' then share is not null and days_before is not null when 'prepaid' then pay_months is not null and get_months is not null else share is not null and wait_months is not null end), 
+	CONSTRAINT ex_fee_rule_period EXCLUDE USING gist (community_id WITH =, fee_item_id WITH =, kind WITH =, coalesce(pay_months, 0) WITH =, daterange(from_on, to_on) WITH &&), 
+	CONSTRAINT fk_fee_rule_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
+	CONSTRAINT fk_fee_rule_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_fee_rule_rule_kind CHECK (kind IN ('prompt', 'prepaid', 'vacancy'))
+);
+
+CREATE INDEX ix_fee_rule_fee_item_id ON fees.fee_rule (community_id, fee_item_id);
+
 CREATE TABLE fees.price_tier (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -193,60 +279,6 @@ CREATE INDEX ix_bill_run_fee_item_id ON fees.bill_run (community_id, fee_item_id
 
 CREATE INDEX ix_bill_run_from_on ON fees.bill_run (community_id, from_on);
 
-CREATE TABLE fees.charge (
-	community_id UUID NOT NULL, 
-	id UUID DEFAULT uuidv7() NOT NULL, 
-	room_id UUID NOT NULL, 
-	fee_item_id UUID NOT NULL, 
-	from_on DATE NOT NULL, 
-	to_on DATE, 
-	quantity NUMERIC(18, 6), 
-	factor NUMERIC(7, 6) DEFAULT 1 NOT NULL, 
-	anchor_day INTEGER, 
-	payer_id UUID, 
-	CONSTRAINT pk_charge PRIMARY KEY (community_id, id), 
-	CONSTRAINT ck_charge_period CHECK (to_on is null or to_on > from_on), 
-	CONSTRAINT ck_charge_factor CHECK (factor between 0 and 1), 
-	CONSTRAINT ck_charge_anchor_day CHECK (anchor_day between 1 and 31), 
-	CONSTRAINT ex_charge_period EXCLUDE USING gist (community_id WITH =, room_id WITH =, fee_item_id WITH =, daterange(from_on, to_on) WITH &&), 
-	CONSTRAINT fk_charge_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
-	CONSTRAINT fk_charge_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
-	CONSTRAINT fk_charge_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
-	CONSTRAINT fk_charge_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
-);
-
-CREATE INDEX ix_charge_fee_item_id ON fees.charge (community_id, fee_item_id);
-
-CREATE INDEX ix_charge_room_id ON fees.charge (community_id, room_id);
-
-CREATE TABLE fees.discount (
-	community_id UUID NOT NULL, 
-	id UUID DEFAULT uuidv7() NOT NULL, 
-	room_id UUID NOT NULL, 
-	fee_item_id UUID NOT NULL, 
-	kind VARCHAR(40) NOT NULL, 
-	share NUMERIC(7, 6) NOT NULL, 
-	from_on DATE NOT NULL, 
-	to_on DATE, 
-	basis VARCHAR(200) NOT NULL, 
-	state VARCHAR(40) NOT NULL, 
-	requested_by UUID, 
-	approved_by UUID, 
-	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	CONSTRAINT pk_discount PRIMARY KEY (community_id, id), 
-	CONSTRAINT ck_discount_share CHECK (share > 0 and share <= 1), 
-	CONSTRAINT ck_discount_period CHECK (to_on is null or to_on > from_on), 
-	CONSTRAINT fk_discount_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
-	CONSTRAINT fk_discount_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
-	CONSTRAINT fk_discount_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
-	CONSTRAINT ck_discount_discount_kind CHECK (kind IN ('staff', 'hardship', 'vacancy', 'agreed')), 
-	CONSTRAINT ck_discount_waiver_state CHECK (state IN ('requested', 'approved', 'refused'))
-);
-
-CREATE INDEX ix_discount_fee_item_id ON fees.discount (community_id, fee_item_id);
-
-CREATE INDEX ix_discount_room_id ON fees.discount (community_id, room_id);
-
 CREATE TABLE fees.hand_over (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -272,6 +304,26 @@ CREATE INDEX ix_hand_over_buyer_id ON fees.hand_over (community_id, buyer_id);
 CREATE INDEX ix_hand_over_room_id ON fees.hand_over (community_id, room_id);
 
 CREATE INDEX ix_hand_over_seller_id ON fees.hand_over (community_id, seller_id);
+
+CREATE TABLE fees.vacancy (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	room_id UUID NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE, 
+	proof VARCHAR(200) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	requested_by UUID, 
+	approved_by UUID, 
+	CONSTRAINT pk_vacancy PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_vacancy_period CHECK (to_on is null or to_on > from_on), 
+	CONSTRAINT ex_vacancy_period EXCLUDE USING gist (community_id WITH =, room_id WITH =, daterange(from_on, to_on) WITH &&) WHERE (state = 'approved'), 
+	CONSTRAINT fk_vacancy_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_vacancy_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_vacancy_waiver_state CHECK (state IN ('requested', 'approved', 'refused', 'lapsed'))
+);
+
+CREATE INDEX ix_vacancy_room_id ON fees.vacancy (community_id, room_id);
 
 CREATE TABLE fees.bill (
 	community_id UUID NOT NULL, 
@@ -300,7 +352,7 @@ CREATE TABLE fees.bill (
 	CONSTRAINT fk_bill_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
 	CONSTRAINT fk_bill_parent_id FOREIGN KEY(community_id, parent_id) REFERENCES fees.bill (community_id, id), 
 	CONSTRAINT fk_bill_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
-	CONSTRAINT ck_bill_bill_kind CHECK (kind IN ('fees', 'late_fee', 'apportionment', 'single')), 
+	CONSTRAINT ck_bill_bill_kind CHECK (kind IN ('fees', 'late_fee', 'apportionment', 'single', 'prepaid')), 
 	CONSTRAINT ck_bill_bill_state CHECK (state IN ('draft', 'open', 'partly_paid', 'paid', 'withdrawn'))
 )
  WITH (fillfactor = 50);
@@ -314,6 +366,36 @@ CREATE INDEX ix_bill_payer_id ON fees.bill (community_id, payer_id);
 CREATE INDEX ix_bill_room_id_from_on ON fees.bill (community_id, room_id, from_on);
 
 CREATE INDEX ix_bill_run_id ON fees.bill (community_id, run_id);
+
+CREATE TABLE fees.discount (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	room_id UUID NOT NULL, 
+	fee_item_id UUID NOT NULL, 
+	kind VARCHAR(40) NOT NULL, 
+	share NUMERIC(7, 6) NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE, 
+	basis VARCHAR(200) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	requested_by UUID, 
+	approved_by UUID, 
+	vacancy_id UUID, 
+	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_discount PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_discount_share CHECK (share > 0 and share <= 1), 
+	CONSTRAINT ck_discount_period CHECK (to_on is null or to_on > from_on), 
+	CONSTRAINT fk_discount_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_discount_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
+	CONSTRAINT fk_discount_vacancy_id FOREIGN KEY(community_id, vacancy_id) REFERENCES fees.vacancy (community_id, id), 
+	CONSTRAINT fk_discount_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_discount_discount_kind CHECK (kind IN ('staff', 'hardship', 'vacancy', 'agreed')), 
+	CONSTRAINT ck_discount_waiver_state CHECK (state IN ('requested', 'approved', 'refused', 'lapsed'))
+);
+
+CREATE INDEX ix_discount_fee_item_id ON fees.discount (community_id, fee_item_id);
+
+CREATE INDEX ix_discount_room_id ON fees.discount (community_id, room_id);
 
 CREATE TABLE fees.apportionment_share (
 	community_id UUID NOT NULL, 
@@ -344,6 +426,105 @@ CREATE INDEX ix_apportionment_share_bill_id ON fees.apportionment_share (communi
 CREATE INDEX ix_apportionment_share_payer_id ON fees.apportionment_share (community_id, payer_id);
 
 CREATE INDEX ix_apportionment_share_room_id ON fees.apportionment_share (community_id, room_id);
+
+CREATE TABLE fees.bill_payment (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	bill_id UUID NOT NULL, 
+	payment_id UUID NOT NULL, 
+	amount BIGINT NOT NULL, 
+	settled_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	CONSTRAINT pk_bill_payment PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_bill_payment_amount CHECK (amount <> 0), 
+	CONSTRAINT fk_bill_payment_bill_id FOREIGN KEY(community_id, bill_id) REFERENCES fees.bill (community_id, id), 
+	CONSTRAINT fk_bill_payment_payment_id FOREIGN KEY(community_id, payment_id) REFERENCES ledger.payment (community_id, id), 
+	CONSTRAINT fk_bill_payment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_bill_payment_bill_id ON fees.bill_payment (community_id, bill_id);
+
+CREATE INDEX ix_bill_payment_payment_id ON fees.bill_payment (community_id, payment_id);
+
+CREATE TABLE fees.charge (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	room_id UUID NOT NULL, 
+	fee_item_id UUID NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE, 
+	quantity NUMERIC(18, 6), 
+	factor NUMERIC(7, 6) DEFAULT 1 NOT NULL, 
+	anchor_day INTEGER, 
+	payer_id UUID, 
+	discount_id UUID, 
+	factor_before NUMERIC(7, 6), 
+	CONSTRAINT pk_charge PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_charge_period CHECK (to_on is null or to_on > from_on), 
+	CONSTRAINT ck_charge_factor CHECK (factor between 0 and 1), 
+	CONSTRAINT ck_charge_anchor_day CHECK (anchor_day between 1 and 31), 
+	CONSTRAINT ex_charge_period EXCLUDE USING gist (community_id WITH =, room_id WITH =, fee_item_id WITH =, daterange(from_on, to_on) WITH &&), 
+	CONSTRAINT fk_charge_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_charge_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
+	CONSTRAINT fk_charge_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_charge_discount_id FOREIGN KEY(community_id, discount_id) REFERENCES fees.discount (community_id, id), 
+	CONSTRAINT fk_charge_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_charge_fee_item_id ON fees.charge (community_id, fee_item_id);
+
+CREATE INDEX ix_charge_room_id ON fees.charge (community_id, room_id);
+
+CREATE TABLE fees.prepayment (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	room_id UUID NOT NULL, 
+	fee_item_id UUID NOT NULL, 
+	rule_id UUID NOT NULL, 
+	bill_id UUID NOT NULL, 
+	payer_id UUID NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE NOT NULL, 
+	amount BIGINT NOT NULL, 
+	recognised BIGINT DEFAULT 0 NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	ended_on DATE, 
+	reason VARCHAR(200), 
+	CONSTRAINT pk_prepayment PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_prepayment_community_id_bill_id UNIQUE (community_id, bill_id), 
+	CONSTRAINT ck_prepayment_period CHECK (to_on > from_on), 
+	CONSTRAINT ck_prepayment_recognised CHECK (recognised between 0 and amount), 
+	CONSTRAINT fk_prepayment_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_prepayment_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
+	CONSTRAINT fk_prepayment_rule_id FOREIGN KEY(community_id, rule_id) REFERENCES fees.fee_rule (community_id, id), 
+	CONSTRAINT fk_prepayment_bill_id FOREIGN KEY(community_id, bill_id) REFERENCES fees.bill (community_id, id), 
+	CONSTRAINT fk_prepayment_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_prepayment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_prepayment_prepayment_state CHECK (state IN ('running', 'ended'))
+);
+
+CREATE INDEX ix_prepayment_room_id ON fees.prepayment (community_id, room_id);
+
+CREATE TABLE fees.waiver (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	bill_id UUID NOT NULL, 
+	amount BIGINT NOT NULL, 
+	reason VARCHAR(200) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	requested_by UUID, 
+	approved_by UUID, 
+	payment_id UUID, 
+	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+	lapsed_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_waiver PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_waiver_amount CHECK (amount > 0), 
+	CONSTRAINT fk_waiver_bill_id FOREIGN KEY(community_id, bill_id) REFERENCES fees.bill (community_id, id), 
+	CONSTRAINT fk_waiver_payment_id FOREIGN KEY(community_id, payment_id) REFERENCES ledger.payment (community_id, id), 
+	CONSTRAINT fk_waiver_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_waiver_waiver_state CHECK (state IN ('requested', 'approved', 'refused', 'lapsed'))
+);
+
+CREATE INDEX ix_waiver_bill_id ON fees.waiver (community_id, bill_id);
 
 CREATE TABLE fees.bill_line (
 	community_id UUID NOT NULL, 
@@ -378,40 +559,19 @@ CREATE INDEX ix_bill_line_to_on ON fees.bill_line USING brin (to_on);
 
 CREATE UNIQUE INDEX uq_bill_line_charge_segment ON fees.bill_line (community_id, charge_id, from_on, part) WHERE not is_withdrawn;
 
-CREATE TABLE fees.bill_payment (
+CREATE TABLE fees.prepayment_month (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
-	bill_id UUID NOT NULL, 
-	payment_id UUID NOT NULL, 
+	prepayment_id UUID NOT NULL, 
+	month_on DATE NOT NULL, 
 	amount BIGINT NOT NULL, 
-	settled_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	CONSTRAINT pk_bill_payment PRIMARY KEY (community_id, id), 
-	CONSTRAINT ck_bill_payment_amount CHECK (amount <> 0), 
-	CONSTRAINT fk_bill_payment_bill_id FOREIGN KEY(community_id, bill_id) REFERENCES fees.bill (community_id, id), 
-	CONSTRAINT fk_bill_payment_payment_id FOREIGN KEY(community_id, payment_id) REFERENCES ledger.payment (community_id, id), 
-	CONSTRAINT fk_bill_payment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
-);
-
-CREATE INDEX ix_bill_payment_bill_id ON fees.bill_payment (community_id, bill_id);
-
-CREATE INDEX ix_bill_payment_payment_id ON fees.bill_payment (community_id, payment_id);
-
-CREATE TABLE fees.waiver (
-	community_id UUID NOT NULL, 
-	id UUID DEFAULT uuidv7() NOT NULL, 
-	bill_id UUID NOT NULL, 
-	amount BIGINT NOT NULL, 
-	reason VARCHAR(200) NOT NULL, 
-	state VARCHAR(40) NOT NULL, 
-	requested_by UUID, 
-	approved_by UUID, 
+	entry_id UUID NOT NULL, 
 	made_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
-	CONSTRAINT pk_waiver PRIMARY KEY (community_id, id), 
-	CONSTRAINT ck_waiver_amount CHECK (amount > 0), 
-	CONSTRAINT fk_waiver_bill_id FOREIGN KEY(community_id, bill_id) REFERENCES fees.bill (community_id, id), 
-	CONSTRAINT fk_waiver_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
-	CONSTRAINT ck_waiver_waiver_state CHECK (state IN ('requested', 'approved', 'refused'))
+	CONSTRAINT pk_prepayment_month PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_prepayment_month_community_id_prepayment_id_month_on UNIQUE (community_id, prepayment_id, month_on), 
+	CONSTRAINT ck_prepayment_month_amount CHECK (amount > 0), 
+	CONSTRAINT fk_prepayment_month_prepayment_id FOREIGN KEY(community_id, prepayment_id) REFERENCES fees.prepayment (community_id, id), 
+	CONSTRAINT fk_prepayment_month_entry_id FOREIGN KEY(community_id, entry_id) REFERENCES ledger.journal_entry (community_id, id), 
+	CONSTRAINT fk_prepayment_month_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
 );
-
-CREATE INDEX ix_waiver_bill_id ON fees.waiver (community_id, bill_id);
 
