@@ -430,6 +430,14 @@ def choose() -> WebResponse:
     return redirect(url_for(".my", saved=1), 303)
 
 
+@blueprint.post("/my/agreement/<uuid:agreement_id>/pay")
+def pay_instalment(agreement_id: UUID) -> WebResponse:
+    """Open the order for the next instalment, and show by what it can be paid."""
+    key = request.form.get("key") or uuid4().hex
+    order = owning.order_my_instalment(require_scope(), agreement_id, key)
+    return redirect(url_for("fees.my_order", order_id=order.id), 303)
+
+
 @blueprint.get("/my/agreement/<uuid:agreement_id>")
 def my_agreement(agreement_id: UUID) -> Response:
     """Download one of the actor's own agreements as PDF."""

@@ -13,6 +13,7 @@ from dougong.tenancy.models import Person, Room
 from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_arrears import services
 from dougong_arrears.models import Agreement, Contact, Dispute, NoticeRun, Reminder
+from dougong_arrears.services.agreements import parts_of
 from dougong_fees.models import Bill
 
 from .conftest import publish
@@ -141,6 +142,14 @@ def test_a_payer_sees_his_agreement_and_declines_early_reminders(
     mine.post(f"{my}choice", data={"csrf_token": token, "due_soon": "no"})
     assert 'value="yes"' in mine.get(my).get_data(as_text=True)
     stranger = browser(1)
+    pay = f"{my}agreement/{agreement.id}/pay"
+    sent = {"csrf_token": token, "key": "instalment-1"}
+    orders = [mine.post(pay, data=sent).location for _ in range(2)]
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        part = parts_of(scope, [agreement.id])[agreement.id][0].amount
+    order = mine.get(orders[0]).get_data(as_text=True)
+    assert orders[0] == orders[1] and "/fees/my/order/" in orders[0]
+    assert f"¥{part:,.2f}" in order and part < agreement.amount
     assert f"{agreement.amount:,.2f}" not in stranger.get(my).get_data(as_text=True)
     assert stranger.get(f"{my}agreement/{agreement.id}").status_code == 404
     desk = f"/c/{place.community_id}/arrears/desk"

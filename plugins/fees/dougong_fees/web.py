@@ -45,7 +45,7 @@ from dougong_ledger.services.receipts import receipt_of
 
 blueprint = plugin_blueprint("fees", __name__)
 add_pages(blueprint)
-SHOWN, ZERO = 60, Decimal(0)
+SHOWN, PAST, ZERO = 60, 24, Decimal(0)
 
 
 def install(app: Flask, installation: Installation) -> None:
@@ -119,8 +119,22 @@ def my() -> str:
         paid=paid,
         total=sum(bill.balance for bill in due),
         balance=ledger.balance_of(scope, person_id),
+        offers=ledger.offers_in(scope, request.headers.get("User-Agent", "")),
         today=scope.today,
         key=new_key(),
+    )
+
+
+@blueprint.get("/my/bills")
+def my_past_bills() -> str:
+    """Show every bill of a person that nothing is left of, newest first, page by page."""
+    scope = require_scope()
+    query = services.my_bills(scope, mine.my_person(scope)).where(Bill.state.not_in(OWED))
+    if before := request.args.get("before"):
+        query = query.where(Bill.id < _uuid(before))
+    found = scope.session.scalars(query.order_by(Bill.id.desc()).limit(PAST + 1)).all()
+    return page(
+        "my_past_bills", bills=found[:PAST], further=found[PAST - 1].id if found[PAST:] else None
     )
 
 
@@ -151,6 +165,9 @@ def order() -> WebResponse:
     made = services.order_mine(scope, ids, request.form.get("key") or new_key())
     if request.form.get("pay") == "wallet":
         services.pay_mine(scope, made.id)
+    if request.form.get("provider"):
+        # The same form goes on to the channel, after the order is committed.
+        return redirect(url_for("ledger.start", order_id=made.id), 307)
     return redirect(url_for(".my_order", order_id=made.id), 303)
 
 

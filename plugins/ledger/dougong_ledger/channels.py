@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dougong.errors import DeviceError, NotAllowed
+from dougong.i18n import N_
 
 if TYPE_CHECKING:
     from dougong.db.scope import Scope
@@ -162,13 +163,31 @@ class Channel(ABC):
     """One way of paying that a plugin brings.
 
     id: ``wechat_pay``; unique, stands in payments for ever. title: in both languages.
-    ways: what it offers. It raises ChannelUnsure when it cannot know what became of a request, and
-    ChannelRefused when it does.
+    ways: what it offers. app_mark: what its app's browser writes into its User-Agent, empty without
+    an app. app_script: address below the place of the script that hands ``data-prepared`` to the
+    app. It raises ChannelUnsure when it cannot know what became of a request, and ChannelRefused
+    when it does.
     """
 
     id: str
     title: Any
     ways: Sequence[Way] = (Way.QR,)
+    app_mark: str = ""
+    app_script: str = ""
+
+    def entrance(self, scope: "Scope", merchant_id: UUID, back_url: str, state: str) -> str | None:
+        """Return where the app tells who its user is, None where ``Way.IN_APP`` is not set up.
+
+        The app leads the payer back to ``back_url`` with ``state`` as it was and a ``code``.
+        """
+        return None
+
+    def payer_of(self, scope: "Scope", merchant_id: UUID, code: str) -> str:
+        """Return how the gateway knows the payer to whom the app gave a code, once.
+
+        Raises ChannelRefused for a code that is unknown, used or too old.
+        """
+        raise ChannelRefused(N_("This channel does not offer that."))
 
     @abstractmethod
     def merchant(self, scope: "Scope") -> Merchant | None:

@@ -53,7 +53,7 @@ def _add_accounts(scope: Scope, entity_id: UUID) -> None:
         app_id = {"wechat_pay": "wxdemo00000000", "alipay": "202600000000"}[provider.value] + digits
         usual = "/gateway.do" if provider is Provider.ALIPAY else ""
         serial = secrets.token_hex(20).upper()
-        notice_key = secrets.token_hex(16)
+        notice_key, app_secret = secrets.token_hex(16), secrets.token_hex(16)
         about["members"].append(
             {
                 "number": number,
@@ -61,6 +61,7 @@ def _add_accounts(scope: Scope, entity_id: UUID) -> None:
                 "public_key": about["merchant_public"],
                 "serial": serial,
                 "notice_key": notice_key,
+                "app_secret": app_secret,
                 "title": entity.name,
             }
         )
@@ -75,6 +76,8 @@ def _add_accounts(scope: Scope, entity_id: UUID) -> None:
                 notice_key=notice_key if provider is Provider.WECHAT_PAY else None,
                 platform_key=about["public"],
                 platform_key_id=about["key_id"] or None,
+                app_secret=app_secret if provider is Provider.WECHAT_PAY else None,
+                app_url=f"http://{host}{path}" if provider is Provider.WECHAT_PAY else None,
                 base_url=f"http://{host}{path}{usual}",
             )
         )

@@ -28,6 +28,8 @@ class MerchantAccount(InGroup, Base):
     number: mchid (WeChat Pay) or seller's id (Alipay). serial: of our certificate (WeChat Pay).
     platform_key: the gateway's public key or certificate, PEM; platform_key_id: ``PUB_KEY_ID_…``
     or the certificate's serial number. notice_key: the APIv3 key. base_url: of the gateway.
+    app_secret: of the official account (公众号) with this app id; without it nobody pays inside the
+    app. app_url: of the app's interfaces, for a proxy.
     """
 
     __tablename__ = "merchant_account"
@@ -51,6 +53,13 @@ class MerchantAccount(InGroup, Base):
     )
     base_url: Mapped[str | None] = mapped_column(
         String(200), info=label("Gateway's address, unless the usual one", "网关地址（默认可不填）")
+    )
+    app_secret: Mapped[str | None] = encrypted(
+        info=label("App secret of the official account", "公众号 AppSecret（微信内支付）")
+    )
+    app_url: Mapped[str | None] = mapped_column(
+        String(200),
+        info=label("The app's address, unless the usual one", "公众号接口地址（默认可不填）"),
     )
     is_active: Mapped[bool] = mapped_column(
         Boolean, default=True, server_default=text("true"), info=label("In use", "启用")

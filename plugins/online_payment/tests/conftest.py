@@ -1,5 +1,6 @@
 """A community whose legal entity has accounts at two played gateways; a product that listens."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -71,7 +72,8 @@ def keys():
 def gateways(keys):
     ours = public_pem(keys["merchant"])
     wechat_pay = WechatPayGateway(
-        [Member("1600000001", "wxapp1", ours, "ABCDEF", NOTICE_KEY)], keys["wechat_pay"],
+        [Member("1600000001", "wxapp1", ours, "ABCDEF", NOTICE_KEY, "the-accounts-secret")],
+        keys["wechat_pay"],
         pauses_s=(0.1, 0.2),
     )  # fmt: skip
     alipay = AlipayGateway(
@@ -134,6 +136,38 @@ def stage(product, gateways, partners, place, keys):
                     platform_key=public_pem(gateway.key),
                     platform_key_id=getattr(gateway, "key_id", None),
                     base_url=f"{partners}/{provider.value}{usual}",
+                    app_secret=member.app_secret or None,
+                    app_url=f"{partners}/{provider.value}",
                 )
             )
     return Stage(product, *gateways, place)
+
+
+@dataclass
+class Owner:
+    """The first person of the place, signed in."""
+
+    browser: object
+    base: str
+
+    def pay(self, order_id, provider, **more):
+        """Choose a channel on the page of an order."""
+        page = self.browser.get(f"{self.base}/pay/{order_id}").get_data(as_text=True)
+        token = re.search(r'name="csrf_token" value="([^"]+)"', page)[1]
+        sent = {"csrf_token": token, "provider": provider}
+        return self.browser.post(f"{self.base}/pay/{order_id}", data=sent, **more)
+
+
+@pytest.fixture
+def owner(stage):
+    from dougong.access.operations import create_user, link_person
+    from dougong.db import uuid7
+    from dougong.testing.people import sign_in
+
+    app = create_app(stage.installation)
+    with stage.installation.access() as session:
+        user = create_user(session, f"o{uuid7().hex}", "owner")
+        link_person(session, user.id, stage.place.community_id, stage.place.person_ids[0])
+        actor = Actor(user.id, user.name)
+    base = f"/c/{stage.place.community_id}/ledger"
+    return Owner(sign_in(app, stage.installation, actor), base)

@@ -59,13 +59,17 @@ def signature(key: rsa.RSAPrivateKey, message: bytes) -> str:
 
 @dataclass
 class Member:
-    """A merchant that the gateway knows. notice_key: APIv3 key (WeChat Pay)."""
+    """A merchant that the gateway knows.
+
+    notice_key: APIv3 key; app_secret: of its official account (both WeChat).
+    """
 
     number: str
     app_id: str
     public_key: str
     serial: str = ""
     notice_key: str = ""
+    app_secret: str = ""
     title: str = "演示商户"
 
     def has_signed(self, message: bytes, signed: str) -> bool:
@@ -100,6 +104,7 @@ class Trade:
     fen: int
     notify_url: str
     return_url: str = ""
+    payer: str = ""
     state: str = "open"
     transaction_id: str = ""
     paid_at: float = 0.0

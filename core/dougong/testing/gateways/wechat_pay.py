@@ -12,10 +12,11 @@ import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from flask import Flask, Response, request
+from flask import Flask, Response, redirect, request
 
 from dougong.testing.gateways.trades import (
     Gateway,
@@ -50,6 +51,10 @@ class WechatPayGateway(Gateway):
     def install(self, app: Flask) -> None:
         self.nonces: set[str] = set()
         self.bills: dict[str, bytes] = {}
+        self.codes: dict[str, tuple[str, str]] = {}
+        self.openids: set[str] = set()
+        app.add_url_rule("/connect/oauth2/authorize", view_func=self.authorize)
+        app.add_url_rule("/sns/oauth2/access_token", view_func=self.tell_payer)
         orders = "/v3/pay/transactions"
         app.add_url_rule(f"{orders}/<kind>", view_func=self.order, methods=["POST"])
         by_number = f"{orders}/out-trade-no/<number>"
@@ -141,9 +146,59 @@ class WechatPayGateway(Gateway):
             return self.answer({"code_url": self.page_url(number)})
         if kind == "h5":
             return self.answer({"h5_url": f"{self.page_url(number)}?prepay_id={number}"})
-        if kind == "jsapi" and told["payer"]["openid"]:
+        if kind == "jsapi" and told["payer"]["openid"] in self.openids:
+            trade.payer = told["payer"]["openid"]
             return self.answer({"prepay_id": f"wx{number}"})
-        return self.fault(400, "PARAM_ERROR", "缺少openid")
+        return self.fault(400, "PARAM_ERROR", "无效的openid")
+
+    # --- inside the app ---------------------------------------------------------------------
+
+    def authorize(self) -> Any:
+        """Lead the app's user back to the merchant's page with a code that names him once."""
+        asked = request.args
+        known = any(m.app_id == asked.get("appid") for m in self.members.values())
+        is_right = asked.get("response_type") == "code" and asked.get("scope") == "snsapi_base"
+        if not known or not is_right or len(asked.get("state", "")) > 128:
+            return self.fault(400, "PARAM_ERROR", "参数错误")
+        code = secrets.token_hex(16)
+        self.codes[code] = (asked["appid"], f"o{secrets.token_hex(13)}")
+        told = urlencode({"code": code, "state": asked.get("state", "")})
+        glue = "&" if "?" in asked["redirect_uri"] else "?"
+        return redirect(f"{asked['redirect_uri']}{glue}{told}", 302)
+
+    def tell_payer(self) -> Any:
+        """Tell a merchant who proves himself to whom a code was given; once."""
+        asked = request.args
+        member = next((m for m in self.members.values() if m.app_id == asked.get("appid")), None)
+        if member is None or not member.app_secret or asked.get("secret") != member.app_secret:
+            return {"errcode": 40125, "errmsg": "invalid appsecret"}
+        app_id, openid = self.codes.pop(asked.get("code", ""), ("", ""))
+        if app_id != member.app_id or asked.get("grant_type") != "authorization_code":
+            return {"errcode": 40029, "errmsg": "invalid code"}
+        self.openids.add(openid)
+        return {"access_token": secrets.token_hex(16), "openid": openid, "scope": "snsapi_base"}
+
+    def pay_in_app(self, script: Mapping[str, str]) -> str:
+        """Do what ``WeixinJSBridge`` does with ``getBrandWCPayRequest``; return its ``err_msg``."""
+        number = script.get("package", "").removeprefix("prepay_id=wx")
+        trade = self.trades.get(number)
+        member = self.members[trade.merchant] if trade else None
+        message = "".join(
+            f"{script.get(n, '')}\n" for n in ("appId", "timeStamp", "nonceStr", "package")
+        )
+        is_right = (
+            trade is not None
+            and member is not None
+            and bool(trade.payer)
+            and script.get("signType") == "RSA"
+            and script.get("appId") == member.app_id
+            and member.has_signed(message.encode(), script.get("paySign", ""))
+        )
+        if not is_right or trade is None or trade.state == "closed":
+            self.refused.append("getBrandWCPayRequest")
+            return "get_brand_wcpay_request:fail"
+        self.pay(number)
+        return "get_brand_wcpay_request:ok"
 
     def page(self, number: str) -> Any:
         trade = self.trades.get(number)
@@ -175,7 +230,7 @@ class WechatPayGateway(Gateway):
             said |= {
                 "transaction_id": trade.transaction_id,
                 "success_time": in_china(trade.paid_at).replace(microsecond=0).isoformat(),
-                "payer": {"openid": "oDEMO"},
+                "payer": {"openid": trade.payer or "oDEMO"},
             }
         return said
 

@@ -243,7 +243,7 @@ def take_instalment(
         select(PaymentOrder).where(PaymentOrder.idempotency_key == idempotency_key)
     ).one_or_none()
     if order is None:
-        order = _order_next(scope, agreement, idempotency_key)
+        order = order_next(scope, agreement, idempotency_key, agreement.payer_id)
     elif order.payer_id != agreement.payer_id:
         raise Conflict(N_("This payment was begun for something else."))
     if channel is PaymentChannel.WALLET:
@@ -251,7 +251,11 @@ def take_instalment(
     return ledger.record_cash(scope, order, channel, reference)
 
 
-def _order_next(scope: Scope, agreement: Agreement, key: str) -> PaymentOrder:
+def order_next(scope: Scope, agreement: Agreement, key: str, payer_id: UUID | None) -> PaymentOrder:
+    """Open a payment order for what is left of an agreement's next instalment.
+
+    Raises AgreementEnded when nothing is left, or it is no longer in force.
+    """
     agreement = scope.get(Agreement, agreement.id, lock=True)
     _require_active(agreement)
     parts = parts_of(scope, [agreement.id])[agreement.id]
@@ -270,7 +274,7 @@ def _order_next(scope: Scope, agreement: Agreement, key: str) -> PaymentOrder:
         if share
     ]
     title = gettext("Instalment %(number)s of %(count)s", number=part.number, count=len(parts))
-    return ledger.open_order(scope, "fees", title, items, key, agreement.payer_id)
+    return ledger.open_order(scope, "fees", title, items, key, payer_id)
 
 
 def _require_active(agreement: Agreement) -> None:

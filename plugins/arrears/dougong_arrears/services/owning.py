@@ -11,8 +11,9 @@ from dougong.errors import NotFound
 from dougong.i18n import N_
 from dougong.services import service
 from dougong_arrears.models import Agreement, Reminder, ReminderChoice
-from dougong_arrears.services.agreements import print_agreement
+from dougong_arrears.services.agreements import order_next, print_agreement
 from dougong_fees.services.mine import my_person
+from dougong_ledger.models import PaymentOrder
 
 PORTAL = "arrears.portal"
 
@@ -47,10 +48,29 @@ def choose_reminders(scope: Scope, wants_due_soon: bool) -> ReminderChoice:
     return choice
 
 
-@service("agreement.print_mine", title=("Print", "打印协议"), permission=PORTAL, is_public=False)
-def print_my_agreement(scope: Scope, agreement_id: UUID) -> Document:
-    """Return one of the actor's agreements as PDF; raises NotFound for anybody else's."""
+@service("instalment.order_mine", title=("Pay", "缴纳本期"), permission=PORTAL, is_public=False)
+def order_my_instalment(scope: Scope, agreement_id: UUID, idempotency_key: str) -> PaymentOrder:
+    """Return the order for the next instalment of one's own agreement, the first when repeated.
+
+    Raises NotFound for anybody else's, AgreementEnded when everything is paid.
+    """
+    agreement, person_id = my_agreement(scope, agreement_id), my_person(scope)
+    query = select(PaymentOrder).where(PaymentOrder.idempotency_key == idempotency_key)
+    known = scope.session.scalars(query).one_or_none()
+    if known is not None and known.payer_id == person_id:
+        return known
+    return order_next(scope, agreement, idempotency_key, person_id)
+
+
+def my_agreement(scope: Scope, agreement_id: UUID) -> Agreement:
+    """Return one of the actor's agreements; raises NotFound for anybody else's."""
     agreement = scope.get(Agreement, agreement_id)
     if agreement.payer_id != my_person(scope):
         raise NotFound(N_("There is no such agreement here."))
-    return print_agreement(scope, agreement)
+    return agreement
+
+
+@service("agreement.print_mine", title=("Print", "打印协议"), permission=PORTAL, is_public=False)
+def print_my_agreement(scope: Scope, agreement_id: UUID) -> Document:
+    """Return one of the actor's agreements as PDF; raises NotFound for anybody else's."""
+    return print_agreement(scope, my_agreement(scope, agreement_id))

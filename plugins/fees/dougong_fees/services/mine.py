@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import and_, any_, exists, func, literal, or_, select, union
 from sqlalchemy.orm import aliased
 
 from dougong.db import Scope
@@ -58,8 +59,24 @@ def my_bills(scope: Scope, person_id: UUID):
     )
     return select(Bill).where(
         Bill.state.in_(SEEN),
+        Bill.payer_id == any_(_payers(person_id, relatives)),
         or_(Bill.payer_id == person_id, Bill.payer_id.in_(relatives), together),
     )
+
+
+def _payers(person_id: UUID, relatives: Any) -> Any:
+    """Return everybody whose bills a person might see, in an array: it is looked up once.
+
+    Without it every bill of the community would be asked who owned its room.
+    """
+    mine, theirs = aliased(Ownership), aliased(Ownership)
+    owners = (
+        select(theirs.person_id)
+        .join(mine, (mine.community_id == theirs.community_id) & (mine.room_id == theirs.room_id))
+        .where(mine.person_id == person_id)
+    )
+    everybody = union(select(literal(person_id)), relatives, owners)
+    return func.array(everybody.scalar_subquery())
 
 
 def _owns_at_end(owner):

@@ -2,4 +2,4 @@
 
 from dougong.web.app import plugin_blueprint
 
-blueprint = plugin_blueprint("ledger", "dougong_ledger")
+blueprint = plugin_blueprint("ledger", "dougong_ledger", static_folder="static")

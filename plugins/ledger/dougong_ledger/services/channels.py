@@ -79,6 +79,16 @@ def offers(scope: Scope) -> list[Offer]:
     return [Offer(channel, merchant) for channel, merchant in found if merchant is not None]
 
 
+def offers_in(scope: Scope, user_agent: str) -> list[Offer]:
+    """Return the channels that a payer's browser can reach.
+
+    Inside an app that has a channel of its own, only that one: such apps lead to no other.
+    """
+    found = offers(scope)
+    own = [o for o in found if o.channel.app_mark and o.channel.app_mark in user_agent]
+    return own or found
+
+
 def provider_title(scope: Scope, provider: str | None) -> str:
     """Return what people call a channel, its id where its plugin is gone."""
     found = channels(scope).get(provider or "")

@@ -10,6 +10,7 @@ from dougong.errors import NotFound
 from dougong.i18n import N_
 from dougong.services import service
 from dougong_ledger.channels import Way
+from dougong_ledger.domain import ReceiptState
 from dougong_ledger.models import Payment, PaymentAttempt, PaymentOrder, Receipt
 from dougong_ledger.services.asking import ask_about
 from dougong_ledger.services.channels import Start, start_payment
@@ -49,13 +50,52 @@ def my_receipt(scope: Scope, order: PaymentOrder) -> Receipt | None:
     return receipt_of(scope, payment) if payment else None
 
 
+SHOWN = 25
+
+
+def my_payments(
+    scope: Scope, before: UUID | None = None
+) -> tuple[list[tuple[Payment, str, Receipt | None]], UUID | None]:
+    """Return the actor's payments with title and receipt, newest first, and where the next begin.
+
+    before: the last payment of the page before, None for the first page.
+    """
+    person_id = scope.actor.persons.get(scope.community_id) if scope.community_id else None
+    if person_id is None:
+        raise NotFound(MISSING)
+    query = (
+        select(Payment, PaymentOrder.title, Receipt)
+        .join(PaymentOrder, PaymentOrder.id == Payment.order_id)
+        .outerjoin(
+            Receipt,
+            (Receipt.payment_id == Payment.id) & (Receipt.state == ReceiptState.ISSUED),
+        )
+        .where(Payment.payer_id == person_id)
+        .order_by(Payment.id.desc())
+        .limit(SHOWN + 1)
+    )
+    if before is not None:
+        query = query.where(Payment.id < before)
+    found = [(row[0], row[1], row[2]) for row in scope.session.execute(query)]
+    return found[:SHOWN], found[SHOWN - 1][0].id if len(found) > SHOWN else None
+
+
 @service("payment_order.start_mine", title=("Pay", "支付"), permission=PORTAL, is_public=False)
 def start_mine(
-    scope: Scope, order_id: UUID, provider: str, way: Way, return_url: str, payer_ip: str
+    scope: Scope,
+    order_id: UUID,
+    provider: str,
+    way: Way,
+    return_url: str,
+    payer_ip: str,
+    payer: str | None = None,
 ) -> UUID:
-    """Ask a channel for the payment of one's own order; return the attempt's id."""
+    """Ask a channel for the payment of one's own order; return the attempt's id.
+
+    payer: how the gateway knows him, for ``Way.IN_APP``.
+    """
     order = my_order(scope, order_id)
-    return start_payment(scope, order.id, provider, Start(way, return_url, payer_ip))
+    return start_payment(scope, order.id, provider, Start(way, return_url, payer_ip, payer))
 
 
 @service("payment_order.ask_mine", title=("I have paid", "我已支付"), permission=PORTAL,

@@ -35,6 +35,8 @@ class Account:
     private_key: rsa.RSAPrivateKey = field(repr=False)
     platform_key: rsa.RSAPublicKey = field(repr=False)
     notice_key: bytes = field(default=b"", repr=False)
+    app_secret: str = field(default="", repr=False)
+    app_url: str = ""
 
 
 def active_merchant(scope: Scope, provider: Provider) -> Merchant | None:
@@ -80,6 +82,8 @@ def opened(record: MerchantAccount) -> Account:
         private_key=ours,
         platform_key=theirs,
         notice_key=(record.notice_key or "").encode(),
+        app_secret=record.app_secret or "",
+        app_url=(record.app_url or "").rstrip("/"),
     )
 
 

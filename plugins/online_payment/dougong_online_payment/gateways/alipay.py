@@ -66,6 +66,7 @@ class Alipay(Channel):
     id = Provider.ALIPAY.value
     title = bilingual("Alipay", "支付宝")
     ways = (Way.QR, Way.PHONE, Way.PAGE)
+    app_mark = "AlipayClient"
 
     def merchant(self, scope: Scope) -> Merchant | None:
         return active_merchant(scope, Provider.ALIPAY)

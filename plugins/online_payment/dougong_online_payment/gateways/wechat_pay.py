@@ -38,6 +38,8 @@ from dougong_online_payment.gateways.account import (
 from dougong_online_payment.models import Provider
 
 CHINA = ZoneInfo("Asia/Shanghai")
+# Who the payer is, the official account (公众号) says, not the pay gateway.
+WHO_PAYS, TELL = "https://open.weixin.qq.com", "https://api.weixin.qq.com"
 UNKNOWN_ORDER = ("ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS")
 WORDS = {
     "SIGN_ERROR": N_("The gateway refuses our signature: check our key and its serial number."),
@@ -57,6 +59,8 @@ class WechatPay(Channel):
     id = Provider.WECHAT_PAY.value
     title = bilingual("WeChat Pay", "微信支付")
     ways = (Way.QR, Way.PHONE, Way.IN_APP)
+    app_mark = "MicroMessenger"
+    app_script = "online_payment/static/wechat_bridge.js"
 
     def merchant(self, scope: Scope) -> Merchant | None:
         return active_merchant(scope, Provider.WECHAT_PAY)
@@ -89,6 +93,42 @@ class WechatPay(Channel):
             glue = "&" if "?" in str(told["h5_url"]) else "?"
             return Prepared(url=f"{told['h5_url']}{glue}{back}")
         return Prepared(script=_script(account, str(told["prepay_id"])))
+
+    def entrance(self, scope: Scope, merchant_id: UUID, back_url: str, state: str) -> str | None:
+        account = _account(scope, merchant_id)
+        if not account.app_secret:
+            return None
+        asked = {
+            "appid": account.app_id,
+            "redirect_uri": back_url,
+            "response_type": "code",
+            "scope": "snsapi_base",
+            "state": state,
+        }
+        base = account.app_url or WHO_PAYS
+        return f"{base}/connect/oauth2/authorize?{urlencode(asked)}#wechat_redirect"
+
+    def payer_of(self, scope: Scope, merchant_id: UUID, code: str) -> str:
+        account = _account(scope, merchant_id)
+        asked = {
+            "appid": account.app_id,
+            "secret": account.app_secret,
+            "code": code,
+            "grant_type": "authorization_code",
+        }
+        url = f"{account.app_url or TELL}/sns/oauth2/access_token?{urlencode(asked)}"
+        answer = exchange(scope, "GET", url, {"Accept": "application/json"}, None)
+        try:
+            told = json.loads(answer.body)
+        except ValueError as error:
+            raise ChannelUnsure(N_("The gateway's answer cannot be read.")) from error
+        openid = str(told.get("openid") or "") if isinstance(told, dict) else ""
+        if not openid:
+            raise ChannelRefused(
+                N_("WeChat did not tell who pays (%(code)s). Go back and choose WeChat again."),
+                code=str(told.get("errcode", "") if isinstance(told, dict) else ""),
+            )
+        return openid[:128]
 
     def query(self, scope: Scope, merchant_id: UUID, trade_no: str) -> Outcome:
         account = _account(scope, merchant_id)
