@@ -60,9 +60,7 @@ def test_newer_language_is_found(source):
 
 # Chromium 66 knows gap in grids only (84 in flexible boxes), and none of these functions and
 # selectors; :focus-visible may be lost, its browser draws a ring of its own.
-TOO_NEW_STYLE = (
-    r"\b(min|max|clamp|color-mix)\(|:(is|where|has)\b|\b(inset|aspect-ratio)\s*:"
-)
+TOO_NEW_STYLE = r"\b(min|max|clamp|color-mix)\(|:(is|where|has)\b|\b(inset|aspect-ratio)\s*:"
 
 
 def test_the_owners_style_needs_nothing_newer_than_the_floor():
