@@ -171,6 +171,13 @@ def taken(taking_id: UUID) -> str:
     )
 
 
+@blueprint.get("/form/<uuid:taking_id>.pdf")
+def form(taking_id: UUID) -> Response:
+    """Show the receipt on continuous paper as PDF, ready to be printed."""
+    scope = require_scope()
+    return _shown(services.print_form(scope, scope.get(Taking, taking_id)))
+
+
 @blueprint.get("/slip/<uuid:taking_id>.pdf")
 def slip(taking_id: UUID) -> Response:
     """Show the slip as PDF, ready to be printed."""

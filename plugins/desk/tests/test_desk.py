@@ -1,11 +1,13 @@
 """The counter: shifts, payments, splits, drafts and voids, against a real ledger."""
 
+import io
 import threading
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from pypdf import PdfReader
 from sqlalchemy import select
 
 from dougong.db import uuid7
@@ -103,6 +105,10 @@ def test_cash_with_change_is_in_the_drawer_once_and_its_receipt_printed(
         assert services.drawer(scope, scope.get(Shift, shift)).expected == 230
         assert scope.get(Bill, bills[place.room_ids[0]]).balance == 0
         assert services.print_slip(scope, taking).content.startswith(b"%PDF")
+        form = PdfReader(io.BytesIO(services.print_form(scope, taking).content)).pages
+        size = [round(float(side) / 72 * 25.4, 1) for side in form[0].mediabox[2:]]
+        assert len(form) == 1 and size == [241.0, 93.1]
+        assert services.payments_of(scope, taking) and "30.00" in form[0].extract_text()
         assert ledger.trial_balance(scope).balance(CASH) == 30
 
 

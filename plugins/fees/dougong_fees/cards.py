@@ -5,10 +5,11 @@ from decimal import Decimal
 from sqlalchemy import func, select
 
 from dougong.db import Scope
-from dougong.hookspecs import Card, Comparison, Panel, SearchHit
+from dougong.hookspecs import Card, Comparison, Panel, RoomHit, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Person, Room
-from dougong_fees.domain.states import OWED, RunState
+from dougong_fees.domain.numbers import bill_named
+from dougong_fees.domain.states import OWED, SEEN, RunState
 from dougong_fees.models import Bill, BillRun, FeeItem, FeeTemplate, HandOver
 from dougong_fees.services.bills import overdue
 from dougong_fees.services.explain import explain_bill, fact_text
@@ -173,6 +174,16 @@ def search(scope: Scope, words: str, limit: int) -> list[SearchHit]:
         )
         for row in rows
     ]
+
+
+def room_of_bill(scope: Scope, words: str) -> list[RoomHit]:
+    """Return the room of the bill whose printed code was scanned."""
+    bill_id = bill_named(words, scope.community_id) if scope.community_id else None
+    if bill_id is None or not scope.may("fees.bill.view"):
+        return []
+    query = select(Bill.room_id, Bill.title).where(Bill.id == bill_id, Bill.state.in_(SEEN))
+    row = scope.session.execute(query).first()
+    return [RoomHit(row.room_id, row.title, gettext("Bill"))] if row else []
 
 
 def panels(scope: Scope, record) -> list[Panel]:

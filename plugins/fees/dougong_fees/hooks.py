@@ -50,6 +50,11 @@ def search_records(scope, words, limit):
 
 
 @hookimpl
+def find_rooms(scope, words, limit):
+    return cards.room_of_bill(scope, words)
+
+
+@hookimpl
 def record_panels(scope, record):
     return cards.panels(scope, record)
 

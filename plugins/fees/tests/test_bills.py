@@ -1,5 +1,6 @@
 """Payments settle bills once; refunds, waivers and late fees keep the books right."""
 
+import io
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -7,6 +8,7 @@ from decimal import Decimal
 from importlib.resources import files
 
 import pytest
+from pypdf import PdfReader
 from sqlalchemy import func, select
 
 from dougong.db.scope import Actor, Grant
@@ -14,6 +16,7 @@ from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
 from dougong.i18n import translations
 from dougong.tenancy.models import Family, Ownership, Person
 from dougong_fees import services
+from dougong_fees.domain.numbers import bill_number
 from dougong_fees.domain.states import BillState, WaiverState
 from dougong_fees.errors import BillNotOwed, BillTouched, OwnRequest
 from dougong_fees.models import Bill, BillPayment, Charge, FeePrice
@@ -291,4 +294,11 @@ def test_a_due_day_is_said_in_a_word_of_fees_own(page):
 
 
 def test_a_bill_prints_with_every_line_explained(scope, bill):
-    assert services.print_bill(scope, bill).content.startswith(b"%PDF")
+    content = services.print_bill(scope, bill).content
+    text = re.sub(
+        r"\s", "", "".join(p.extract_text() for p in PdfReader(io.BytesIO(content)).pages)
+    )
+    assert bill_number(bill.id) in text and "89.5㎡×2.8" in text
+    for typed in (bill_number(bill.id), f"http://a/{scope.url_part}/fees/my/{bill.id}"):
+        hits = [hit for answer in scope.ask("find_rooms", words=typed, limit=8) for hit in answer]
+        assert [hit.room_id for hit in hits] == [bill.room_id]

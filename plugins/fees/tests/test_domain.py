@@ -1,5 +1,6 @@
 """The laws of fee arithmetic, and the figures that other systems get wrong."""
 
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -19,6 +20,7 @@ from dougong_fees.domain.amounts import (
     tier_parts,
 )
 from dougong_fees.domain.late import Clause, Owed, late_fee, without_pauses
+from dougong_fees.domain.numbers import bill_named, bill_number
 from dougong_fees.domain.periods import PeriodMethod, add_months, months
 from dougong_fees.domain.states import BILL_STEPS, BillState, bill_state
 
@@ -249,3 +251,15 @@ def test_prepaid_money_pays_debts_in_their_order(money, owed):
     pairs = zip(shares, owed, strict=True)
     short = next((n for n, (share, amount) in enumerate(pairs) if share < amount), len(owed))
     assert not any(shares[short + 1 :])
+
+
+@given(st.uuids(version=4), st.uuids(version=4))
+def test_a_bill_is_named_by_what_stands_on_paper(bill_id, community_id):
+    number = bill_number(bill_id)
+    assert re.fullmatch(r"ZD[A-Z2-7]{26}", number)
+    for typed in (number, number.lower(), f"{number[:9]} {number[9:]}\n"):
+        assert bill_named(typed, community_id) == bill_id
+    address = f"https://a.example/c/{community_id}/fees/my/{bill_id}"
+    assert bill_named(address, community_id) == bill_id
+    assert bill_named(address, bill_id) is None or bill_id == community_id
+    assert bill_named(number[:-1], community_id) is None

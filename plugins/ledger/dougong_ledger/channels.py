@@ -175,7 +175,9 @@ class Channel(ABC):
     app_mark: str = ""
     app_script: str = ""
 
-    def entrance(self, scope: "Scope", merchant_id: UUID, back_url: str, state: str) -> str | None:
+    def identity_url(
+        self, scope: "Scope", merchant_id: UUID, back_url: str, state: str
+    ) -> str | None:
         """Return where the app tells who its user is, None where ``Way.IN_APP`` is not set up.
 
         The app leads the payer back to ``back_url`` with ``state`` as it was and a ``code``.

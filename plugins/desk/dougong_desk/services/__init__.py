@@ -1,7 +1,7 @@
 """What happens at the counter."""
 
 from dougong_desk.services.drafts import drop_draft, my_drafts, park_draft
-from dougong_desk.services.printing import print_shift, print_slip
+from dougong_desk.services.printing import print_form, print_shift, print_slip
 from dougong_desk.services.shifts import (
     Drawer,
     close_shift,
@@ -29,6 +29,7 @@ __all__ = [
     "park_draft",
     "payments_of",
     "print_shift",
+    "print_form",
     "print_slip",
     "refuse_void",
     "sign_off_shift",

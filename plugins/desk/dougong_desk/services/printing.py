@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -25,31 +26,47 @@ FRAME_MM, LINE_MM = 96, 11
 @service("taking.print", title=("Print the slip", "打印小票"))
 def print_slip(scope: Scope, taking: Taking) -> Document:
     """Return the slip of a payment for an 80 mm printer, with the numbers of its receipts."""
+    facts = _facts(scope, taking)
+    height = FRAME_MM + LINE_MM * (len(facts["lines"]) + len(facts["means"]))
+    name = f"{gettext('Slip')}-{facts['codes'][0]}.pdf"
+    return render(scope, "desk:slip", {**facts, "height_mm": height}, filename=name)
+
+
+@service("taking.print_form", title=("Print the form", "打印针式收据"))
+def print_form(scope: Scope, taking: Taking) -> Document:
+    """Return the receipt of a payment on continuous paper 241 mm wide, for a needle printer.
+
+    The copies are made by the paper. What does not fit goes onto the next form; the sum stands on
+    the last.
+    """
+    facts = _facts(scope, taking)
+    facts["height_mm"] = scope.setting("desk.form_height_mm", "93.1")
+    return render(
+        scope, "desk:form", facts, filename=f"{gettext('Receipt')}-{facts['codes'][0]}.pdf"
+    )
+
+
+def _facts(scope: Scope, taking: Taking) -> dict[str, Any]:
+    """Return what stands on the paper of a payment, whatever its size."""
     payments = payments_of(scope, taking)
     receipts = _receipts(scope, [payment.id for payment in payments])
-    lines = [
-        {"title": line["title"], "amount": Decimal(line["amount"])}
-        for receipt in receipts
-        for line in receipt.lines
-    ]
-    return render(
-        scope,
-        "desk:slip",
-        {
-            "codes": [receipt.code for receipt in receipts],
-            "payer": receipts[0].payer_name,
-            "lines": lines,
-            "means": [(member_label(p.channel), p.amount, p.reference or "") for p in payments],
-            "amount": taking.amount,
-            "received": taking.received,
-            "change": taking.received - taking.amount,
-            "cashier": taking.shift.cashier_name,
-            "taken_at": taking.taken_at,
-            "is_void": any(payment.refunded for payment in payments),
-            "height_mm": FRAME_MM + LINE_MM * (len(lines) + len(payments)),
-        },
-        filename=f"{gettext('Slip')}-{receipts[0].code}.pdf",
-    )
+    return {
+        "codes": [receipt.code for receipt in receipts],
+        "payer": receipts[0].payer_name,
+        "room": taking.room.code,
+        "lines": [
+            {"title": line["title"], "amount": Decimal(line["amount"])}
+            for receipt in receipts
+            for line in receipt.lines
+        ],
+        "means": [(member_label(p.channel), p.amount, p.reference or "") for p in payments],
+        "amount": taking.amount,
+        "received": taking.received,
+        "change": taking.received - taking.amount,
+        "cashier": taking.shift.cashier_name,
+        "taken_at": taking.taken_at,
+        "is_void": any(payment.refunded for payment in payments),
+    }
 
 
 def _receipts(scope: Scope, payment_ids: Iterable[UUID]) -> list[Receipt]:

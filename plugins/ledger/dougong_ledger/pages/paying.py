@@ -85,7 +85,7 @@ def start(order_id: UUID) -> WebResponse:
     """Ask the chosen channel, and take the payer there: to its app, its page, or a QR code."""
     scope = require_scope()
     provider = request.form.get("provider", "")
-    if entrance(scope, mine.my_order(scope, order_id).id, provider):
+    if identity_url(scope, mine.my_order(scope, order_id).id, provider):
         return redirect(url_for(".enter", order_id=order_id, provider=provider), 303)
     channel = services.channel_of(scope, provider)
     is_inside = bool(channel.app_mark) and channel.app_mark in browser()
@@ -100,7 +100,7 @@ def enter(order_id: UUID, provider: str) -> Any:
     """Ask the app who its user is, and go on to pay once it has told."""
     scope = require_scope()
     order = mine.my_order(scope, order_id)
-    link = entrance(scope, order.id, provider)
+    link = identity_url(scope, order.id, provider)
     if link is None:
         return redirect(url_for(".pay", order_id=order_id), 303)
     code = request.args.get("code", "")
@@ -127,7 +127,7 @@ def browser() -> str:
     return request.headers.get("User-Agent", "")
 
 
-def entrance(scope: Scope, order_id: UUID, provider: str) -> str | None:
+def identity_url(scope: Scope, order_id: UUID, provider: str) -> str | None:
     """Return where the app in whose browser this page is open tells who pays, None elsewhere."""
     for offer in services.offers_in(scope, browser()):
         channel = offer.channel
@@ -135,7 +135,7 @@ def entrance(scope: Scope, order_id: UUID, provider: str) -> str | None:
             continue
         if channel.app_mark and channel.app_mark in browser():
             back = url_for(".enter", order_id=order_id, provider=provider, _external=True)
-            return channel.entrance(scope, offer.merchant.id, back, _state(order_id, provider))
+            return channel.identity_url(scope, offer.merchant.id, back, _state(order_id, provider))
     return None
 
 

@@ -94,7 +94,9 @@ class WechatPay(Channel):
             return Prepared(url=f"{told['h5_url']}{glue}{back}")
         return Prepared(script=_script(account, str(told["prepay_id"])))
 
-    def entrance(self, scope: Scope, merchant_id: UUID, back_url: str, state: str) -> str | None:
+    def identity_url(
+        self, scope: Scope, merchant_id: UUID, back_url: str, state: str
+    ) -> str | None:
         account = _account(scope, merchant_id)
         if not account.app_secret:
             return None
