@@ -15,7 +15,7 @@ from dougong.db.statements import split_statements
 
 # What runs with the owner's rights, past row-level security, and who may call it.
 DEFINERS: dict[str, frozenset[str]] = {
-    "enter": frozenset({"dougong_app"}),
+    "enter": frozenset({"dougong_app", "dougong_access", "dougong_platform"}),
     "audit_append": frozenset(),
     "audit_rows": frozenset(),
     "audit_redact": frozenset({"dougong_platform"}),

@@ -39,7 +39,7 @@ begin
     parameter := set_config('backtrace_functions', split_part(signed, ';', 4), true);
 end $$;
 revoke all on function dougong.enter(text) from public;
-grant execute on function dougong.enter(text) to dougong_app;
+grant execute on function dougong.enter(text) to dougong_app, dougong_access, dougong_platform;
 
 -- The policies call these in a scalar subselect: once per statement, never per row. They are
 -- expanded into the statement, so calling one costs what its expression costs.
