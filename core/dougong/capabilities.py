@@ -107,9 +107,20 @@ def refuse_undeclared(scope: Any, capability: str, where: str) -> None:
     declared = scope.installation.plugins.capabilities_of(package)
     if capability in declared:
         return
-    line = ", ".join(f'"{name}"' for name in sorted({*declared, capability}))
     log.error("%s called %s without declaring %s", package, where, capability)
-    raise NotDeclared(
+    raise _undeclared(package, declared, capability, where)
+
+
+def check_declared(manifest: Any, capability: str, what: str) -> None:
+    """Raise NotDeclared when a manifest has ``what``, for which it must declare ``capability``."""
+    if capability not in manifest.capabilities:
+        log.error("%s has %s without declaring %s", manifest.package, what, capability)
+        raise _undeclared(manifest.package, manifest.capabilities, capability, what)
+
+
+def _undeclared(package: str, declared: Iterable[str], capability: str, where: str) -> NotDeclared:
+    line = ", ".join(f'"{name}"' for name in sorted({*declared, capability}))
+    return NotDeclared(
         f"{package} does not declare the capability {capability} ({where});"
         f" write into [plugin] of its manifest.toml: capabilities = [{line}]"
     )

@@ -2,12 +2,17 @@
 
 import http.server
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from dougong.capabilities import NotDeclared
 from dougong.db.scope import Actor
+from dougong.devices.configuration import drivers_of
 from dougong.errors import Invalid, NotAllowed
+from dougong.jobs.models import Job
+from dougong.jobs.schedules import run_schedules
 from dougong.plugins import operations
 from dougong.plugins.outbound import MOST_BYTES, Outbound, OutsideUnreachable
 from dougong.tenancy.models import Person
@@ -149,6 +154,29 @@ def personal(scope, person):
 def personal_by_reading(scope, person):
     return person.phone
 """
+SCHEDULED = """
+from dougong.services import service
+
+@service("round.walk", permission="dougong.person.view")
+def walk(scope) -> None:
+    \"""Do nothing.\"""
+
+@service("round.stray", permission="dougong.person.view")
+def stray(scope) -> None:
+    \"""Do nothing either.\"""
+
+def send_astray(scope):
+    return scope.enqueue(f"{__name__[8:10]}.round.stray")
+"""
+SCHEDULE = """
+[[jobs]]
+id = "walk"
+schedule = "0 8 * * *"
+service = "round.walk"
+[[drivers]]
+id = "{plugin}_meter"
+path = "dougong_meters.drivers.modbus:driver"
+"""
 CALLS = (
     "files",
     "jobs",
@@ -193,3 +221,46 @@ def test_the_kernels_entry_points_ask_for_their_capability(two_plugins):
         answer = getattr(declared, call)(scope, person)
         assert answer is not None, call
     assert declared.personal_by_reading(scope, person) == person.phone
+
+
+@pytest.fixture
+def scheduled(test_server, kernel_database, tmp_path):
+    """Yield an installation and a place; ``gg`` declares what ``ff`` does not."""
+    for plugin, declared in (("ff", "[]"), ("gg", '["devices", "jobs"]')):
+        manifest = plant_small(tmp_path, plugin, services=SCHEDULED) / "manifest.toml"
+        lines = f"capabilities = {declared}\n{SCHEDULE.format(plugin=plugin)}"
+        manifest.write_text(manifest.read_text() + lines)
+    with workshop(test_server, tmp_path, template=kernel_database) as installation:
+        for plugin in ("ff", "gg"):
+            operations.install(installation, SYSTEM, plugin)
+        yield installation, make_place(installation)
+
+
+def repairs(installation):
+    return {issue.point: issue.reason for issue in operations.repairs(installation)}
+
+
+def test_a_schedule_and_a_driver_without_their_capability_are_refused(scheduled):
+    installation, place = scheduled
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    run_schedules(installation, at)
+    run_schedules(installation, at + timedelta(days=1))
+    with installation.scope(SYSTEM, community=place.community_id) as scope:
+        enqueued = set(scope.session.scalars(select(Job.service)))
+    assert "gg.round.walk" in enqueued and "ff.round.walk" not in enqueued
+    drivers, _owners = drivers_of(installation)
+    assert "capability devices" in drivers.broken["ff_meter"]
+    assert "ff_meter" not in drivers.working
+    told = repairs(installation)
+    assert 'capabilities = ["jobs"]' in told["schedule walk"]
+    assert 'capabilities = ["devices"]' in told["driver ff_meter"]
+
+
+def test_a_service_that_is_not_declared_as_a_job_is_not_enqueued(scheduled):
+    import dougong_gg.services
+
+    installation, place = scheduled
+    with installation.scope(SYSTEM, community=place.community_id) as scope:
+        assert scope.enqueue("gg.round.walk")
+        with pytest.raises(NotDeclared, match=r'\[\[jobs\]\] id = "stray"'):
+            dougong_gg.services.send_astray(scope)

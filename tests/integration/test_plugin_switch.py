@@ -57,7 +57,8 @@ def installation(test_server, kernel_database, tmp_path_factory):
         },
     )
     manifest = package / "manifest.toml"
-    manifest.write_text(manifest.read_text() + DRIVER)
+    declared = manifest.read_text().replace('["jobs", ', '["devices", "jobs", ')
+    manifest.write_text(declared + DRIVER)
     with workshop(test_server, folder, template=kernel_database) as made:
         operations.install(made, SYSTEM, "lifts")
         yield made

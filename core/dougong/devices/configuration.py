@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
+from dougong.capabilities import NotDeclared, check_declared
 from dougong.db import Actor, Scope
 from dougong.devices.certificates import Tls, Trust
 from dougong.devices.contract import DeviceConfig, GatewayConfig, SimulatedDevice
@@ -33,16 +34,29 @@ FINGERPRINTS = text(
 def drivers_of(installation: "Installation") -> tuple[Drivers, dict[str, str]]:
     """Return the drivers of the loaded plugins, and the plugin of each driver.
 
-    One that cannot be imported is counted as a failure of its plugin.
+    One that cannot be imported, or whose plugin does not declare the capability ``devices``, is
+    counted as a failure of its plugin.
     """
     plugins = installation.plugins
     owners = {
         entry.id: plugin for plugin in plugins.loaded for entry in plugins.manifest(plugin).drivers
     }
-    declared = [(e.id, e.path) for p in plugins.loaded for e in plugins.manifest(p).drivers]
-    drivers = Drivers.load(
-        declared, lambda driver, error: plugins.failed(owners[driver], f"driver {driver}", error)
-    )
+
+    def failed(driver: str, error: Exception) -> None:
+        plugins.failed(owners[driver], f"driver {driver}", error)
+
+    declared = []
+    refused: dict[str, str] = {}
+    for manifest in map(plugins.manifest, plugins.loaded):
+        for entry in manifest.drivers:
+            try:
+                check_declared(manifest, "devices", f"[[drivers]] {entry.id}")
+                declared.append((entry.id, entry.path))
+            except NotDeclared as error:
+                refused[entry.id] = str(error)
+                failed(entry.id, error)
+    drivers = Drivers.load(declared, failed)
+    drivers.broken |= refused
     return drivers, owners
 
 

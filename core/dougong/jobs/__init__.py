@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from dougong.capabilities import needs, refuse_undeclared
+from dougong.capabilities import NotDeclared, needs, refuse_undeclared
 from dougong.db.base import Row, uuid7
 from dougong.db.scope import Scope, ScopeKey
 from dougong.errors import Conflict, Invalid
@@ -52,11 +52,13 @@ def submit(
     """Enqueue with more say: which jobs of the community exclude each other, and when it may start.
 
     lock: the service's name by default, so that a community never runs the same service twice at
-    once; ``""`` for no lock. at: not before this instant.
+    once; ``""`` for no lock. at: not before this instant. Raises NotDeclared for a plugin's service
+    that its manifest does not name under ``[[jobs]]``.
     """
     if scope.community_id is None:
         raise Invalid(N_("A job belongs to one community."))
     found = find(service_name)
+    _refuse_undeclared_job(scope, found.name)
     if capability := getattr(found.function, "capability", None):
         refuse_undeclared(scope, capability, found.name)
     if getattr(scope, "_verb", None) is None:
@@ -70,6 +72,17 @@ def submit(
     scope.session.add(job)
     _put(scope, job, lock, at, queue)
     return job.id
+
+
+def _refuse_undeclared_job(scope: Scope, service_name: str) -> None:
+    plugin, _, short = service_name.partition(".")
+    known = scope.installation.plugins.found.get(plugin)
+    if known is None or known.manifest.job_of(service_name) is not None:
+        return
+    raise NotDeclared(
+        f"{known.manifest.package} does not declare {service_name} as a job; write into its"
+        f' manifest.toml: [[jobs]] id = "{short.rpartition(".")[2]}" service = "{service_name}"'
+    )
 
 
 def _plain(model: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:

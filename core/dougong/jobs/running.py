@@ -94,12 +94,9 @@ def run_job(installation: "Installation", community_id: UUID, job_id: UUID, dige
 
 def seconds_for(installation: "Installation", name: str) -> float:
     """Return how long a service may run as a job: what its manifest says, else an hour."""
-    plugin, _, service = name.partition(".")
-    manifest = installation.plugins.found.get(plugin)
-    for entry in manifest.manifest.jobs if manifest is not None else ():
-        if (entry.service or entry.id).removeprefix(f"{plugin}.") == service and entry.timeout_s:
-            return float(entry.timeout_s)
-    return JOB_S
+    plugin = installation.plugins.found.get(name.partition(".")[0])
+    job = plugin.manifest.job_of(name) if plugin is not None else None
+    return float(job.timeout_s) if job is not None and job.timeout_s else JOB_S
 
 
 def acting(

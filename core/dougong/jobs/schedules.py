@@ -16,6 +16,7 @@ from croniter import croniter
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from dougong.capabilities import NotDeclared, check_declared
 from dougong.db.base import uuid7
 from dougong.db.scope import Actor
 from dougong.errors import DougongError
@@ -125,12 +126,11 @@ def _entries(installation: "Installation") -> Iterator[Entry]:
             {"plugins": scheduled},
         ).all()
     for community_id, zone, plugin in rows:
-        for job in plugins.manifest(plugin).jobs:
-            if job.schedule is None:
-                continue
-            service = job.service or job.id
-            full = service if service.startswith(f"{plugin}.") else f"{plugin}.{service}"
-            yield Entry(community_id, zone, plugin, job.id, job.schedule, full, job.queue)
+        manifest = plugins.manifest(plugin)
+        for job in manifest.jobs:
+            if job.schedule is not None:
+                service = manifest.service_of(job)
+                yield Entry(community_id, zone, plugin, job.id, job.schedule, service, job.queue)
 
 
 def _begin(installation: "Installation", entry: Entry, now: datetime) -> None:
@@ -160,9 +160,11 @@ def _enqueue(installation: "Installation", entry: Entry, due_at: datetime) -> in
             if row.due_at >= due_at or entry.plugin not in scope.enabled:
                 return 0
             row.due_at = due_at
+            manifest = installation.plugins.manifest(entry.plugin)
+            check_declared(manifest, "jobs", f"[[jobs]] {entry.job}")
             submit(scope, entry.service, {}, queue=entry.queue)
             return 1
-    except DougongError as error:
+    except (DougongError, NotDeclared) as error:
         log.error("a schedule cannot run", plugin=entry.plugin, job=entry.job, error=str(error))
         installation.plugins.failed(entry.plugin, f"schedule {entry.job}", error)
         return 0

@@ -207,6 +207,15 @@ class Manifest(_Strict):
         """Return the PostgreSQL schema of the plugin."""
         return self.schema_name or self.id
 
+    def job_of(self, service: str) -> JobEntry | None:
+        """Return the job that runs a service, by the service's full name."""
+        return next((job for job in self.jobs if self.service_of(job) == service), None)
+
+    def service_of(self, job: JobEntry) -> str:
+        """Return the full name of the service that a job runs."""
+        name = job.service or job.id
+        return name if name.startswith(f"{self.id}.") else f"{self.id}.{name}"
+
     def accepts(self, kernel: str) -> bool:
         """Tell whether the plugin works with this version of the kernel."""
         return in_range(kernel, self.kernel)

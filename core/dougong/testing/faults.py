@@ -189,6 +189,7 @@ FAULTS = {
             "drivers/__init__.py": '"""Drivers."""\n',
             "drivers/broken.py": "raise RuntimeError('planted')",
         },
+        replace={"manifest.toml": ('["jobs", ', '["devices", "jobs", ')},
         append={"manifest.toml": DRIVER},
     ),
 }

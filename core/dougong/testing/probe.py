@@ -85,7 +85,7 @@ def event_happened(scope, event):
     if stop and os.path.exists(stop):
         raise RuntimeError("not now")
 """
-TABLES = """
+TABLES = """capabilities = ["jobs"]
 [permissions]
 round = ["walk", "refuse", "stumble", "hang", "tell_time"]
 [events]
@@ -99,6 +99,15 @@ service = "round.tell_time"
 id = "hang"
 service = "round.hang"
 timeout_s = 1
+[[jobs]]
+id = "walk"
+service = "round.walk"
+[[jobs]]
+id = "refuse"
+service = "round.refuse"
+[[jobs]]
+id = "stumble"
+service = "round.stumble"
 """
 WORKER = """
 from dougong import limits
