@@ -10,6 +10,7 @@ from dougong.db import uuid7
 from dougong.db.scope import Actor
 from dougong.messages.models import Message
 from dougong.settings import Settings
+from dougong.tenancy.models import Room
 from dougong.web import timing
 from dougong.web.app import SESSION_COOKIE, create_app
 
@@ -83,3 +84,35 @@ def test_statements_are_told_but_not_in_production(manager, installation):
 
     timing.install(app, InProduction())
     assert not app.after_request_funcs
+
+
+def test_every_view_has_a_picture_and_records_with_a_name(app):
+    from dougong.web.admin import registry
+    from dougong.web.assets import content
+
+    pictures = set(re.findall(r'id="([a-z0-9-]+)"', content("icons.svg")[0].decode()))
+    assert {view.icon for view in registry.views()} <= pictures
+    assert {page.icon for page in registry.pages()} <= pictures
+    nameless = [v.name() for v in registry.views() if v.model.__str__ is object.__str__]
+    assert nameless == []
+
+
+def test_what_hinders_is_said_in_the_words_of_the_menu(manager, place):
+    building = f"{manager.base}/admin/dougong/building/{place.building_ids[0]}/"
+    token = re.search(r'name="csrf_token" value="([^"]+)"', manager.get(building).text)[1]
+    refused = manager.post(f"{building}delete", data={"csrf_token": token})
+    assert refused.status_code == 409
+    assert re.search(r"使用：(房屋|单元)", refused.text)
+    nothing = manager.get(f"{manager.base}/admin/dougong/room/{uuid7()}/")
+    assert "房屋" in nothing.text
+    assert "(room)" not in nothing.text.replace("（", "(").replace("）", ")")
+
+
+def test_a_record_leads_to_what_it_belongs_to_and_sorts_itself(manager, place, installation):
+    room = manager.get(f"{manager.base}/admin/dougong/room/{place.room_ids[0]}/").text
+    assert f'<a href="{manager.base}/admin/dougong/building/' in room
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        made = Room(code="1-2-31", building_id=place.building_ids[0])
+        scope.session.add(made)
+        scope.session.flush()
+        assert made.sort_key == "0001-0002-0031"

@@ -162,6 +162,9 @@ class DevicePoint(InCommunity, KernelBase):
     subject_kind: Mapped[str] = mapped_column(String(60), info=label("Belongs to", "归属类型"))
     subject_id: Mapped[UUID] = mapped_column(info=label("Record", "归属记录"))
 
+    def __str__(self) -> str:
+        return f"{self.device} {self.point}"
+
 
 class DeviceValue(InCommunity, KernelBase):
     """What a point said last, and the last value that can be trusted.
@@ -192,6 +195,9 @@ class DeviceValue(InCommunity, KernelBase):
     device_at: Mapped[datetime | None] = mapped_column(info=label("Device's clock", "设备时间"))
     server_at: Mapped[datetime] = mapped_column(info=label("Heard at", "接收时间"))
     sequence: Mapped[int] = mapped_column(BigInteger, info={"api": "hidden"})
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.point}"
 
 
 class DeviceHour(InCommunity, KernelBase):
@@ -237,6 +243,9 @@ class DeviceHealth(InCommunity, KernelBase):
     )
     detail: Mapped[str] = mapped_column(String(200), default="", info=label("Detail", "说明"))
 
+    def __str__(self) -> str:
+        return f"{self.since_at:%Y-%m-%d %H:%M}"
+
 
 class DeviceCommand(InCommunity, KernelBase):
     """An order to a device and how it ended. It goes on the wire at most once.
@@ -278,6 +287,9 @@ class DeviceCommand(InCommunity, KernelBase):
     detail: Mapped[str] = mapped_column(String(400), default="", info=label("Detail", "说明"))
     raw: Mapped[str] = mapped_column(String(600), default="", info={"api": "hidden"})
 
+    def __str__(self) -> str:
+        return f"{self.device} {self.name}"
+
 
 class DeviceList(InCommunity, KernelBase):
     """What a device shall keep (名单、节假日表): entries is a JSON object, key → content.
@@ -300,6 +312,9 @@ class DeviceList(InCommunity, KernelBase):
     changed_at: Mapped[datetime] = mapped_column(info=label("Changed at", "变更时间"))
     changed_by: Mapped[str] = mapped_column(String(80), info=label("Changed by", "变更人"))
     reason: Mapped[str] = mapped_column(String(200), default="", info=label("Reason", "原因"))
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.name}"
 
 
 class DeviceListState(InCommunity, KernelBase):
@@ -338,3 +353,6 @@ class DeviceEvent(InCommunity, KernelBase):
     device_at: Mapped[datetime | None] = mapped_column(info=label("Device's clock", "设备时间"))
     server_at: Mapped[datetime] = mapped_column(info=label("Heard at", "接收时间"))
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, info=label("Content", "内容"))
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.type}"

@@ -59,6 +59,9 @@ class ContactPoint(InCommunity, KernelBase):
         Boolean, default=True, server_default=text("true"), info=label("In use", "启用")
     )
 
+    def __str__(self) -> str:
+        return f"{self.person} {self.channel}" if self.person else self.channel
+
 
 class Message(InCommunity, KernelBase):
     """A message to one person or login; it always lies in the inbox, whatever else carries it.
@@ -99,6 +102,9 @@ class Message(InCommunity, KernelBase):
     )
     created_at: Mapped[datetime] = mapped_column(info=label("Written at", "创建时间"))
     read_at: Mapped[datetime | None] = mapped_column(info=label("Read at", "阅读时间"))
+
+    def __str__(self) -> str:
+        return f"{self.created_at:%Y-%m-%d %H:%M} {self.person or self.template}"
 
 
 class MessageAttachment(InCommunity, KernelBase):
@@ -142,6 +148,9 @@ class MessageDelivery(InCommunity, KernelBase):
         String(200), info=label("Provider's number", "对方编号")
     )
     detail: Mapped[str] = mapped_column(String(200), default="", info=label("Detail", "说明"))
+
+    def __str__(self) -> str:
+        return f"{self.due_at:%Y-%m-%d %H:%M} {self.channel}"
 
 
 class MessageTemplate(InCommunity, KernelBase):

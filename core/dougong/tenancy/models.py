@@ -4,6 +4,7 @@ Property group → legal entity and region → community → building → unit �
 ownership shares, occupancy and family over time. Periods are half-open days [from, to).
 """
 
+import re
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -205,6 +206,19 @@ class Community(Row, KernelBase):
         return self.name
 
 
+def natural_key(code: str) -> str:
+    """Return a key that sorts ``1-2-301`` before ``1-10-101``."""
+    return re.sub(r"\d+", lambda digits: digits[0].zfill(4), code)[:60]
+
+
+def _by_code(context: Any) -> str:
+    return natural_key(context.get_current_parameters().get("code") or "")
+
+
+def _by_name(context: Any) -> str:
+    return str(context.get_current_parameters().get("name") or "")[:120]
+
+
 class Building(InCommunity, KernelBase):
     """A building (楼栋)."""
 
@@ -215,7 +229,7 @@ class Building(InCommunity, KernelBase):
     code: Mapped[str] = mapped_column(String(20), info=label("Code", "编号"))
     name: Mapped[str] = mapped_column(String(60), info=label("Name", "名称"))
     floors: Mapped[int | None] = mapped_column(Integer, info=label("Floors", "层数"))
-    sort_key: Mapped[str] = mapped_column(String(60), default="", info=label("Order", "排序"))
+    sort_key: Mapped[str] = mapped_column(String(60), default=_by_code, info=label("Order", "排序"))
 
     def __str__(self) -> str:
         return self.name
@@ -255,7 +269,7 @@ class Room(InCommunity, KernelBase):
     unit_id: Mapped[UUID | None] = ref("dougong.unit", info=label("Unit", "单元"))
     unit: Mapped[Unit | None] = to_one(unit_id, Unit)
     code: Mapped[str] = mapped_column(String(40), info=label("Room", "房号"))
-    sort_key: Mapped[str] = mapped_column(String(60), default="", info=label("Order", "排序"))
+    sort_key: Mapped[str] = mapped_column(String(60), default=_by_code, info=label("Order", "排序"))
     floor: Mapped[int | None] = mapped_column(Integer, info=label("Floor", "楼层"))
     room_kind: Mapped[RoomKind] = state(RoomKind, default=RoomKind.FLAT, info=label("Kind", "用途"))
     state: Mapped[RoomState] = state(
@@ -290,7 +304,9 @@ class Person(InCommunity, KernelBase):
     name: Mapped[str] = mapped_column(
         String(120), info={**label("Name", "姓名"), "personal": "name"}
     )
-    sort_key: Mapped[str] = mapped_column(String(120), default="", info=label("Order", "排序"))
+    sort_key: Mapped[str] = mapped_column(
+        String(120), default=_by_name, info=label("Order", "排序")
+    )
     phone: Mapped[str | None] = encrypted(
         search="last4", mask="phone", info=label("Phone", "手机号")
     )
@@ -338,6 +354,9 @@ class Ownership(InCommunity, KernelBase):
     from_on: Mapped[date] = mapped_column(info=label("From", "起始日"))
     to_on: Mapped[date | None] = mapped_column(info=label("Until", "终止日"))
 
+    def __str__(self) -> str:
+        return f"{self.room} {self.person}"
+
 
 class Occupancy(InCommunity, KernelBase):
     """Who lives or works in a room, from a day on, until a day."""
@@ -362,6 +381,9 @@ class Occupancy(InCommunity, KernelBase):
     from_on: Mapped[date] = mapped_column(info=label("From", "起始日"))
     to_on: Mapped[date | None] = mapped_column(info=label("Until", "终止日"))
 
+    def __str__(self) -> str:
+        return f"{self.room} {self.person}"
+
 
 class Family(InCommunity, KernelBase):
     """That one person belongs to another's family, from a day on, until a day."""
@@ -379,6 +401,9 @@ class Family(InCommunity, KernelBase):
     )
     from_on: Mapped[date] = mapped_column(info=label("From", "起始日"))
     to_on: Mapped[date | None] = mapped_column(info=label("Until", "终止日"))
+
+    def __str__(self) -> str:
+        return f"{self.person} {self.relative}"
 
 
 class ScopeVersion(OnPlatform, KernelBase):

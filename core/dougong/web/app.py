@@ -371,10 +371,12 @@ def wants_json() -> bool:
 def _told(error: Sayable) -> Response:
     if error.status >= 500:
         log.error("device_error", code=error.code, trace_id=g.get("trace_id"))
-    message = i18n.translate_error(error)
     fields = getattr(error, "fields", {})
     if wants_json():
-        return _problem(error.status, error.code, message, fields)
+        return _problem(error.status, error.code, i18n.translate_error(error), fields)
+    from dougong.web.telling import tell
+
+    message = tell(error)
     if isinstance(error, StepUpRequired) or "failed_proof" in g:
         from dougong.web.signin.proofs import ask_proof
 

@@ -98,3 +98,6 @@ class WebhookDelivery(InCommunity, KernelBase):
     due_at: Mapped[datetime] = mapped_column(info=label("Due at", "计划时间"))
     status: Mapped[int | None] = mapped_column(SmallInteger, info=label("Answer", "响应状态"))
     error: Mapped[str | None] = mapped_column(String(300), info=label("Error", "错误"))
+
+    def __str__(self) -> str:
+        return f"{self.subscription} {self.event}"

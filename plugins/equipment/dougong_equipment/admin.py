@@ -28,6 +28,9 @@ from dougong_equipment.models import (
     SyncedWork,
     Watcher,
 )
+from dougong_equipment.rule_words import rule_words
+
+RULE = {"rule": lambda _scope, record: rule_words(record.rule)}
 
 
 class EquipmentView(RecordView, model=Equipment):
@@ -95,6 +98,7 @@ class MaintenancePlanView(RecordView, model=MaintenancePlan):
     icon, menu_order = "calendar", 20
     columns = ("equipment", "name", "statute", "rule", "counter_every", "catch_up", "is_active",
                "planned_until_on")  # fmt: skip
+    said = RULE
     filters = ("statute", "equipment", "is_active", "catch_up")
     search = ("name",)
     inline = ("lead_days", "is_active")
@@ -185,6 +189,7 @@ class InspectionPlanView(RecordView, model=InspectionPlan):
     title = ("Plans of rounds", "巡检计划")
     icon, menu_order = "calendar", 24
     columns = ("route", "rule", "starts_at", "window_minutes", "is_active", "planned_until_at")
+    said = RULE
     filters = ("route", "is_active")
     inline = ("is_active",)
 
@@ -219,6 +224,7 @@ class ControlScheduleView(RecordView, model=ControlSchedule):
     icon, menu_order = "clock", 45
     columns = ("equipment", "name", "command", "moment", "at", "offset_minutes", "rule",
                "is_active")  # fmt: skip
+    said = RULE
     filters = ("equipment", "moment", "is_active")
     inline = ("at", "offset_minutes", "is_active")
 

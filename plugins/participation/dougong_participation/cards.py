@@ -98,7 +98,9 @@ def _rating(scope: Scope) -> Card:
 def _feedback(scope: Scope) -> Card:
     query = select(func.count()).select_from(Feedback)
     count = scope.session.scalar(query.where(Feedback.given_at >= _month_start(scope)))
-    return Card(gettext("Feedback this month"), str(count), url="participation/feedback/", order=42)
+    return Card(
+        gettext("Feedback this month"), str(count), url="admin/participation/feedback/", order=42
+    )
 
 
 def _month_start(scope: Scope) -> datetime:

@@ -207,8 +207,3 @@ def person_parts(text: str) -> tuple[str, str, str]:
     phone = PHONE.search(rest)
     name = " ".join(re.sub(r"[()\[\]:,;]", " ", PHONE.sub(" ", rest)).split())
     return name, phone[1] if phone else "", identity[1].upper() if identity else ""
-
-
-def natural_key(code: str) -> str:
-    """Return a key that sorts ``1-2-301`` before ``1-10-101``."""
-    return re.sub(r"\d+", lambda digits: digits[0].zfill(4), code)[:60]

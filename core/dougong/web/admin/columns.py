@@ -37,6 +37,11 @@ class Column:
     said: Callable[[Scope, Any], Any] | None = None
 
     @property
+    def is_technical(self) -> bool:
+        """Tell whether its values say nothing to people: ids without a name, keys to sort by."""
+        return (self.kind == "id" and self.said is None) or self.key == "sort_key"
+
+    @property
     def attribute(self) -> str:
         """Return the attribute that a form sets: a relation's id."""
         return f"{self.key}_id" if self.kind == "relation" else self.key

@@ -29,7 +29,19 @@ class RelatedList:
 
 def details_of(scope: Scope, view: type[RecordView], record: Any) -> list[tuple[Column, Any]]:
     """Return every column that the actor may see and the record, for the page's facts."""
-    return [(column, record) for column in view.seen_columns(scope).values()]
+    columns = view.seen_columns(scope).values()
+    return [(column, record) for column in columns if not column.is_technical]
+
+
+def link_of(scope: Scope, column: Column, record: Any) -> str:
+    """Return the address of the record that a relation leads to, empty where nobody may go."""
+    other = getattr(record, column.key) if column.kind == "relation" else None
+    if other is None:
+        return ""
+    view = registry.view_of(type(other))
+    if view is None or not view.may(scope, "view"):
+        return ""
+    return f"{list_url(view, scope=_place(scope, other))}{other.id}/"
 
 
 def related_lists(scope: Scope, view: type[RecordView], record: Any) -> list[RelatedList]:
@@ -42,8 +54,17 @@ def related_lists(scope: Scope, view: type[RecordView], record: Any) -> list[Rel
         for key in other.filters:
             if key in known and known[key].target is view.model:
                 url = list_url(other, scope=_place(scope, record), **{key: str(record.id)})
-                found.append(RelatedList(other.label(), url, other.icon))
-    return found
+                found.append((RelatedList(other.label(), url, other.icon), str(known[key].label)))
+    return _told_apart(found)
+
+
+def _told_apart(found: list[tuple[RelatedList, str]]) -> list[RelatedList]:
+    """Return the lists; where two have one title, each says by which column it is narrowed."""
+    titles = [each.label for each, _ in found]
+    return [
+        replace(each, label=f"{each.label} ({by})") if titles.count(each.label) > 1 else each
+        for each, by in found
+    ]
 
 
 def _place(scope: Scope, record: Any) -> Any:

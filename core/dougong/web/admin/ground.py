@@ -22,7 +22,7 @@ class BuildingView(RecordView, model=Building):
     icon, menu_order = "layers", 10
     columns = ("code", "name", "floors")
     search = ("code", "name")
-    form = ("code", "name", "floors", "sort_key")
+    form = ("code", "name", "floors")
     order = "sort_key"
 
 
@@ -40,6 +40,8 @@ class RoomView(RecordView, model=Room):
     columns = ("code", "building", "unit", "floor", "room_kind", "state", "built_area")
     filters = ("building", "room_kind", "state", "built_area")
     search = ("code",)
+    form = ("building", "unit", "code", "floor", "room_kind", "state", "built_area", "inner_area",
+            "old_code")  # fmt: skip
     inline = ("state", "built_area")
     order = "sort_key"
 
@@ -50,6 +52,7 @@ class PersonView(RecordView, model=Person):
     columns = ("name", "kind", "phone", "id_number", "is_protected", "note")
     filters = ("kind", "is_protected")
     search = ("name", "phone", "id_number")
+    form = ("name", "kind", "phone", "id_number", "is_protected", "note")
     inline = ("note",)
     order = "name"
 

@@ -13,7 +13,7 @@ from dougong.i18n import N_, gettext, translate_error
 from dougong.privacy.detector import warnings_of
 from dougong.web.admin import extensions, lookups
 from dougong.web.admin.actions import input_fields
-from dougong.web.admin.details import details_of, related_lists, timeline_of, undo_last
+from dougong.web.admin.details import details_of, link_of, related_lists, timeline_of, undo_last
 from dougong.web.admin.forms import FormField, fingerprint, form_fields, values_from
 from dougong.web.admin.menu import list_url
 from dougong.web.admin.pages import (
@@ -48,6 +48,7 @@ def details(plugin: str, model: str, id: UUID) -> str:
         facts=details_of(scope, view, record),
         panels=sorted(panels, key=lambda p: p.order),
         related=related_lists(scope, view, record),
+        link_of=link_of,
         actions=_offered(scope, view, record),
         crumbs=crumbs(view, (str(record), None)),
     )

@@ -7,13 +7,15 @@ from flask import render_template, request, url_for
 from sqlalchemy import select
 
 from dougong.access import users
+from dougong.access.models import Role
 from dougong.db.rules import RULES
 from dougong.db.scope import Scope
 from dougong.errors import DougongError, NotFound
 from dougong.i18n import N_, gettext, translate_error
 from dougong.web.admin import registry
-from dougong.web.admin.menu import ADMINISTRATION, menu_page
+from dougong.web.admin.menu import ADMINISTRATION, menu_page, section_title
 from dougong.web.admin.pages import Crumb, blueprint, go
+from dougong.web.admin.role_editing import full_label
 from dougong.web.app import current_installation, require_scope
 
 menu_page(
@@ -123,9 +125,22 @@ def why() -> str:
         "admin/why.html",
         path=path,
         answers=explain(scope, path),
-        grants=[g for g in scope.actor.grants if g.reaches(scope.group_id, scope.community_id)],
+        roles=_roles_here(scope),
         crumbs=[(scope.place.name, url_for("admin.dashboard")), (gettext(N_("Why?")), None)],
     )
+
+
+def _roles_here(scope: Scope) -> list[tuple[str, list[str]]]:
+    """Return the actor's roles at this place with what each allows, in words."""
+    with current_installation().access() as session:
+        named = {role.key: users.role_name(role) for role in session.scalars(select(Role))}
+    here = [g for g in scope.actor.grants if g.reaches(scope.group_id, scope.community_id)]
+    return [(named.get(g.role, g.role) or "—", sorted(map(_words, g.permissions))) for g in here]
+
+
+def _words(permission: str) -> str:
+    """Return a permission in words; a pattern stays what it is."""
+    return permission if "*" in permission else full_label(permission)
 
 
 def explain(scope: Scope, path: str) -> list[tuple[bool, str]]:
@@ -137,16 +152,18 @@ def explain(scope: Scope, path: str) -> list[tuple[bool, str]]:
     view = registry.view_named(name)
     if plugin not in current_installation().plugins.found and plugin != "dougong":
         return [(False, gettext(N_("There is no plugin %(plugin)s."), plugin=plugin))]
+    title = section_title(current_installation(), plugin)
     if plugin not in scope.enabled:
-        return [(False, gettext(N_("%(plugin)s is not switched on here."), plugin=plugin))]
-    steps = [(True, gettext(N_("The plugin %(plugin)s is switched on here."), plugin=plugin))]
+        return [(False, gettext(N_("%(plugin)s is not switched on here."), plugin=title))]
+    steps = [(True, gettext(N_("The plugin %(plugin)s is switched on here."), plugin=title))]
     if view is None:
         return [*steps, (False, gettext(N_("It has no records called %(name)s."), name=parts[5]))]
     permission = f"{name}.view"
     if not scope.may(permission):
         text = N_("None of your roles holds %(permission)s. Ask your security administrator.")
-        return [*steps, (False, gettext(text, permission=permission))]
-    steps.append((True, gettext(N_("You hold %(permission)s."), permission=permission)))
+        return [*steps, (False, gettext(text, permission=full_label(permission)))]
+    said = full_label(permission)
+    steps.append((True, gettext(N_("You hold %(permission)s."), permission=said)))
     return steps + _explain_record(scope, view.model, parts[6] if len(parts) > 6 else "")
 
 

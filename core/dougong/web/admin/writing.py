@@ -21,7 +21,7 @@ from dougong.db.scope import Scope
 from dougong.errors import DougongError
 from dougong.i18n import N_, gettext, translate_error
 from dougong.services.constraints import explain_constraint
-from dougong.web.admin.cells import natural_key
+from dougong.tenancy.models import natural_key
 from dougong.web.admin.resolving import batches
 
 KEYS = ("community_id", "group_id")
