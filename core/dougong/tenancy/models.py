@@ -212,11 +212,13 @@ def natural_key(code: str) -> str:
 
 
 def _by_code(context: Any) -> str:
-    return natural_key(context.get_current_parameters().get("code") or "")
+    given = context.get_current_parameters() if context else {}
+    return natural_key(given.get("code") or "")
 
 
 def _by_name(context: Any) -> str:
-    return str(context.get_current_parameters().get("name") or "")[:120]
+    given = context.get_current_parameters() if context else {}
+    return str(given.get("name") or "")[:120]
 
 
 class Building(InCommunity, KernelBase):

@@ -24,9 +24,13 @@ BUNDLES = {
 }
 TEXTS = ("text/", "application/javascript", "image/svg", "application/json")
 SMALLEST = 1000
-# Parts of Bootstrap that need its script, which is not served: pages use <dialog> and <details>.
-SCRIPTED = re.compile(
-    r"\.(?:accordion|bs-popover|bs-tooltip|carousel|modal|offcanvas|popover|toast|tooltip)\b"
+# Parts of Bootstrap that are not served: those that need its script, for pages use <dialog> and
+# <details>, and those that the theme has of its own (menu, path, pages, choices).
+UNSERVED = re.compile(
+    r"\.(?:accordion|bs-popover|bs-tooltip|carousel|modal|offcanvas|popover|toast|tooltip"
+    r"|breadcrumb|btn-check|btn-close|btn-group|btn-toolbar|dropdown|dropup|dropend|dropstart"
+    r"|form-floating|form-range|list-group|nav|navbar|page-item|page-link|pagination|placeholder"
+    r"|ratio|spinner-border|spinner-grow|tab-content|tab-pane)\b"
 )
 RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 blueprint = Blueprint("assets", __name__)
@@ -55,15 +59,15 @@ def content(name: str) -> tuple[bytes, bytes, str]:
 
 def _part(name: str) -> bytes:
     data = (STATIC / name).read_bytes()
-    return unscripted(data.decode()).encode() if "bootstrap" in name else data
+    return served_part(data.decode()).encode() if "bootstrap" in name else data
 
 
-def unscripted(css: str) -> str:
-    """Return a style sheet without the rules of components that need Bootstrap's script."""
+def served_part(css: str) -> str:
+    """Return a style sheet without the rules of components that are not served."""
 
     def kept(rule: re.Match[str]) -> str:
         selectors = rule[1].split(",")
-        return "" if all(SCRIPTED.search(each) for each in selectors) else rule[0]
+        return "" if all(UNSERVED.search(each) for each in selectors) else rule[0]
 
     return RULE.sub(kept, css)
 
