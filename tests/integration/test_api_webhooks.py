@@ -1,7 +1,10 @@
 """Facts reach systems outside: signed, again until they arrive, never where they must not go."""
 
 import asyncio
+import hashlib
+import hmac
 import json
+import re
 import threading
 import time
 from datetime import date, timedelta
@@ -22,6 +25,9 @@ from dougong.testing.pytest_plugin import with_settings
 from dougong.webhooks.addresses import check_url
 from dougong.webhooks.delivery import MOST_ATTEMPTS, pause
 from dougong.webhooks.models import WebhookDelivery, WebhookState, WebhookSubscription
+from dougong_fees import services as fees
+from dougong_fees.models import Bill, Charge, FeeItem, FeePrice
+from dougong_ledger.domain import PaymentChannel
 from dougong_meters.models import Meter
 
 DAY = date(2026, 1, 1)
@@ -131,6 +137,34 @@ def test_the_worker_brings_facts_of_a_service_to_a_receiver(site, place, receive
     [(_path, headers, body)] = receiver.requests
     assert headers["Dougong-Event"] == "meters.reading_rejected"
     assert json.loads(body)["ids"] == {"reading_id": str(reading.id), "meter_id": str(meter.id)}
+
+
+def test_published_and_paid_bills_reach_a_receiver_that_checks_the_signature(site, place, receiver):
+    subscribe(site, place, receiver.url, "fees.bill_published, fees.bill_paid")
+    with site.scope(Actor.system("test"), community=place.community_id) as scope:
+        item = create(scope, FeeItem, {"code": "p", "name": "物业费", "method": "fixed"})
+        create(scope, FeePrice, {"fee_item_id": item.id, "from_on": DAY, "unit_price": 100})
+        about = {"room_id": place.room_ids[0], "fee_item_id": item.id, "from_on": DAY}
+        create(scope, Charge, about)
+        run = fees.create_run(scope, "一月", DAY, date(2026, 2, 1), date(2026, 2, 20))
+        fees.publish_run(scope, run)
+        scope.session.expire_all()
+        bill = scope.session.scalars(select(Bill).where(Bill.run_id == run.id)).one()
+        payment = fees.pay_bills(scope, bill, PaymentChannel.CASH, "webhook-0001")
+    work_off(site)
+    told = {}
+    for _path, headers, body in receiver.requests:
+        # As a receiver in any language would: the page says how, nothing of ours is called.
+        at, mac = re.fullmatch(r"t=(\d+),v1=([0-9a-f]{64})", headers["Dougong-Signature"]).groups()
+        signed = hmac.new(SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256)
+        assert hmac.compare_digest(signed.hexdigest(), mac)
+        assert abs(time.time() - int(at)) < 300
+        told[headers["Dougong-Event"]] = json.loads(body)["ids"]
+    assert len(receiver.requests) == 2
+    assert told == {
+        "fees.bill_published": {"run_id": str(run.id)},
+        "fees.bill_paid": {"bill_id": str(bill.id), "payment_id": str(payment.id)},
+    }
 
 
 def work_off(site):

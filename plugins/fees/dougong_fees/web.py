@@ -11,7 +11,7 @@ from flask import Flask, Response, redirect, render_template, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response as WebResponse
 
-from dougong.db import member_label
+from dougong.db import Scope, member_label
 from dougong.errors import Invalid, NotFound
 from dougong.i18n import N_, gettext
 from dougong.installation import Installation
@@ -34,7 +34,7 @@ from dougong_fees.models import (
     HandOver,
     Waiver,
 )
-from dougong_fees.services import figures, mine, reports
+from dougong_fees.services import figures, mine, prompt, reports
 from dougong_fees.services.explain import period_text
 from dougong_fees.web_handovers import add_pages
 from dougong_ledger import services as ledger
@@ -45,7 +45,7 @@ from dougong_ledger.services.receipts import receipt_of
 
 blueprint = plugin_blueprint("fees", __name__)
 add_pages(blueprint)
-SHOWN, PAST, ZERO = 60, 24, Decimal(0)
+SHOWN, SHOWN_OBJECTS, PAST, ZERO = 60, 12, 24, Decimal(0)
 
 
 def install(app: Flask, installation: Installation) -> None:
@@ -149,6 +149,7 @@ def my_bill(bill_id: UUID) -> str:
         lines=services.explain_mine(scope, bill.id),
         payments=_payments(bill),
         late_fee=services.late_fee_due(scope, bill),
+        payable=prompt.payable(scope, [bill])[bill.id],
         is_owed=bill.state in OWED,
         today=scope.today,
         key=new_key(),
@@ -308,15 +309,38 @@ def report(run_id: UUID) -> str:
 
 @blueprint.route("/runs", methods=["GET", "POST"])
 def group_runs() -> str:
-    """Show the runs of all communities of a group, and start one in each of them."""
+    """Show the runs of all communities of a group; start and decide them as one."""
     scope = require_scope()
     scope.require("fees.bill_run.create")
     outcome = None
     values = _next_month(scope.today)
-    if request.method == "POST":
+    if "do" in request.form:
+        outcome = _decide(scope, request.form)
+    elif request.method == "POST":
         values = {name: request.form.get(name, "") for name in values}
         outcome = services.create_group_runs(scope, values["name"], *_days(values))
-    return page("group_runs", outcome=outcome, values=values, runs=services.group_runs(scope))
+    runs = services.group_runs(scope)
+    return page(
+        "group_runs",
+        outcome=outcome,
+        values=values,
+        runs=runs,
+        objects=services.together(runs)[:SHOWN_OBJECTS],
+    )
+
+
+def _decide(scope: Scope, values: Mapping[str, str]) -> list[services.CommunityRun]:
+    """Approve, publish or roll back the runs of one name and period in every community."""
+    key = (values["name"], *_days({**values, "due_on": values["to_on"]})[:2])
+    if values["do"] == "approve":
+        return services.approve_group_runs(scope, *key)
+    if values["do"] == "publish":
+        return services.publish_group_runs(scope, *key)
+    reason = values.get("reason", "").strip()
+    if not reason:
+        fields = {"reason": gettext("Say why it is rolled back.")}
+        raise Invalid(N_("Some fields are not right yet."), fields=fields)
+    return services.roll_back_group_runs(scope, *key, reason)
 
 
 @blueprint.route("/templates/<uuid:template_id>", methods=["GET", "POST"])

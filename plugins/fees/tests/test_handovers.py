@@ -1,21 +1,34 @@
 """A room changes hands: bills are split by the day, money follows, and it can be taken back."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
 
 from dougong.errors import Conflict, Invalid
+from dougong.services import create
 from dougong.tenancy.models import Ownership, Person, Room
 from dougong_fees import services
 from dougong_fees.domain.states import BillState, WaiverState
 from dougong_fees.errors import BillTouched
-from dougong_fees.models import Bill, BillRun, Charge, HandOver, HandOverState
-from dougong_fees.services.handovers import new_bills
+from dougong_fees.models import (
+    Bill,
+    BillLine,
+    BillRun,
+    Charge,
+    ChargeMethod,
+    FeeItem,
+    HandOver,
+    HandOverState,
+)
+from dougong_fees.services.handovers import meters_of, new_bills
 from dougong_fees.services.reports import run_report
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import PaymentChannel
+from dougong_meters.models import Meter
+
+from .conftest import add_item
 
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
 DAY = date(2026, 10, 11)
@@ -74,6 +87,53 @@ def test_what_the_seller_paid_pays_his_part_and_the_rest_is_his(scope, bill, buy
     assert split[seller].state is BillState.PAID
     assert (split[buyer.id].state, split[buyer.id].paid) == (BillState.OPEN, 0)
     assert ledger.balance_of(scope, seller) == whole - split[seller].amount
+    assert ledger.trial_balance(scope).is_balanced
+
+
+@pytest.fixture
+def water(scope, place):
+    """The first room's water meter, 5 yuan a cubic metre: 100 on 1 October, 130 on 1 November."""
+    item = add_item(scope, place, "water", "5.00", method=ChargeMethod.USAGE, commodity="water")
+    for charge in scope.session.scalars(select(Charge).where(Charge.fee_item_id == item.id)):
+        if charge.room_id != place.room_ids[0]:
+            scope.session.delete(charge)
+    meter = create(
+        scope,
+        Meter,
+        {
+            "serial": "W-1",
+            "commodity": "water",
+            "room_id": place.room_ids[0],
+            "installed_on": date(2026, 1, 1),
+        },
+    )
+    for day, value in ((OCTOBER, 100), (NOVEMBER, 130)):
+        read_at = datetime.combine(day, time.min, scope.zone)
+        scope.call("meters.reading.record", meter=meter.id, value=D(value), read_at=read_at)
+    return meter.id
+
+
+def test_a_closing_reading_divides_what_the_meter_counted(scope, place, water, bill, buyer):
+    room, seller = scope.get(Room, bill.room_id), bill.payer_id
+    assert [(m.meter_id, m.serial, m.last) for m in meters_of(scope, room, DAY)] == [
+        (water, "W-1", D(100))
+    ]
+    shown = services.preview_hand_over(scope, room, buyer, DAY, {water: D(112)})
+    scope.session.expire_all()
+    record = services.hand_over(scope, room, buyer, DAY, {water: D(112)})
+    assert record.statement["readings"] == shown["readings"]
+    (kept,) = record.statement["readings"]
+    assert (kept["serial"], kept["commodity"], D(kept["value"])) == ("W-1", "water", 112)
+    query = select(BillLine).join(FeeItem, FeeItem.id == BillLine.fee_item_id)
+    lines = {
+        line.bill.payer_id: line
+        for line in scope.session.scalars(
+            query.where(FeeItem.code == "water", BillLine.is_withdrawn.is_(False))
+        )
+    }
+    used = {payer: (line.quantity, line.amount) for payer, line in lines.items()}
+    assert used == {seller: (12, D("60.00")), buyer.id: (18, D("90.00"))}
+    assert lines[seller].evidence["closing"] == lines[buyer.id].evidence["opening"]
     assert ledger.trial_balance(scope).is_balanced
 
 

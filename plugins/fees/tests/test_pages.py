@@ -15,7 +15,7 @@ from dougong.tenancy.models import Person
 from dougong.tenancy.operations import set_setting
 from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_fees import services
-from dougong_fees.domain.states import BillState
+from dougong_fees.domain.states import BillState, RunState
 from dougong_fees.models import Bill, ShareKey
 from dougong_fees.services import figures, reports
 from dougong_ledger import services as ledger
@@ -239,6 +239,35 @@ def test_a_group_is_billed_from_one_page(installation, place, app, locale):
     done = client.post(address, data=form)
     assert done.status_code == 200 and "翠湖花园" in done.text and "fees/report/" in done.text
     assert client.post(address, data={**form, "from_on": "soon"}).status_code == 422
+    decide = {key: form[key] for key in ("csrf_token", "name", "from_on", "to_on")}
+    own = client.post(address, data={**decide, "do": "approve"})
+    assert "另一人" in own.text, "nobody approves what he reckoned himself"
+    assert client.post(address, data={**decide, "do": "roll-back"}).status_code == 422
+
+
+def test_a_group_run_is_approved_published_and_rolled_back_as_one(installation, scope, place):
+    add_item(scope, place)
+    scope.session.commit()
+    period = (date(2026, 10, 1), date(2026, 11, 1))
+    key = ("十月", *period)
+
+    def act(step, *more):
+        with installation.scope(Actor.system(), group=place.group_id) as group:
+            return {each.community_id: each for each in step(group, *key, *more)}
+
+    act(services.create_group_runs, date(2026, 11, 20))
+    for step, state in (
+        (services.approve_group_runs, RunState.APPROVED),
+        (services.publish_group_runs, RunState.PUBLISHED),
+    ):
+        assert {each.run.state for each in act(step).values()} == {state}
+        assert act(step) == {}, "repeated, nothing is left to do"
+    with installation.scope(Actor.system(), group=place.group_id) as group:
+        (one,) = services.together(services.group_runs(group))
+        assert (len(one.runs), one.bills) == (2, len(place.room_ids))
+        assert one.amount == sum(each.run.amount for each in one.runs)
+    back = act(services.roll_back_group_runs, "单价错了")
+    assert {each.run.state for each in back.values()} == {RunState.ROLLED_BACK}
 
 
 def test_staff_see_bills_and_their_reckoning_in_the_admin(place, browser, bill):

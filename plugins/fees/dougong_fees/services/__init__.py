@@ -23,7 +23,15 @@ from dougong_fees.services.discounts import (
     request_discount,
 )
 from dougong_fees.services.explain import explain_bill
-from dougong_fees.services.group_runs import create_group_runs, group_runs
+from dougong_fees.services.group_runs import (
+    CommunityRun,
+    approve_group_runs,
+    create_group_runs,
+    group_runs,
+    publish_group_runs,
+    roll_back_group_runs,
+    together,
+)
 from dougong_fees.services.handovers import (
     hand_over,
     preview_hand_over,
@@ -71,6 +79,7 @@ from dougong_fees.services.vacancies import (
 from dougong_fees.services.waivers import approve_waiver, refuse_waiver, request_waiver
 
 __all__ = [
+    "CommunityRun",
     "preview_template",
     "roll_out_template",
     "undo_template",
@@ -78,6 +87,10 @@ __all__ = [
     "refuse_discount",
     "request_discount",
     "add_price",
+    "approve_group_runs",
+    "publish_group_runs",
+    "roll_back_group_runs",
+    "together",
     "approve_vacancy",
     "declare_vacancy",
     "end_discount",

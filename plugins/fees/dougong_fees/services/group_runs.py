@@ -1,8 +1,11 @@
 """A bill run for a whole group: one in each of its communities, each reported for itself."""
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,8 +15,9 @@ from dougong.errors import DougongError
 from dougong.i18n import translate_error
 from dougong.services import service
 from dougong.tenancy.models import Community
+from dougong_fees.domain.states import RunState
 from dougong_fees.models import BillRun
-from dougong_fees.services.runs import create_run
+from dougong_fees.services.runs import approve_run, create_run, publish_run, roll_back_run
 
 SHOWN = 120
 
@@ -64,8 +68,123 @@ def _start(
 def group_runs(scope: Scope) -> list[CommunityRun]:
     """Return the latest runs of all the group's communities, newest first."""
     names = {community.id: community.name for community in communities(scope)}
-    query = select(BillRun).order_by(BillRun.from_on.desc(), BillRun.id.desc()).limit(SHOWN)
+    query = select(BillRun).where(BillRun.room_id.is_(None))
+    query = query.order_by(BillRun.from_on.desc(), BillRun.id.desc()).limit(SHOWN)
     return [
         CommunityRun(run.community_id, names.get(run.community_id, ""), run)
         for run in scope.session.scalars(query)
     ]
+
+
+@dataclass(frozen=True)
+class GroupRun:
+    """The runs of one name and period in several communities, seen and decided as one."""
+
+    name: str
+    from_on: date
+    to_on: date
+    runs: tuple[CommunityRun, ...]
+
+    @property
+    def bills(self) -> int:
+        return sum(each.run.bills for each in self.runs if each.run)
+
+    @property
+    def problems(self) -> int:
+        return sum(len(each.run.problems) for each in self.runs if each.run)
+
+    @property
+    def amount(self) -> Decimal:
+        return sum((each.run.amount for each in self.runs if each.run), Decimal(0))
+
+    @property
+    def previous_amount(self) -> Decimal:
+        """Return what the runs before came to in these communities, in yuan."""
+        return sum((each.run.previous_amount or 0 for each in self.runs if each.run), Decimal(0))
+
+    def states(self) -> dict[RunState, int]:
+        """Return how many runs are in each state."""
+        return dict(Counter(each.run.state for each in self.runs if each.run))
+
+
+def together(runs: Sequence[CommunityRun]) -> list[GroupRun]:
+    """Return runs put together by name and period, in the order of the first of each."""
+    found: dict[tuple[str, date, date], list[CommunityRun]] = defaultdict(list)
+    for each in runs:
+        if each.run is not None:
+            found[each.run.name, each.run.from_on, each.run.to_on].append(each)
+    return [GroupRun(*key, tuple(members)) for key, members in found.items()]
+
+
+@service(
+    "bill_run.approve_for_group",
+    title=("Approve everywhere", "全部审核"),
+    permission="fees.bill_run.approve",
+    is_public=False,
+)
+def approve_group_runs(scope: Scope, name: str, from_on: date, to_on: date) -> list[CommunityRun]:
+    """Approve the drafts of one name and period in every community; return each one's outcome.
+
+    Nobody approves what he reckoned himself: such a community tells so, the others go on.
+    """
+    return _everywhere(scope, (name, from_on, to_on), (RunState.DRAFT,), approve_run)
+
+
+@service(
+    "bill_run.publish_for_group",
+    title=("Publish everywhere", "全部发布"),
+    permission="fees.bill_run.publish",
+    is_public=False,
+)
+def publish_group_runs(scope: Scope, name: str, from_on: date, to_on: date) -> list[CommunityRun]:
+    """Publish the runs of one name and period in every community; return each one's outcome."""
+    states = (RunState.DRAFT, RunState.APPROVED)
+    return _everywhere(scope, (name, from_on, to_on), states, publish_run)
+
+
+@service(
+    "bill_run.roll_back_for_group",
+    title=("Roll back everywhere", "全部撤回"),
+    permission="fees.bill_run.roll_back",
+    is_public=False,
+)
+def roll_back_group_runs(
+    scope: Scope, name: str, from_on: date, to_on: date, reason: str
+) -> list[CommunityRun]:
+    """Roll the published runs of one name and period back everywhere; return each one's outcome."""
+    states = (RunState.PUBLISHED,)
+    act = partial(roll_back_run, reason=reason)
+    return _everywhere(scope, (name, from_on, to_on), states, act)
+
+
+def _everywhere(
+    scope: Scope,
+    key: tuple[str, date, date],
+    states: tuple[RunState, ...],
+    act: Callable[[Scope, BillRun], BillRun],
+) -> list[CommunityRun]:
+    """Do something to each run of a name and period, in a transaction per community."""
+    name, from_on, to_on = key
+    query = select(BillRun.id, BillRun.community_id).where(
+        BillRun.name == name,
+        BillRun.from_on == from_on,
+        BillRun.to_on == to_on,
+        BillRun.room_id.is_(None),
+        BillRun.state.in_(states),
+    )
+    names = {community.id: community.name for community in communities(scope)}
+    outcome = []
+    for row in scope.session.execute(query.order_by(BillRun.id)).all():
+        about = (row.community_id, names.get(row.community_id, ""))
+        try:
+            with scope.installation.scope(scope.actor, community=row.community_id) as part:
+                run = act(part, part.get(BillRun, row.id))
+                part.session.flush()
+                part.session.refresh(run)
+                part.session.expunge(run)
+        except DougongError as error:
+            outcome.append(CommunityRun(*about, None, translate_error(error)))
+        else:
+            outcome.append(CommunityRun(*about, run))
+    scope.session.expire_all()
+    return outcome
