@@ -117,7 +117,7 @@ def my() -> str:
         "my",
         due=due,
         paid=paid,
-        total=sum(bill.balance for bill in due),
+        total=sum(prompt.payable(scope, due).values(), Decimal(0)),
         balance=ledger.balance_of(scope, person_id),
         offers=ledger.offers_in(scope, request.headers.get("User-Agent", "")),
         today=scope.today,
