@@ -155,6 +155,15 @@ class Plugins:
         entry = found.manifest.settings.get(key) if found else None
         return entry.default if entry else None
 
+    def words_for(self, column: str, value: str) -> str | None:
+        """Return what people read for a value that a plugin's manifest declares under ``[words]``.
+
+        column: ``<plugin>.<table>.<column>``, where it is kept. None when nobody declares it.
+        """
+        found = self.found.get(value.partition(".")[0])
+        words = found.manifest.words.get(column, {}).get(value) if found else None
+        return str(words) if words is not None else None
+
     def distribution(self, plugin: str) -> Distribution:
         """Return what the migrator needs to know of a plugin."""
         found = self.entry(plugin)

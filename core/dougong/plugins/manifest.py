@@ -161,6 +161,9 @@ class Events(_Strict):
     subscribes: tuple[Annotated[str, Field(pattern=r"^[a-z_0-9]+\.[a-z_0-9]+$")], ...] = ()
 
 
+WordKey = Annotated[str, Field(pattern=r"^[a-z_0-9]+(\.[a-z_0-9]+)+$", max_length=60)]
+
+
 class Manifest(_Strict):
     """One plugin's manifest, checked."""
 
@@ -183,6 +186,7 @@ class Manifest(_Strict):
     drivers: tuple[DriverEntry, ...] = ()
     documents: tuple[DocumentEntry, ...] = ()
     events: Events = Events()
+    words: dict[str, dict[WordKey, Text]] = {}
 
     @field_validator("jobs", "drivers", "documents")
     @classmethod
@@ -197,10 +201,16 @@ class Manifest(_Strict):
     def _consistent(self) -> "Manifest":
         if self.id in {*self.depends, *self.optional, *self.conflicts}:
             raise ValueError("a plugin neither needs itself nor conflicts with itself")
+        strange = [key for words in self.words.values() for key in words if not self._owns(key)]
+        if strange:
+            raise ValueError(f"these words do not begin with {self.id}.: {', '.join(strange)}")
         both = sorted(set(self.depends) & set(self.conflicts))
         if both:
             raise ValueError(f"needed and in conflict at once: {', '.join(both)}")
         return self
+
+    def _owns(self, name: str) -> bool:
+        return name.startswith(f"{self.id}.")
 
     @property
     def schema(self) -> str:  # type: ignore[override]

@@ -3,8 +3,8 @@
 from typing import Any
 
 from dougong.db.scope import Scope
-from dougong.i18n import N_, bilingual, gettext
-from dougong.web.admin import RecordView, action, registry
+from dougong.i18n import bilingual
+from dougong.web.admin import RecordView, action
 from dougong_ledger import services
 from dougong_ledger.models import (
     Account,
@@ -34,18 +34,8 @@ def _day(scope: Scope, record: Any) -> str:
     return f"{record.day.day_on} {provider_title(scope, record.day.provider)}"
 
 
-def _kind(_scope: Scope, entry: JournalEntry) -> str:
-    """Return what happened in words: of the record that was posted, else its plugin."""
-    own = {
-        "ledger.payments": N_("Payments of a day"),
-        "ledger.channel_fees": N_("Fees of a channel"),
-        "ledger.surplus": N_("Paid too much"),
-        "ledger.opening": N_("Opening balances"),
-    }
-    if entry.kind in own:
-        return gettext(own[entry.kind])
-    view = registry.view_named(entry.kind)
-    return view.label() if view else entry.kind
+def _kind(scope: Scope, entry: JournalEntry) -> str:
+    return services.kind_title(scope, entry.kind)
 
 
 def _provider(scope: Scope, record: Any) -> str:

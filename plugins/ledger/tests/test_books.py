@@ -10,9 +10,14 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from dougong.capabilities import NotDeclared
 from dougong.db import uuid7
 from dougong.errors import Conflict, Invalid, NotAllowed
+from dougong.i18n import use_locale
+from dougong.web.admin.columns import show
+from dougong.web.admin.exporting import value_of
 from dougong_ledger import services, vouchers
+from dougong_ledger.admin import JournalEntryView
 from dougong_ledger.domain import CASH, DEPOSIT, INCOME, PaymentChannel, PeriodState, Posting
 from dougong_ledger.errors import BooksClosed
 from dougong_ledger.models import BookPeriod, Deposit, DepositMovement, JournalEntry
@@ -133,6 +138,25 @@ def test_no_more_goes_back_than_is_held(scope, deposit):
     with pytest.raises(DBAPIError), scope.session.begin_nested():
         scope.session.execute(text("update ledger.deposit set given_back = amount + 1"))
     assert scope.session.scalars(select(Deposit.held)).one() == D(2000)
+
+
+# --- kinds of entries -----------------------------------------------------------------------------
+
+
+def test_kinds_are_named_in_both_languages_on_pages_and_in_vouchers(scope, place):
+    entry = services.post(scope, "ledger.payments", uuid7(), "", [Posting(CASH, INCOME, D(7))])
+    with use_locale("en"):
+        assert services.kind_title(scope, entry.kind) == "Payments of a day"
+    with use_locale("zh_Hans_CN"):
+        column = JournalEntryView.all_columns()["kind"]
+        assert show(scope, column, entry) == value_of(scope, column, entry) == "当日收款"
+        lines = services.vouchers(scope, scope.today, scope.today + timedelta(days=1))
+        assert {line.memo for line in lines} == {"当日收款"}
+
+
+def test_a_kind_that_its_plugin_does_not_declare_is_refused(scope, place):
+    with pytest.raises(NotDeclared, match=r'"ledger.gift" = \{ en'):
+        services.post(scope, "ledger.gift", uuid7(), "", [])
 
 
 # --- vouchers -------------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ BROKEN: dict[str, Fault] = {
         "",
         append={MANIFEST: '\n[[documents]]\nid = "slip"\nname = { en = "S", zh_Hans_CN = "单" }\n'},
     ),
+    "every_kind_that_it_posts_is_declared": _inside('scope.post("{plugin}.item.sold", item.id)'),
     "every_fact_that_it_tells_is_declared": _inside('scope.emit("item_lost", item_id=1)'),
     "it_listens_only_to_what_it_depends_on": Fault(
         "", "", append={MANIFEST: '\n[events]\nsubscribes = ["nobody.thing_happened"]\n'}

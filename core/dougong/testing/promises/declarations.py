@@ -109,6 +109,18 @@ def every_driver_can_be_loaded(subject: Subject) -> Iterator[str]:
 
 
 @promise
+def every_kind_that_it_posts_is_declared(subject: Subject) -> Iterator[str]:
+    """Entries of the ledger's journal are called as the manifest says, in both languages."""
+    declared = subject.manifest.words.get("ledger.journal_entry.kind", {})
+    named = _constants(subject)
+    for path, call in subject.calls("post"):
+        arguments = [a.id for a in call.args[:2] if isinstance(a, ast.Name)]
+        kind = _literal(call) or next((named[a] for a in arguments if a in named), None)
+        if kind and kind.startswith(f"{subject.plugin}.") and kind not in declared:
+            yield f'{subject.where(path, call)} posts {kind}: name it under [words."…kind"]'
+
+
+@promise
 def every_document_has_its_template(subject: Subject) -> Iterator[str]:
     for document in subject.manifest.documents:
         path = subject.folder / f"templates/documents/{document.id}.html"
@@ -169,6 +181,21 @@ def it_declares_the_capabilities_that_it_uses(subject: Subject) -> Iterator[str]
         for capability, libraries in NEEDS.items():
             if module.startswith(libraries) and capability not in have:
                 yield f"{subject.where(path, node)} imports {module}: declare {capability}"
+
+
+def _constants(subject: Subject) -> dict[str, str]:
+    """Return the texts that the plugin's modules give names to, one by one or several at once."""
+    found: dict[str, str] = {}
+    statements = [node for tree in subject.sources.values() for node in tree.body]
+    for node in [each for each in statements if isinstance(each, ast.Assign)]:
+        for name, value in zip(_parts(node.targets[0]), _parts(node.value), strict=False):
+            if isinstance(name, ast.Name) and isinstance(value, ast.Constant):
+                found[name.id] = str(value.value)
+    return found
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    return node.elts if isinstance(node, ast.Tuple) else [node]
 
 
 def _known(subject: Subject) -> set[str]:

@@ -210,6 +210,8 @@ def value_of(scope: Scope, column: Column, record: Any, is_clear: bool = False) 
     if column.members is not None:
         return show(scope, column, record)
     value = getattr(record, column.key)
+    if column.said is not None and value is not None:
+        return str(column.said(scope, record))
     if isinstance(value, datetime):
         return value.astimezone(scope.zone).replace(tzinfo=None)
     if isinstance(value, Decimal) and column.kind == "number":

@@ -34,6 +34,7 @@ from dougong_ledger.services.journal import (
     account_ids,
     ensure_account,
     ensure_chart,
+    kind_title,
     post,
     trial_balance,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "cancel_order",
     "ensure_account",
     "ensure_chart",
+    "kind_title",
     "issue_receipt",
     "open_order",
     "pay_out",

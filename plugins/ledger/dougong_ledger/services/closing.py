@@ -15,7 +15,7 @@ from dougong.services import service
 from dougong_ledger.domain import RECEIVABLE, ZERO, PeriodState, next_month
 from dougong_ledger.hookspecs import MonthEndItem
 from dougong_ledger.models import BookPeriod
-from dougong_ledger.services.journal import lock_books, trial_balance
+from dougong_ledger.services.journal import kind_title, lock_books, trial_balance
 
 OPEN_STATES = (PeriodState.REOPENED,)
 
@@ -163,7 +163,7 @@ class VoucherLine:
 VOUCHERS = text(
     """
     with entry as (
-        select e.community_id, e.id, e.posted_on, e.memo,
+        select e.community_id, e.id, e.posted_on, e.memo, e.kind,
             row_number() over (order by e.posted_on, e.id) as voucher
         from ledger.journal_entry e
         where e.posted_on >= :from_on and e.posted_on < :to_on
@@ -180,8 +180,8 @@ VOUCHERS = text(
             and e.id = l.entry_id
         group by 1, 2
     )
-    select e.posted_on, e.voucher, e.memo, a.code as account, a.name as account_name, s.debit,
-        s.credit, row_number() over (partition by e.id order by s.place, a.code) as line
+    select e.posted_on, e.voucher, e.memo, e.kind, a.code as account, a.name as account_name,
+        s.debit, s.credit, row_number() over (partition by e.id order by s.place, a.code) as line
     from side s
     join entry e on e.id = s.entry_id
     join ledger.account a on a.community_id = e.community_id and a.id = s.account_id
@@ -194,14 +194,15 @@ VOUCHERS = text(
 def vouchers(scope: Scope, from_on: date, to_on: date) -> Iterable[VoucherLine]:
     """Return the vouchers of [from_on, to_on), one line per account and side, in the usual layout.
 
-    Vouchers are numbered from 1 within the period; debit and credit of each are equal.
+    What has no memo is called by its kind. Vouchers are numbered from 1 within the period; debit
+    and credit of each are equal.
     """
     for row in scope.session.execute(VOUCHERS, {"from_on": from_on, "to_on": to_on}):
         yield VoucherLine(
             row.posted_on,
             row.voucher,
             row.line,
-            row.memo,
+            row.memo or kind_title(scope, row.kind),
             row.account,
             row.account_name,
             Decimal(row.debit) / 100,

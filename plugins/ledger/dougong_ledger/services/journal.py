@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
+from dougong.capabilities import NotDeclared
 from dougong.db import Scope, insert_rows, uuid7
 from dougong.errors import Invalid, NotAllowed
 from dougong.i18n import N_
@@ -21,6 +22,8 @@ from dougong_ledger.domain import (
 )
 from dougong_ledger.errors import BooksClosed
 from dougong_ledger.models import Account, BookPeriod, JournalEntry, JournalLine
+
+KINDS = "ledger.journal_entry.kind"
 
 
 def community_of(scope: Scope) -> UUID:
@@ -72,6 +75,20 @@ def account_ids(scope: Scope, codes: Iterable[str]) -> Mapping[str, UUID]:
     return found
 
 
+def kind_title(scope: Scope, kind: str) -> str:
+    """Return what a kind of entry is called, as the manifest of its plugin says."""
+    return scope.installation.plugins.words_for(KINDS, kind) or kind
+
+
+def _require_declared(scope: Scope, kind: str) -> None:
+    plugins, plugin = scope.installation.plugins, kind.partition(".")[0]
+    if plugin in plugins.found and plugins.words_for(KINDS, kind) is None:
+        raise NotDeclared(
+            f"{kind} is posted and not declared; write into the manifest.toml of {plugin}:"
+            f' [words."{KINDS}"] "{kind}" = {{ en = "…", zh_Hans_CN = "…" }}'
+        )
+
+
 def post(
     scope: Scope,
     kind: str,
@@ -84,10 +101,13 @@ def post(
 ) -> JournalEntry:
     """Post what happened to the journal, in the caller's transaction.
 
-    kind, source_id: the happening; the same one twice is a Conflict. on: the day of the books,
-    today by default; what belongs into a closed month is posted today. Raises BooksClosed when
-    today's month is closed as well. There is nothing to balance: every posting has both sides.
+    kind, source_id: the happening; the same one twice is a Conflict. A kind that begins with a
+    plugin's id stands in its manifest under ``[words."ledger.journal_entry.kind"]``, else it is
+    refused with NotDeclared. on: the day of the books, today by default; what belongs into a closed
+    month is posted today. Raises BooksClosed when today's month is closed as well. There is nothing
+    to balance: every posting has both sides.
     """
+    _require_declared(scope, kind)
     lines = list(postings)
     day = _open_day(scope, on)
     ids = account_ids(scope, {c for line in lines for c in (line.debit, line.credit)})
