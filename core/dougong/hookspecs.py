@@ -266,7 +266,8 @@ def readings_received(scope: "Scope", readings: "Sequence[Reading]") -> None:
     """Take over readings that devices of this community have sent.
 
     scope: the community, with the device host as actor. readings: of any device; each says what it
-    is about (``subject_kind``, ``subject_id``), which point, value, quality and two times.
+    is about (``subject_kind``, ``subject_id``), which point, value, quality, two times, and the
+    number that could be trusted before it (``before``).
     Called once per batch, in the transaction that stores it. The same reading never comes twice.
     Result: none.
     """

@@ -199,7 +199,8 @@ def test_devices_run_only_where_their_plugin_is_on(installation, place, store):
         return {d.id for g in mine for d in g.devices}
 
     assert len(running()) == 2
-    disable(installation, system, "meters", place.community_id)
+    for plugin in ("prepaid", "meters"):
+        disable(installation, system, plugin, place.community_id)
     assert running() == set()
     enable(installation, system, "meters", place.community_id, buildings=place.building_ids[:1])
     assert len(running()) == 1

@@ -49,7 +49,7 @@ ENABLED = {
         "invoices",
         "participation",
     ),
-    "campus": ("ledger", "online_payment", "meters", "fees"),
+    "campus": ("ledger", "online_payment", "meters", "fees", "prepaid"),
 }
 SETTINGS = {"ledger.allows_demo_top_up": True}
 ONLY_TWO_BUILDINGS = ("campus", "meters")

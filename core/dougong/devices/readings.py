@@ -124,7 +124,8 @@ class Reading:
     device_time: what the device's own clock says, None when it says nothing. server_time: when
     the answer was complete here. sequence grows by one with every reading of a device.
     subject_kind, subject_id: what the point is bound to (``meters.meter`` and its id); a device
-    knows nothing of it, the store fills it in.
+    knows nothing of it, the store fills it in, as it does ``before``: the last number that could
+    be trusted before this one, None for the first and for what is no number.
     """
 
     device_id: UUID
@@ -139,6 +140,7 @@ class Reading:
     detail: str = ""
     subject_kind: str = ""
     subject_id: UUID | None = None
+    before: Decimal | None = None
 
 
 def bad(points: tuple[Point, ...], quality: Quality, detail: str) -> list[Measured]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from dougong.devices.readings import Reading
 
 KNOWN = text(
     """
-    select i.device_id, i.point, coalesce(v.sequence, -1) as sequence,
+    select i.device_id, i.point, coalesce(v.sequence, -1) as sequence, v.value,
            coalesce(p.subject_kind, '') as subject_kind, p.subject_id
     from (select distinct * from unnest(cast(:devices as uuid[]), cast(:points as text[]))
           as t(device_id, point)) i
@@ -142,6 +142,7 @@ def _fresh(scope: Scope, readings: Sequence[Reading]) -> list[Reading]:
     )
     known = {(row.device_id, row.point): row for row in rows}
     highest = {key: row.sequence for key, row in known.items()}
+    trusted = {key: _number(row.value) for key, row in known.items()}
     fresh = []
     for reading in sorted(readings, key=lambda r: r.sequence):
         key = (reading.device_id, reading.point)
@@ -149,8 +150,19 @@ def _fresh(scope: Scope, readings: Sequence[Reading]) -> list[Reading]:
             continue
         highest[key] = reading.sequence
         row = known[key]
-        fresh.append(replace(reading, subject_kind=row.subject_kind, subject_id=row.subject_id))
+        about = {"subject_kind": row.subject_kind, "subject_id": row.subject_id}
+        fresh.append(replace(reading, **about, before=trusted[key]))
+        if reading.quality.is_usable and isinstance(reading.value, Decimal):
+            trusted[key] = reading.value
     return fresh
+
+
+def _number(text: str | None) -> Decimal | None:
+    """Return a stored value as a number, None for what is none."""
+    try:
+        return None if text is None else Decimal(text)
+    except InvalidOperation:
+        return None
 
 
 def _columns(

@@ -1,0 +1,1 @@
+"""Prepaid energy of rooms: balances, free quota, warnings, supply, meter cards."""

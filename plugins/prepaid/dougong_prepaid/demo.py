@@ -1,0 +1,198 @@
+"""The demonstration's dormitories: accounts with months of use, some low, one empty, one cut."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+
+from dougong.db import Scope, insert_rows, uuid7
+from dougong.devices.models import DevicePoint
+from dougong.tenancy.models import CommunityKind
+from dougong_ledger import services as ledger
+from dougong_ledger.domain import CHANNEL, Posting
+from dougong_meters.models import Meter, MeterRole, MeterState
+from dougong_prepaid.domain import ENERGY_INCOME, ENERGY_LIABILITY
+from dougong_prepaid.models import (
+    CalendarPeriod,
+    EnergyAccount,
+    Movement,
+    SupplierBill,
+    Tariff,
+)
+from dougong_prepaid.services.settling import ensure_accounts
+
+PRICE, FREE = Decimal("0.5683"), Decimal(5)
+DAYS = 30
+POWER_POINTS = ("power", "is_cut")
+# Of the rooms, by number: low, used up, used up with somebody who needs his supply.
+LOW, EMPTY, MEDICAL = range(3, 300, 29), (7, 40), 12
+
+
+def load(scope: Scope, chance: Random) -> None:
+    """Open accounts for the dormitory rooms that have a meter of their own."""
+    if scope.place.kind != CommunityKind.CAMPUS:
+        return
+    query = select(Meter).where(
+        Meter.commodity == "electricity",
+        Meter.state == MeterState.INSTALLED,
+        Meter.role == MeterRole.OWN,
+        Meter.room_id.is_not(None),
+        Meter.last_value.is_not(None),
+    )
+    meters = scope.session.scalars(query.order_by(Meter.serial)).all()
+    if meters:
+        dormitories(scope, chance, meters)
+
+
+def dormitories(scope: Scope, chance: Random, meters: Sequence[Meter]) -> None:
+    """Open an account for the room of each meter, with prices, a past and books that balance."""
+    _rules(scope)
+    _accounts(scope, chance, meters)
+    _bind(scope, [meter.id for meter in meters])
+
+
+def _rules(scope: Scope) -> None:
+    today = scope.today
+    scope.session.add(
+        Tariff(
+            commodity="electricity", from_on=date(today.year - 1, 1, 1), price=PRICE,
+            grid_price=PRICE, free_per_person=FREE,
+            source="湖北省发改委 居民合表电价（学校教学和学生生活用电），不满 1 千伏",
+        )
+    )  # fmt: skip
+    scope.session.add_all(
+        [
+            CalendarPeriod(kind="exam", name="期末考试周", from_on=date(today.year + 1, 1, 4),
+                           to_on=date(today.year + 1, 1, 17)),
+            CalendarPeriod(kind="vacation", name="寒假", from_on=date(today.year + 1, 1, 17),
+                           to_on=date(today.year + 1, 2, 22)),
+        ]
+    )  # fmt: skip
+    scope.session.flush()
+
+
+def _accounts(scope: Scope, chance: Random, meters: Sequence[Meter]) -> None:
+    """Write accounts, a top-up and daily usage each, and the journal of both."""
+    rows: dict[str, list[Any]] = {name: [] for name in ACCOUNT}
+    moves: dict[str, list[Any]] = {name: [] for name in MOVEMENT}
+    bought, used = [], []
+    for number, meter in enumerate(meters):
+        account_id = uuid7()
+        days = [Decimal(chance.randrange(12, 38)) / 10 for _ in range(DAYS)]
+        amounts = [(each * PRICE).quantize(Decimal("0.01")) for each in days]
+        spent = sum(amounts, Decimal(0))
+        left = _left(chance, number)
+        bought.append((meter.room_id, spent + left))
+        used.append((meter.room_id, spent))
+        _account(scope, rows, account_id, meter, left, number)
+        start = scope.today - timedelta(days=DAYS + 1)
+        _move(moves, account_id, "top_up", start, spent + left, source_id=uuid7())
+        counter = (meter.last_value or Decimal(0)) - sum(days)
+        for back, (quantity, amount) in enumerate(zip(days, amounts, strict=True)):
+            counter += quantity
+            on = scope.today - timedelta(days=DAYS - back)
+            _move(moves, account_id, "usage", on, -amount, quantity, counter)
+    entry = _journal(scope, bought, used)
+    moves["entry_id"] = [entry] * len(moves["id"])
+    insert_rows(scope, EnergyAccount, rows)
+    insert_rows(scope, Movement, moves)
+    _supplier(scope)
+
+
+ACCOUNT = (
+    "id", "room_id", "commodity", "protection", "protection_note", "opened_on", "balance",
+    "carried", "meter_id", "counted", "counted_at", "month_used", "month_free", "supply", "trips",
+)  # fmt: skip
+MOVEMENT = (
+    "id", "account_id", "kind", "booked_on", "amount", "quantity", "free", "counter", "price",
+    "source_id",
+)  # fmt: skip
+
+
+def _left(chance: Random, number: int) -> Decimal:
+    if number in EMPTY or number == MEDICAL:
+        return Decimal("-0.85")
+    low = chance.randrange(150, 900) if number in LOW else chance.randrange(1200, 9000)
+    return Decimal(low) / 100
+
+
+def _account(
+    scope: Scope, rows: dict[str, list[Any]], account_id: UUID, meter: Meter, left: Decimal,
+    number: int,
+) -> None:  # fmt: skip
+    is_medical = number == MEDICAL
+    values = (
+        account_id, meter.room_id, "electricity", "medical" if is_medical else "none",
+        "夜间使用呼吸机，校医院证明 2026-031" if is_medical else None,
+        scope.today - timedelta(days=DAYS + 1), left, Decimal(0), meter.id, meter.last_value,
+        meter.last_read_at, Decimal(0), Decimal(0), "on", 0,
+    )  # fmt: skip
+    for name, value in zip(ACCOUNT, values, strict=True):
+        rows[name].append(value)
+
+
+def _move(
+    moves: dict[str, list[Any]], account_id: UUID, kind: str, on: date, amount: Decimal,
+    quantity: Decimal = Decimal(0), counter: Decimal | None = None, source_id: UUID | None = None,
+) -> None:  # fmt: skip
+    at = datetime.combine(on, time(23, 50)).astimezone()
+    values = (uuid7(at), account_id, kind, on, amount, quantity, Decimal(0), counter,
+              PRICE if kind == "usage" else None, source_id)  # fmt: skip
+    for name, value in zip(MOVEMENT, values, strict=True):
+        moves[name].append(value)
+
+
+def _journal(
+    scope: Scope, bought: list[tuple[UUID, Decimal]], used: list[tuple[UUID, Decimal]]
+) -> UUID:
+    ensure_accounts(scope)
+    postings = [Posting(CHANNEL, ENERGY_LIABILITY, amount, "", room) for room, amount in bought]
+    postings += [
+        Posting(ENERGY_LIABILITY, ENERGY_INCOME, amount, "", room) for room, amount in used
+    ]
+    return ledger.post(scope, "prepaid.demo", uuid7(), "演示：预付电费", postings).id
+
+
+SUPPLIER = text(
+    """
+    select date_trunc('month', booked_on)::date as from_on, sum(quantity) as quantity,
+           -sum(amount) as fen
+    from prepaid.movement where community_id = :community and kind = 'usage' group by 1 order by 1
+    """
+)
+
+
+def _supplier(scope: Scope) -> None:
+    """Enter what the supplier charged: a little more was bought than resold."""
+    for row in scope.session.execute(SUPPLIER, {"community": scope.community_id}).all():
+        quantity = (row.quantity * Decimal("1.04")).quantize(Decimal(1))
+        scope.session.add(
+            SupplierBill(
+                commodity="electricity", from_on=row.from_on,
+                to_on=(row.from_on + timedelta(days=32)).replace(day=1), quantity=quantity,
+                amount=(quantity * PRICE).quantize(Decimal("0.01")),
+                number=f"4201-{row.from_on:%Y%m}",
+            )
+        )  # fmt: skip
+    scope.session.flush()
+
+
+def _bind(scope: Scope, meter_ids: Sequence[UUID]) -> None:
+    """Bind the power and the relay of collected meters, so that loads are looked at."""
+    query = select(DevicePoint.device_id, DevicePoint.subject_id).where(
+        DevicePoint.subject_kind == "meters.meter", DevicePoint.subject_id.in_(meter_ids)
+    )
+    pairs = scope.session.execute(query).all()
+    columns: dict[str, list[Any]] = {"device_id": [], "point": [], "subject_kind": [],
+                                     "subject_id": []}  # fmt: skip
+    for device_id, meter_id in pairs:
+        for point in POWER_POINTS:
+            columns["device_id"].append(device_id)
+            columns["point"].append(point)
+            columns["subject_kind"].append("meters.meter")
+            columns["subject_id"].append(meter_id)
+    insert_rows(scope, DevicePoint, columns, on_conflict="do nothing")
