@@ -1,9 +1,9 @@
 """How long `dougong up` takes until its link answers: from nothing, and again; `dougong --help`.
 
-Usage: python bench/start.py [--rounds 3] [--help-only]. Prints one JSON line per figure, held against what no
-product of this kind can do without, in the same run: making and starting PostgreSQL, and one
-Python that imports Flask and SQLAlchemy. Packages are installed already. The list of commands is
-held against a Python that imports click, in seconds of CPU.
+Usage: python bench/start.py [--rounds 3] [--help-only]. Prints one JSON line per figure, held
+against what no product of this kind can do without, in the same run: making and starting
+PostgreSQL, and one Python that imports Flask and SQLAlchemy. Packages are installed already. The
+list of commands is held against a Python that imports click, in seconds of CPU.
 """
 
 import argparse
