@@ -1,14 +1,18 @@
 """Rows of another community cannot be read or written, whatever the application forgets."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from dougong.access.operations import grant_role
-from dougong.db.scope import Actor, Claim, begin_statement
+from dougong.db.beginning import begin_statement
+from dougong.db.migrator import Migrator
+from dougong.db.scope import Actor, Claim, ScopeKey
 from dougong.tenancy.models import Building, Person, Room
 from dougong.testing.people import make_login, sign_in
 from dougong.web.app import SESSION_COOKIE, create_app
@@ -43,7 +47,7 @@ FORGERIES = {
     "set_by_a_function": "create function pg_temp.f() returns bigint language sql"
     " set backtrace_functions = '{value}' as 'select 1::bigint'",
     "set_for_the_role": "alter role dougong_app set backtrace_functions = '{value}'",
-    "wrong_signature": "select dougong.enter('{zeros};' || pg_backend_pid()"
+    "wrong_signature": "call dougong.enter('{zeros};' || pg_backend_pid()"
     " || ';9999999999;{value}')",
 }
 
@@ -132,3 +136,45 @@ def test_two_tabs_of_one_browser_show_their_own_community_each(installation, pla
 
     with ThreadPoolExecutor(4) as tabs:
         assert list(tabs.map(tab, [*marks, *marks])) == [0, 0, 0, 0]
+
+
+def test_a_transaction_that_begins_on_a_lost_connection_gets_a_new_one(
+    installation, place, test_server
+):
+    """Nothing was sent on it yet, so nothing is lost."""
+    claim = Claim(place.group_id, place.community_id, (place.community_id,))
+    count = text("select count(*), pg_backend_pid() from dougong.room")
+    with installation.databases.engine("app").connect() as connection:
+        ours = connection.execution_options(claim=claim)
+        rooms, lost = ours.execute(count).one()
+        ours.commit()
+        with psycopg.connect(test_server.dsn(), autocommit=True) as link:
+            link.execute("select pg_terminate_backend(%s, 10000)", [lost])
+        with ours.begin():
+            again, other = ours.execute(count).one()
+        assert (rooms, again) == (4, 4) and other != lost
+
+
+def test_a_key_that_was_changed_is_the_only_one_from_then_on(installation, place):
+    """Also on connections that have planned with the old one."""
+    claim = Claim(place.group_id, place.community_id, (place.community_id,))
+    count = text("select count(*) from dougong.room")
+    with installation.databases.engine("app").connect() as connection:
+        ours = connection.execution_options(claim=claim)
+        for _ in range(7):
+            assert ours.execute(count).scalar() == 4
+            ours.commit()
+        try:
+            install_key(installation, ScopeKey(b"y" * 32))
+            with pytest.raises(DBAPIError, match="scope refused: signature"):
+                ours.execute(count)
+            ours.rollback()
+        finally:
+            install_key(installation, installation.databases.scope_key)
+        assert ours.execute(count).scalar() == 4
+
+
+def install_key(installation, key):
+    databases = replace(installation.databases, scope_key=key, _engines={})
+    with databases.engine("migrator").begin() as connection:
+        Migrator(databases)._install_scope_key(connection)

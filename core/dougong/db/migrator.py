@@ -226,13 +226,16 @@ class Migrator:
 
     def _install_scope_key(self, connection: Connection) -> None:
         inner, outer = self.databases.scope_key.pads
-        connection.exec_driver_sql(
+        changed = connection.exec_driver_sql(
             "insert into dougong.scope_key (inner_pad, outer_pad) values (%s, %s)"
             " on conflict (id) do update set inner_pad = excluded.inner_pad,"
             " outer_pad = excluded.outer_pad"
             " where scope_key.inner_pad <> excluded.inner_pad",
             (inner, outer),
         )
+        if changed.rowcount:
+            # It is planned with the key's pads as constants, once per connection (scope.sql).
+            connection.exec_driver_sql("alter procedure dougong.enter(text) security definer")
 
     @staticmethod
     def _current(distribution: Distribution, connection: Connection) -> str | None:

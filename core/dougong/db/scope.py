@@ -1,11 +1,11 @@
 """The scope: who acts, where, in which transaction.
 
 Everything that touches rows gets one. It is sent to PostgreSQL with the BEGIN of the transaction,
-signed, and row-level security reads nothing else; the ORM criteria below are the second layer.
+signed (`dougong.db.beginning`), and row-level security reads nothing else; the ORM criteria below
+are the second layer.
 """
 
 import hashlib
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -14,12 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import psycopg
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
-from psycopg.pq.abc import PGresult
 from sqlalchemy import event, select
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, UOWTransaction
 
 from dougong.db.base import InCommunity, InGroup, Row
@@ -31,7 +26,6 @@ if TYPE_CHECKING:
     from dougong.db.vault import Vault
 
 T = TypeVar("T")
-LIFETIME_S = 60
 PROOF_LENGTH = timedelta(minutes=5)
 # What the three administrations do: never part of a wide pattern, always granted by its name.
 RESERVED = (
@@ -182,42 +176,6 @@ class Claim:
         return "_".join(
             ("dougong", *(i.hex if i else "" for i in ids), ",".join(i.hex for i in self.readable))
         )
-
-
-def begin_statement(claim: Claim, key: ScopeKey, backend: int) -> bytes:
-    """Return BEGIN and the scope in one message, good for one backend and ``LIFETIME_S`` seconds.
-
-    A claim to nothing needs no scope.
-    """
-    if not claim.value:
-        return b"BEGIN"
-    signed = key.sign(f";{backend};{int(time.time()) + LIFETIME_S};{claim.value}")
-    return f"BEGIN; SELECT dougong.enter('{signed}')".encode()
-
-
-def bind_scope_to_transactions(engine: Any, key: ScopeKey) -> None:
-    """Make every transaction of ``engine`` start with the scope of its session."""
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        claim = connection.get_execution_options().get("claim")
-        if claim is None:
-            return
-        for is_last in (False, True):
-            raw: Any = connection.connection.driver_connection
-            result = raw.pgconn.exec_(begin_statement(claim, key, raw.pgconn.backend_pid))
-            if result.status in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-                return
-            if is_last or raw.pgconn.status == ConnStatus.OK:
-                raise DBAPIError.instance("BEGIN", None, _reason(result), psycopg.Error)
-            # It died in the pool, when the server restarted: nothing was sent on it yet.
-            connection.invalidate()
-
-
-def _reason(result: PGresult) -> psycopg.Error:
-    if result.error_field(DiagnosticField.SQLSTATE):
-        return psycopg.errors.error_from_result(result)
-    return psycopg.OperationalError(result.error_message.decode(errors="replace"))
 
 
 def enablement_of(

@@ -14,7 +14,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 
-from dougong.db.scope import ScopeKey, bind_scope_to_transactions, install_criteria
+from dougong.db.beginning import BeginningConnection, bind_scope_to_transactions
+from dougong.db.scope import ScopeKey, install_criteria
 
 LOGINS = ("migrator", "app", "access", "platform", "backup")
 
@@ -51,7 +52,10 @@ class Databases:
         return engine
 
     def _make(self, role: str) -> Engine:
-        keywords = conninfo_to_dict(self.conninfo(role))
+        keywords: dict[str, Any] = {
+            **conninfo_to_dict(self.conninfo(role)),
+            "application_name": f"dougong {role}",
+        }
         pool: dict[str, Any] = (
             {"poolclass": NullPool}
             if role in ("migrator", "backup")
@@ -59,7 +63,7 @@ class Databases:
         )
         engine = create_engine(
             "postgresql+psycopg://",
-            connect_args={**keywords, "application_name": f"dougong {role}"},
+            creator=lambda: BeginningConnection.connect(**keywords),
             hide_parameters=True,
             pool_pre_ping=False,
             **pool,

@@ -108,7 +108,7 @@ def forgeries(foreign: UUID, table: str) -> dict[str, Callable[[Session], int]]:
         "reset": injected("reset all"),
         "own_setting": injected("select set_config('dougong.scope', :v, true)"),
         "forged": injected(
-            f"select dougong.enter(:v || pg_backend_pid() || ';99999999999;' || '{wanted}')",
+            f"call dougong.enter(:v || pg_backend_pid() || ';99999999999;' || '{wanted}')",
             "0" * 64 + ";",
         ),
     }
