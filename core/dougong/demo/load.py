@@ -39,6 +39,7 @@ ENABLED = {
         "participation",
         "repairs",
         "equipment",
+        "renovation",
     ),
     "old_community": (
         "ledger",

@@ -1,0 +1,1 @@
+"""Renovation of rooms: agreed, permitted, inspected, settled."""

@@ -1,0 +1,5 @@
+from dougong.testing.conformance import PluginConformance
+
+
+class TestConformance(PluginConformance):
+    plugin = "renovation"
