@@ -100,7 +100,7 @@ def kind_of(address: str) -> str:
     """Return an address without what names a place or record: one kind of page has one."""
     path = urlsplit(address).path
     path = re.sub(rf"^/(c|g)/{IDENTITY.pattern}", r"/\1", path)
-    path = re.sub(r"/admin/\w+/\w+/(export|import)$", r"/admin/*/\1", path)
+    path = re.sub(r"/admin/\w+/\w+/(export|import)(\.\w+)?$", r"/admin/*/\1\2", path)
     return VOLATILE.sub("*", IDENTITY.sub("*", path))
 
 

@@ -116,3 +116,31 @@ def test_a_record_leads_to_what_it_belongs_to_and_sorts_itself(manager, place, i
         scope.session.add(made)
         scope.session.flush()
         assert made.sort_key == "0001-0002-0031"
+
+
+def test_a_name_says_the_time_of_the_place(installation, place):
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        late = datetime(2026, 11, 27, 18, 30, tzinfo=UTC)
+        room = scope.get(Room, place.room_ids[0])
+        assert room.local(late) == "2026-11-28 02:30"
+    assert Room(code="x").local(late) == "2026-11-27 18:30"
+
+
+def test_names_are_loaded_with_the_list(manager, installation, place):
+    """A list whose rows are called by a relation of a relation sends no statement per row."""
+    from dougong_ledger.models import JournalEntry, Wallet, WalletMovement
+
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        entry = JournalEntry(
+            kind="ledger.payments", source_id=uuid7(), memo="x", posted_on=scope.today
+        )
+        scope.session.add(entry)
+        scope.session.flush()
+        for person_id in place.person_ids:
+            wallet = Wallet(person_id=person_id)
+            scope.session.add(wallet)
+            scope.session.flush()
+            scope.session.add(WalletMovement(wallet_id=wallet.id, entry_id=entry.id, amount=1))
+    answer = manager.get(f"{manager.base}/admin/ledger/wallet_movement/")
+    assert answer.text.count("record-link") == len(place.person_ids) > 1
+    assert int(re.search(r"\d+", answer.headers["Server-Timing"])[0]) <= 6

@@ -23,7 +23,14 @@ from sqlalchemy import (
     event,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column, registry
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    MappedColumn,
+    mapped_column,
+    object_session,
+    registry,
+)
 
 from dougong.db.columns import EncryptedField, Ref
 
@@ -62,19 +69,32 @@ def uuid7(at: datetime | None = None) -> UUID:
 
 
 class Row:
-    """What every table has: a schema, a kind, an id made by the client."""
+    """What every table has: a schema, a kind, an id made by the client.
+
+    __named_by__: relations that ``__str__`` needs, loaded together with what is listed.
+    """
 
     __schema__: ClassVar[str]
     __kind__: ClassVar[str]
     __key_column__: ClassVar[str | None] = None
     __audited__: ClassVar[bool] = True
     __building_path__: ClassVar[str | None] = None
+    __named_by__: ClassVar[tuple[str, ...]] = ()
     __encrypted__: ClassVar[dict[str, EncryptedField]] = {}
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         if "__tablename__" in cls.__dict__:
             _complete(cls)
         super().__init_subclass__(**arguments)
+
+    def local(self, at: datetime) -> str:
+        """Return an instant to the minute on the clocks of the place, for a record's name.
+
+        A row outside of a session says it in UTC.
+        """
+        session = object_session(self)
+        scope = session.info.get("scope") if session is not None else None
+        return f"{at.astimezone(scope.zone) if scope else at:%Y-%m-%d %H:%M}"
 
 
 class InCommunity(Row):

@@ -148,6 +148,7 @@ class DevicePoint(InCommunity, KernelBase):
     """What a point of a device is about: ``meters.meter`` and its id, for example."""
 
     __tablename__ = "device_point"
+    __named_by__ = ("device",)
     __table_args__ = (
         UniqueConstraint("community_id", "device_id", "point"),
         Index("ix_device_point_subject_id", "community_id", "subject_id"),
@@ -174,6 +175,7 @@ class DeviceValue(InCommunity, KernelBase):
     """
 
     __tablename__ = "device_value"
+    __named_by__ = ("device",)
     __audited__ = False
     __table_args__ = (
         UniqueConstraint("community_id", "device_id", "point"),
@@ -244,7 +246,7 @@ class DeviceHealth(InCommunity, KernelBase):
     detail: Mapped[str] = mapped_column(String(200), default="", info=label("Detail", "说明"))
 
     def __str__(self) -> str:
-        return f"{self.since_at:%Y-%m-%d %H:%M}"
+        return self.local(self.since_at)
 
 
 class DeviceCommand(InCommunity, KernelBase):
@@ -254,6 +256,7 @@ class DeviceCommand(InCommunity, KernelBase):
     """
 
     __tablename__ = "device_command"
+    __named_by__ = ("device",)
     __table_args__ = (
         Index("ix_device_command_open", "community_id", "deadline_at", postgresql_where=text(OPEN)),
     )
@@ -298,6 +301,7 @@ class DeviceList(InCommunity, KernelBase):
     """
 
     __tablename__ = "device_list"
+    __named_by__ = ("device",)
     __table_args__ = (UniqueConstraint("community_id", "device_id", "name"),)
     __building_path__ = "device.building_id"
 
@@ -342,6 +346,7 @@ class DeviceEvent(InCommunity, KernelBase):
     """Something that happened at a device; told twice, kept once. Not audited: it never changes."""
 
     __tablename__ = "device_event"
+    __named_by__ = ("device",)
     __audited__ = False
     __table_args__ = (UniqueConstraint("community_id", "device_id", "key"),)
     __building_path__ = "device.building_id"

@@ -42,6 +42,7 @@ class ContactPoint(InCommunity, KernelBase):
     """Where a person or login can be reached by a channel, and in which language."""
 
     __tablename__ = "contact_point"
+    __named_by__ = ("person",)
     __table_args__ = (
         CheckConstraint(ONE_RECIPIENT, name="one_recipient"),
         Index("ix_contact_point_user_id", "community_id", "user_id"),
@@ -70,6 +71,7 @@ class Message(InCommunity, KernelBase):
     """
 
     __tablename__ = "message"
+    __named_by__ = ("person",)
     __table_args__ = (
         CheckConstraint(ONE_RECIPIENT, name="one_recipient"),
         UniqueConstraint("community_id", "key"),
@@ -104,7 +106,7 @@ class Message(InCommunity, KernelBase):
     read_at: Mapped[datetime | None] = mapped_column(info=label("Read at", "阅读时间"))
 
     def __str__(self) -> str:
-        return f"{self.created_at:%Y-%m-%d %H:%M} {self.person or self.template}"
+        return f"{self.local(self.created_at)} {self.person or self.template}"
 
 
 class MessageAttachment(InCommunity, KernelBase):
@@ -150,7 +152,7 @@ class MessageDelivery(InCommunity, KernelBase):
     detail: Mapped[str] = mapped_column(String(200), default="", info=label("Detail", "说明"))
 
     def __str__(self) -> str:
-        return f"{self.due_at:%Y-%m-%d %H:%M} {self.channel}"
+        return f"{self.local(self.due_at)} {self.channel}"
 
 
 class MessageTemplate(InCommunity, KernelBase):

@@ -333,6 +333,7 @@ class Ownership(InCommunity, KernelBase):
     """A share of a room that a person owns, from a day on, until a day."""
 
     __tablename__ = "ownership"
+    __named_by__ = ("room", "person")
     __table_args__ = (
         CheckConstraint("share > 0 and share <= 1", name="share"),
         CheckConstraint("to_on is null or to_on > from_on", name="period"),
@@ -364,6 +365,7 @@ class Occupancy(InCommunity, KernelBase):
     """Who lives or works in a room, from a day on, until a day."""
 
     __tablename__ = "occupancy"
+    __named_by__ = ("room", "person")
     __table_args__ = (CheckConstraint("to_on is null or to_on > from_on", name="period"),)
     __building_path__ = "room.building_id"
 
@@ -391,6 +393,7 @@ class Family(InCommunity, KernelBase):
     """That one person belongs to another's family, from a day on, until a day."""
 
     __tablename__ = "family"
+    __named_by__ = ("person", "relative")
     __table_args__ = (CheckConstraint("person_id <> relative_id", name="two_people"),)
 
     person_id: Mapped[UUID] = ref("dougong.person", info=label("Person", "人员"))

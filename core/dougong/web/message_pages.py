@@ -16,7 +16,7 @@ from dougong.i18n import DEFAULT_LOCALE, LOCALES, N_, gettext, translate_error
 from dougong.installation import Installation
 from dougong.messages import channels
 from dougong.messages.channels import IN_APP, channel_title
-from dougong.messages.models import DeliveryState, Message, MessageDelivery
+from dougong.messages.models import DeliveryState, Message, MessageDelivery, MessageTemplate
 from dougong.messages.sending import QUIET_HOURS
 from dougong.messages.services import resend_delivery
 from dougong.messages.wording import (
@@ -151,9 +151,11 @@ def configure() -> Response | tuple[str, int]:
 def wordings() -> str:
     """Show every message that may be sent here, and whose words it has."""
     scope = _community(WRITE)
+    kept = select(MessageTemplate.template, MessageTemplate.locale)
+    own = {tuple(row) for row in scope.session.execute(kept)}
     rows = [
         (name, default_wording(scope, name, scope.locale)[0],
-         {locale: community_wording(scope, name, locale) is not None for locale in LOCALES})
+         {locale: (name, locale) in own for locale in LOCALES})
         for name in template_names(scope)
     ]  # fmt: skip
     return render_template(

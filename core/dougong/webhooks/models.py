@@ -67,6 +67,7 @@ class WebhookDelivery(InCommunity, KernelBase):
     """One fact on its way to one subscriber; kept for a month."""
 
     __tablename__ = "webhook_delivery"
+    __named_by__ = ("subscription",)
     __audited__ = False
     __table_args__ = (
         UniqueConstraint("community_id", "subscription_id", "event_id"),

@@ -1,9 +1,12 @@
 """The admin's view of shifts, slips, drafts and voids."""
 
-from dougong.i18n import bilingual
+from dougong.i18n import N_, bilingual
 from dougong.web.admin import RecordView, action
 from dougong_desk import services
 from dougong_desk.models import Draft, Shift, Taking, TakingPayment, VoidRequest
+
+# What a shift's takings are called where they stand as they were kept.
+KEPT_WORDS = (N_("Back"), N_("Taken"))
 
 
 class ShiftView(RecordView, model=Shift):

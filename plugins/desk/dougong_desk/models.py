@@ -125,7 +125,7 @@ class Shift(InCommunity, Base):
     )
 
     def __str__(self) -> str:
-        return f"{self.cashier_name} {self.opened_at:%Y-%m-%d}"
+        return f"{self.cashier_name} {self.local(self.opened_at)[:10]}"
 
 
 class Taking(InCommunity, Base):
@@ -157,7 +157,7 @@ class Taking(InCommunity, Base):
     taken_at: Mapped[datetime] = mapped_column(server_default=NOW, info=label("At", "时间"))
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.taken_at:%Y-%m-%d}"
+        return f"{self.amount} {self.local(self.taken_at)[:10]}"
 
 
 class TakingPayment(InCommunity, Base):

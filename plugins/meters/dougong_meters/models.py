@@ -244,7 +244,7 @@ class Reading(InCommunity, Base):
     reason: Mapped[str | None] = mapped_column(String(200), info=label("Reason", "说明"))
 
     def __str__(self) -> str:
-        return f"{self.value:f} {self.read_at:%Y-%m-%d}"
+        return f"{self.value:f} {self.local(self.read_at)[:10]}"
 
 
 class Alarm(InCommunity, Base):

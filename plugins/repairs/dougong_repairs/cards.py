@@ -68,7 +68,7 @@ def _last_month(scope: Scope) -> list[Card]:
             gettext("Median handling time"),
             _hours(median) if median is not None else "–",
             note=gettext("last 30 days"),
-            url="repairs/metrics",
+            url="repairs/metrics" if scope.community_id else None,
             order=32,
         ),
         Card(

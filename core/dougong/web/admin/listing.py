@@ -197,6 +197,19 @@ def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
     return page
 
 
+def _with_names(view: type[RecordView], page: Page) -> list[Any]:
+    """Return the options that load what a page's rows are called by, in the same statement."""
+    keys = [column.key for column in page.columns if column.kind == "relation"]
+    keys += [key for key in view.model.__named_by__ if key not in keys]
+    options = []
+    for key in keys:
+        own = getattr(view.model, key)
+        options.append(joinedload(own))
+        target = own.property.mapper.class_
+        options += [joinedload(own).joinedload(getattr(target, n)) for n in target.__named_by__]
+    return options
+
+
 def _fill(
     scope: Scope, view: type[RecordView], wish: Wish, page: Page, conditions: list[Any]
 ) -> None:
@@ -209,9 +222,7 @@ def _fill(
     if cursor is not None:
         conditions = [*conditions, *_beyond(view.model, key, direction, cursor)]
     query = _page_query(scope, view, conditions, key, direction, wish.size + 1)
-    for column in page.columns:
-        if column.kind == "relation":
-            query = query.options(joinedload(getattr(view.model, column.key)))
+    query = query.options(*_with_names(view, page))
     found = list(scope.session.scalars(query).unique())
     has_more = len(found) > wish.size
     found = found[: wish.size]

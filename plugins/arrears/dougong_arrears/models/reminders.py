@@ -70,7 +70,7 @@ class Reminder(InCommunity, Base):
     sent_at: Mapped[datetime] = mapped_column(server_default=NOW, info=label("Sent at", "发送时间"))
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.sent_at:%Y-%m-%d}"
+        return f"{self.amount} {self.local(self.sent_at)[:10]}"
 
 
 class ReminderChoice(InCommunity, Base):
@@ -117,7 +117,7 @@ class NoticeRun(InCommunity, Base):
     expires_at: Mapped[datetime | None] = mapped_column(info=label("Kept until", "保留至"))
 
     def __str__(self) -> str:
-        return f"{self.made_at:%Y-%m-%d %H:%M}"
+        return self.local(self.made_at)
 
 
 class Letter(InCommunity, Base):

@@ -92,7 +92,7 @@ def print_shift(scope: Scope, shift: Shift) -> Document:
             for t in shift.takings
         ]
     voids = scope.session.scalars(select(VoidRequest).where(VoidRequest.shift_id == shift.id)).all()
-    pieces = (shift.pieces or {}).items()
+    pieces = sorted((shift.pieces or {}).items(), key=lambda each: -Decimal(each[0]))
     return render(
         scope,
         "desk:shift",

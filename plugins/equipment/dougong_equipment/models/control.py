@@ -76,7 +76,7 @@ class Alarm(InCommunity, Base):
     value: Mapped[str] = mapped_column(String(60), info=read_only("Value", "数值"))
 
     def __str__(self) -> str:
-        return f"{self.since_at:%Y-%m-%d %H:%M}"
+        return self.local(self.since_at)
 
 
 class Condition(InCommunity, Base):
@@ -163,4 +163,4 @@ class ControlRun(InCommunity, Base):
     detail: Mapped[str] = words(200, "Detail", "说明", default="", server_default="")
 
     def __str__(self) -> str:
-        return f"{self.due_at:%Y-%m-%d %H:%M}"
+        return self.local(self.due_at)

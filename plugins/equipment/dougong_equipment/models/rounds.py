@@ -127,7 +127,7 @@ class InspectionRound(InCommunity, Base):
     visited: Mapped[int] = whole(0, "Visited", "已检点数")
 
     def __str__(self) -> str:
-        return f"{self.starts_at:%Y-%m-%d %H:%M}"
+        return self.local(self.starts_at)
 
 
 class PointVisit(InCommunity, Base):
@@ -154,7 +154,7 @@ class PointVisit(InCommunity, Base):
     )
 
     def __str__(self) -> str:
-        return f"{self.arrived_at:%Y-%m-%d %H:%M}"
+        return self.local(self.arrived_at)
 
 
 class Answer(InCommunity, Base):
@@ -203,4 +203,4 @@ class SyncedWork(InCommunity, Base):
     problem: Mapped[str | None] = words(300, "Conflict", "冲突")
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.synced_at:%Y-%m-%d %H:%M}"
+        return f"{self.verb} {self.local(self.synced_at)}"

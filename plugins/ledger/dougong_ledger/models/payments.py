@@ -50,6 +50,7 @@ class Wallet(InCommunity, Base):
     """A wallet (钱包): the prepaid balance of a person, money that the company owes him."""
 
     __tablename__ = "wallet"
+    __named_by__ = ("person",)
     __table_args__ = (
         UniqueConstraint("community_id", "person_id"),
         CheckConstraint("balance >= 0", name="balance"),
@@ -192,7 +193,7 @@ class Payment(InCommunity, Base):
     paid_at: Mapped[datetime] = mapped_column(server_default=NOW, info=label("Paid at", "付款时间"))
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.paid_at:%Y-%m-%d}"
+        return f"{self.amount} {self.local(self.paid_at)[:10]}"
 
 
 class Refund(InCommunity, Base):

@@ -177,4 +177,4 @@ class OnCall(InCommunity, Base):
     to_at: Mapped[datetime] = mapped_column(info=label("Until", "结束"))
 
     def __str__(self) -> str:
-        return f"{self.technician} {self.from_at:%m-%d %H:%M}"
+        return f"{self.technician} {self.local(self.from_at)}"

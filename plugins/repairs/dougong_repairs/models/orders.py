@@ -173,7 +173,7 @@ class WorkOrderStep(InCommunity, Base):
     )
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.taken_at:%Y-%m-%d %H:%M}"
+        return f"{self.verb} {self.local(self.taken_at)}"
 
 
 class WorkOrderPart(InCommunity, Base):
@@ -237,7 +237,7 @@ class SyncedOperation(InCommunity, Base):
     problem: Mapped[str | None] = mapped_column(String(300), info=label("Conflict", "冲突"))
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.synced_at:%Y-%m-%d %H:%M}"
+        return f"{self.verb} {self.local(self.synced_at)}"
 
 
 class CleanUp(InCommunity, Base):
