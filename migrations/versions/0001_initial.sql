@@ -287,6 +287,7 @@ CREATE TABLE dougong.role (
 	duty VARCHAR(40) NOT NULL, 
 	permissions JSONB NOT NULL, 
 	clearance JSONB NOT NULL, 
+	rules JSONB DEFAULT '[]' NOT NULL, 
 	previous JSONB, 
 	CONSTRAINT pk_role PRIMARY KEY (id), 
 	CONSTRAINT uq_role_id_duty UNIQUE (id, duty), 

@@ -10,9 +10,11 @@ from dougong.access.models import Duty, Role
 from dougong.access.operations import create_user, grant_role
 from dougong.access.own_roles import Wanted, difference
 from dougong.access.roles import ship_roles
-from dougong.db import uuid7
+from dougong.db import record_rule, uuid7
+from dougong.db.rules import RULES
 from dougong.db.scope import Actor
 from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
+from dougong.tenancy.models import Building
 from dougong.testing.factories import make_place
 from dougong.testing.people import sign_in
 from dougong.web.app import create_app
@@ -101,6 +103,78 @@ def test_a_shipped_role_is_copied_changed_given_and_put_back(app, installation, 
     assert theirs.get(buildings).status_code == 200
     with pytest.raises(Conflict), installation.scope(Actor.system(), group=place.group_id) as scope:
         own_roles.remove_role(scope, role_id)
+
+
+@pytest.fixture
+def only_north():
+    """A rule that roles may choose, as a plugin would declare it."""
+
+    @record_rule(
+        Building,
+        reason=("Only the north is shown.", "仅显示北区。"),
+        title=("Only the north", "仅北区楼栋"),
+    )
+    def only_north_buildings(scope):
+        return Building.code.startswith("N")
+
+    rule = RULES[Building][-1]
+    yield rule.full_name
+    RULES[Building].remove(rule)
+
+
+def test_a_record_rule_is_chosen_for_a_role_previewed_and_taken_back(
+    app, installation, place, browser, only_north
+):
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        for code in ("N1", "S1"):
+            scope.session.add(Building(code=code, name=f"{code}栋", sort_key=code))
+    new = f"{browser.base}/new"
+    form = {**form_of(browser.get(new)), "permission": ["dougong.building.view"]}
+    form |= {"duty": "business", "sure": "1"}
+    made = browser.post(new, data=form).headers["Location"]
+    role_id = re.search(r"roles/([0-9a-f-]{36})", made).group(1)
+    with installation.access() as session:
+        user_id = create_user(session, f"n{uuid7().hex}", "北区老王").id
+        key = session.get_one(Role, role_id).key
+        grant_role(session, Actor.system(), user_id, key, group_id=place.group_id)
+    theirs = sign_in(app, installation, Actor(user_id, "北区老王"))
+    list_page = f"/c/{place.community_id}/admin/dougong/building/"
+
+    def seen():
+        page = theirs.get(list_page).text
+        return ["N1栋" in page, "S1栋" in page]
+
+    edit = f"{browser.base}/{role_id}/edit"
+    assert "仅北区楼栋" in browser.get(edit).text and seen() == [True, True]
+    change = {**form_of(browser.get(edit)), "duty": "business", "rule": [only_north]}
+    preview = browser.post(edit, data=change).text
+    assert "可见范围将缩小" in preview and seen() == [True, True], "a preview changes nothing"
+    assert browser.post(edit, data={**change, "sure": "1"}).status_code == 303
+    assert seen() == [True, False]
+    assert f'value="{only_north}" checked' in browser.get(edit).text
+    assert "仅显示北区" in browser.get(f"/g/{place.group_id}/admin/users/roles/{role_id}").text
+    with installation.scope(resolve_actor(installation, user_id), group=place.group_id) as scope:
+        assert "S1" not in scope.session.scalars(select(Building.code)).all()
+    back = {"csrf_token": change["csrf_token"]}
+    assert browser.post(f"{browser.base}/{role_id}/back", data=back).status_code == 303
+    assert seen() == [True, True]
+    assert browser.post(edit, data={**change, "sure": "1"}).status_code == 303
+    with installation.access() as session:
+        grant_role(session, Actor.system(), user_id, "guard", group_id=place.group_id)
+    actor = resolve_actor(installation, user_id)
+    assert not actor.grants[-1].allows("dougong.building.view") and seen() == [True, False]
+    with installation.access() as session:
+        grant_role(session, Actor.system(), user_id, "front_desk", group_id=place.group_id)
+    assert seen() == [True, True], "a role that shows all of them goes on showing all"
+
+
+def test_a_rule_that_always_holds_is_not_offered_and_a_strange_one_is_refused(browser):
+    page = browser.get(f"{browser.base}/new").text
+    assert "repairs.work_order.own_work_orders_only" in page
+    assert "protected_people_are_for_their_carers" not in page
+    with pytest.raises(Invalid) as refused:
+        own_roles.check(Wanted("x", "x", Duty.BUSINESS, ("*.view",), ("1=1",)))
+    assert "rules" in refused.value.fields
 
 
 def test_what_happens_to_a_role_is_in_the_log(installation, place, security):

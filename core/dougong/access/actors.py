@@ -21,7 +21,7 @@ RESIDENT = frozenset({"*.portal"})
 
 RIGHTS = """
     (select coalesce(json_agg(json_build_object(
-        'permissions', r.permissions, 'role', r.key,
+        'permissions', r.permissions, 'role', r.key, 'rules', r.rules,
         'clearance', r.clearance || coalesce((
             select o.clearance from dougong.role_clearance o
             where o.role_id = r.id and o.group_id = coalesce(t.group_id, r.group_id)), '{}'),
@@ -170,6 +170,7 @@ def _grant(entry: dict[str, Any]) -> Grant:
         buildings=None if buildings is None else frozenset(UUID(b) for b in buildings),
         clearance=entry["clearance"],
         role=entry["role"],
+        rules=frozenset(entry["rules"]),
     )
 
 
@@ -189,6 +190,4 @@ def _narrowed(grant: Grant, wanted: frozenset[str], places: frozenset[UUID] | No
         communities = places if communities is None else places & communities
     if not kept or communities == frozenset():
         return None
-    return Grant(
-        frozenset(kept), grant.group_id, communities, grant.buildings, grant.clearance, grant.role
-    )
+    return replace(grant, permissions=frozenset(kept), communities=communities)

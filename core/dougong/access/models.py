@@ -212,6 +212,7 @@ class Role(OnPlatform, KernelBase):
     duty: Mapped[Duty] = state(Duty, default=Duty.BUSINESS, info=label("Duty", "职责"))
     permissions: Mapped[list[Any]] = mapped_column(JSONB)
     clearance: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    rules: Mapped[list[Any]] = mapped_column(JSONB, default=list, server_default="[]")
     previous: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CHANGE = "dougong.role.change"
 MOST_PERMISSIONS = 600
+MOST_RULES = 100
 LISTED = 100
 RESERVED_FOR = {
     "dougong.audit.": Duty.AUDIT,
@@ -40,12 +41,13 @@ OPEN_TO_ALL = ("dougong.plugin.view", "dougong.plugin.enable", "dougong.plugin.d
 
 @dataclass(frozen=True)
 class Wanted:
-    """A role as somebody wants it."""
+    """A role as somebody wants it. rules: full names of record rules that narrow what it sees."""
 
     name: str
     name_zh: str
     duty: Duty
     permissions: tuple[str, ...]
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,9 @@ def check(wanted: Wanted) -> None:
         fields["permissions"] = gettext(
             N_("A role of this duty cannot hold %(permissions)s."), permissions=", ".join(foreign)
         )
+    strange = sorted(r for r in wanted.rules if not PERMISSION.match(r))
+    if strange or len(wanted.rules) > MOST_RULES:
+        fields["rules"] = gettext(N_("Choose from the rules that are declared."))
     if fields:
         raise Invalid(N_("Some fields are not right yet."), fields=fields)
 
@@ -151,7 +156,11 @@ def take_back(scope: Scope, role_id: UUID) -> None:
         if not before:
             raise Conflict(N_("There is no change to take back."))
         wanted = Wanted(
-            before["name"], before["name_zh"], Duty(before["duty"]), tuple(before["permissions"])
+            before["name"],
+            before["name_zh"],
+            Duty(before["duty"]),
+            tuple(before["permissions"]),
+            tuple(before.get("rules", ())),
         )
         check(wanted)
         if role.duty is not wanted.duty and _is_held(session, role_id):
@@ -199,6 +208,7 @@ def _values(wanted: Wanted) -> dict[str, Any]:
         "name_zh": wanted.name_zh,
         "duty": wanted.duty,
         "permissions": sorted(set(wanted.permissions)),
+        "rules": sorted(set(wanted.rules)),
     }
 
 
@@ -208,6 +218,7 @@ def _state(role: Role) -> dict[str, Any]:
         "name_zh": role.name_zh,
         "duty": role.duty.value,
         "permissions": list(role.permissions),
+        "rules": list(role.rules),
     }
 
 
@@ -221,7 +232,8 @@ def _named(scope: Scope, verb: str) -> "Iterator[Session]":
 
 def as_wanted(role: Role) -> Wanted:
     """Return a role as what somebody wants, for its form."""
-    return Wanted(role.name, role.name_zh, role.duty, tuple(role.permissions))
+    permissions, rules = tuple(role.permissions), tuple(role.rules)
+    return Wanted(role.name, role.name_zh, role.duty, permissions, rules)
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from sqlalchemy.sql import visitors
 
 from dougong.db.base import InCommunity, InGroup, Row, plugin_of_module
 from dougong.db.buildings import building_condition
-from dougong.db.rules import RULES
+from dougong.db.rules import RULES, RecordRule
 
 if TYPE_CHECKING:
     from dougong.db.scope import Scope
@@ -92,9 +92,30 @@ def _by_rules(scope: "Scope") -> list[Any]:
             each
             for model, rules in RULES.items()
             for rule in rules
-            for each in _criteria(model, rule.condition(scope))
+            for each in _criteria(model, rule_condition(scope, rule))
         ]
     return scope.narrowed["rules"]
+
+
+def rule_condition(scope: "Scope", rule: RecordRule) -> Any:
+    """Return the condition by which a rule narrows this actor; None where it does not."""
+    if rule.title is None:
+        return rule.condition(scope)
+    narrowed = {c for c in scope.readable if _chosen(scope, rule, c)}
+    condition = rule.condition(scope) if narrowed else None
+    if condition is None or len(narrowed) == len(scope.readable):
+        return condition
+    return or_(rule.model.community_id.not_in(narrowed), condition)
+
+
+def _chosen(scope: "Scope", rule: RecordRule, community: UUID) -> bool:
+    """Tell whether each role by which the actor views the model in a community has the rule."""
+    viewing = [
+        grant
+        for grant in scope.actor.grants
+        if grant.reaches(scope.group_id, community) and grant.allows(rule.view)
+    ]
+    return bool(viewing) and all(rule.full_name in grant.rules for grant in viewing)
 
 
 def _criteria(model: type, condition: Any) -> list[Any]:
@@ -141,4 +162,4 @@ def _limit(scope: "Scope", model: Any, community: UUID) -> Limit:
     return switched & roles
 
 
-__all__ = ["narrow", "place_condition"]
+__all__ = ["narrow", "place_condition", "rule_condition"]

@@ -48,7 +48,8 @@ class Grant:
     group_id: None for the platform.
     communities: None for every community of the group. buildings: None for every building.
     clearance: class of personal values → ``full``, ``mask`` or ``hide``; a column's full name →
-    ``write``, ``read`` or ``hide`` (`dougong.db.clearance`).
+    ``write``, ``read`` or ``hide`` (`dougong.db.clearance`). rules: full names of the record rules
+    that the role chooses (`dougong.db.rules`).
     """
 
     permissions: frozenset[str]
@@ -57,6 +58,7 @@ class Grant:
     buildings: frozenset[UUID] | None = None
     clearance: Mapping[str, str] = field(default_factory=dict)
     role: str = ""
+    rules: frozenset[str] = frozenset()
 
     def reaches(self, group_id: UUID | None, community_id: UUID | None) -> bool:
         """Tell whether the grant holds in this community, or anywhere in the group."""

@@ -17,6 +17,7 @@ from weakref import WeakSet
 from sqlalchemy.orm import RelationshipProperty, registry
 
 from dougong.db.base import METADATA, Row
+from dougong.db.rules import RULES
 from dougong.i18n import N_, add_catalogues, gettext
 from dougong.plugins.discovery import Found, package_folder
 from dougong.plugins.hooks import Hooks
@@ -85,6 +86,8 @@ def forget(found: Found, hooks: Hooks) -> None:
     for name in [n for n in SERVICES if n.startswith(f"{plugin}.")]:
         del SERVICES[name]
     gone = list(models(package))
+    for model in gone:
+        RULES.pop(model, None)
     tables = {t for t in METADATA.tables.values() if t.schema == found.manifest.schema}
     tables |= {model.__table__ for model in gone}
     for each in registries(package):

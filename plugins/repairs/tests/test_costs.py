@@ -1,5 +1,6 @@
 """What a repair costs: quotation before paid work, warranty, bill, van, helpers, roster."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from dougong.db.scope import Grant
 from dougong.errors import Conflict, Invalid, NotFound
 from dougong.events.delivery import deliver
 from dougong.services import create
@@ -191,6 +193,28 @@ def test_a_helper_sees_an_order_and_it_stays_with_its_technician(
         assert services.helps_with(scope, services.technician_of(scope)) == [begun]
         with pytest.raises(NotYours):
             services.finish_order(scope, order_of(scope, begun))
+
+
+def test_a_role_may_show_only_one_s_own_work_orders(
+    enter, place, worker, colleague, begun, technicians
+):
+    view = frozenset({"repairs.work_order.view"})
+    rule = frozenset({"repairs.work_order.own_work_orders_only"})
+
+    def orders_of(actor, *rules):
+        grants = tuple(Grant(view, place.group_id, role="r", rules=each) for each in rules)
+        with enter(replace(actor, grants=grants)) as scope:
+            return scope.session.scalars(select(WorkOrder.id)).all()
+
+    for actor in (worker, colleague):
+        with enter(actor) as scope:
+            services.technician_of(scope)
+    assert orders_of(worker, rule) == orders_of(colleague, frozenset()) == [begun]
+    assert orders_of(colleague, rule) == []
+    assert orders_of(colleague, rule, frozenset()) == [begun], "another role shows all"
+    with enter(worker) as scope:
+        services.add_helper(scope, order_of(scope, begun), technicians["王师傅"])
+    assert orders_of(colleague, rule) == [begun]
 
 
 def test_who_is_on_call_gets_emergencies_off_shift_and_nothing_else(enter, technicians):

@@ -1,6 +1,6 @@
 """Making and changing a group's own roles: rights picked from what is declared, with a preview."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from dougong.access.own_roles import OPEN_TO_ALL, Wanted
 from dougong.access.users import role_name
 from dougong.db.clearance import declared
 from dougong.db.columns import member_label
+from dougong.db.rules import RecordRule, choosable
 from dougong.db.scope import RESERVED, Grant, Scope
 from dougong.errors import Conflict, Invalid, NotFound
 from dougong.i18n import N_, gettext, translate_error
@@ -83,6 +84,19 @@ class Area:
     @property
     def number(self) -> int:
         return sum(len(t.rights) for t in self.things)
+
+
+@dataclass(frozen=True)
+class RuleLine:
+    """A record rule as the form offers it: of which kind of record, what it is called and says."""
+
+    name: str
+    kind: str
+    title: str
+    reason: str
+
+
+EMPTY = Wanted("", "", Duty.BUSINESS, ())
 
 
 # --- what is declared -----------------------------------------------------------------------------
@@ -186,9 +200,8 @@ def new_role() -> Any:
     scope = _changer()
     copied = _copied(scope)
     if request.method == "GET":
-        permissions = list(copied.permissions) if copied is not None else []
-        duty = copied.duty if copied is not None else Duty.BUSINESS
-        return _form(scope, None, Wanted("", "", duty, tuple(permissions)), copied)
+        start = own_roles.as_wanted(copied) if copied is not None else EMPTY
+        return _form(scope, None, replace(start, name="", name_zh=""), copied)
     wanted = _wanted()
     try:
         own_roles.check(wanted)
@@ -257,7 +270,23 @@ def _wanted() -> Wanted:
     except ValueError:
         raise NotFound(N_("There is no such page.")) from None
     chosen = tuple(dict.fromkeys(p[:200] for p in form.getlist("permission")))
-    return Wanted(clean["name"] or clean["name_zh"], clean["name_zh"], duty, chosen)
+    rules = tuple(dict.fromkeys(r[:200] for r in form.getlist("rule")))
+    return Wanted(clean["name"] or clean["name_zh"], clean["name_zh"], duty, chosen, rules)
+
+
+def _rules(wanted: Wanted) -> list[RuleLine]:
+    """Return the record rules that a role may choose, and those that it has and nobody declares."""
+    found = {
+        name: RuleLine(name, _model_label(rule), str(rule.title), str(rule.reason))
+        for name, rule in choosable().items()
+    }
+    gone = {name: RuleLine(name, name, name, "") for name in wanted.rules if name not in found}
+    return sorted([*found.values(), *gone.values()], key=lambda line: (line.kind, line.title))
+
+
+def _model_label(rule: RecordRule) -> str:
+    view = registry.view_of(rule.model)
+    return str(view.label()) if view is not None else rule.model.__tablename__
 
 
 def _columns_of(role: Role | None) -> dict[str, str]:
@@ -282,6 +311,7 @@ def _form(
     is_preview: bool = False,
 ) -> str:
     before = list(role.permissions) if role is not None else []
+    rules = set(role.rules) if role is not None else set()
     found = declared_permissions()
     title = role_name(role) if role is not None else gettext(N_("New role"))
     known = {*_names(found), *WIDE, *(f"{p}.*" for p in found)}
@@ -297,6 +327,13 @@ def _form(
         kept=[p for p in wanted.permissions if p not in known],
         duties=[(d.value, member_label(d)) for d in Duty],
         difference=own_roles.difference(before, wanted.permissions, _names(found)),
+        rules=_rules(wanted),
+        narrowed=[r for r in _rules(wanted) if r.name in set(wanted.rules) - rules],
+        widened=[
+            r for r in _rules(own_roles.as_wanted(role)) if r.name in rules - set(wanted.rules)
+        ]
+        if role is not None
+        else [],
         holders=own_roles.holders_of(scope, role.id) if role is not None else [],
         open_to_all=OPEN_TO_ALL,
         full_label=full_label,

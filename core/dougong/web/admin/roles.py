@@ -68,7 +68,7 @@ def role(id: UUID) -> str:
         classes=_classes(line),
         labels=_labels(line),
         holders=own_roles.holders_of(scope, id),
-        rules=_rules(),
+        rules=_rules(line.role.rules),
         crumbs=path_of(scope, (role_name(line.role), None)),
     )
 
@@ -101,13 +101,14 @@ def path_of(scope: Scope, *further: Crumb) -> list[Crumb]:
     return [place, (gettext(N_("Roles and fields")), here), *further]
 
 
-def _rules() -> list[tuple[str, str]]:
-    """Return the record rules that are declared: the kind of record, and the reason in words."""
+def _rules(chosen: list[str]) -> list[tuple[str, str]]:
+    """Return the record rules that hold for a role: the kind of record, and the reason in words."""
     found = []
     for model, rules in RULES.items():
         view = registry.view_of(model)
         label = view.label() if view is not None else model.__name__
-        found += [(label, str(rule.reason)) for rule in rules]
+        held = [rule for rule in rules if rule.title is None or rule.full_name in chosen]
+        found += [(label, str(rule.reason)) for rule in held]
     return sorted(found)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from dougong.access import users
 from dougong.access.models import Role
+from dougong.db.narrowing import rule_condition
 from dougong.db.rules import RULES
 from dougong.db.scope import Scope
 from dougong.errors import DougongError, NotFound
@@ -182,4 +183,5 @@ def _explain_record(scope: Scope, model: Any, identity: str) -> list[tuple[bool,
             " roles or this plugin do not reach."
         )
         return [(False, gettext(text))]
-    return [(False, str(rule.reason)) for rule in RULES.get(model, ())]
+    rules = [r for r in RULES.get(model, ()) if rule_condition(scope, r) is not None]
+    return [(False, str(rule.reason)) for rule in rules]

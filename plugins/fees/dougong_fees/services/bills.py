@@ -253,7 +253,7 @@ def withdraw_bill(scope: Scope, bill: Bill, reason: str) -> Bill:
     return bill
 
 
-@service("bill.reverse", title=("Reverse", "冲销"))
+@service("bill.reverse", title=("Reverse", "冲销"), step_up=True)
 def reverse_bill(scope: Scope, bill: Bill, reason: str) -> Bill:
     """Reverse one published bill that was paid or waived; its charges can be billed again.
 

@@ -53,6 +53,7 @@ from dougong_repairs.services.roster import (
     load_van,
     on_call_now,
 )
+from dougong_repairs.services.rules import own_work_orders_only
 from dougong_repairs.services.warranties import legal_terms, warranty_of
 from dougong_repairs.services.watching import close_unrated, watch_clocks
 from dougong_repairs.services.working import (
@@ -108,6 +109,7 @@ __all__ = [
     "my_rooms",
     "offer_order",
     "on_call_now",
+    "own_work_orders_only",
     "parts_of",
     "parts_of_order",
     "pause_order",
