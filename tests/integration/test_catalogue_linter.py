@@ -206,7 +206,7 @@ FUNCTIONS = {
         " set search_path = pg_catalog, pg_temp as 'select 1'"
     ),
     ("dougong.enter", "PUBLIC may execute it"): (
-        "grant execute on function dougong.enter(text) to public"
+        "grant execute on procedure dougong.enter(text) to public"
     ),
     ("dougong.audit_append", "without a safe search_path"): (
         "alter function dougong.audit_append(uuid, text, text, text, text, jsonb)"

@@ -53,7 +53,7 @@ ENABLED = {
     "campus": ("ledger", "online_payment", "meters", "fees", "prepaid"),
 }
 SETTINGS = {"ledger.allows_demo_top_up": True}
-ONLY_TWO_BUILDINGS = ("campus", "meters")
+ONLY_TWO_BUILDINGS = {("campus", "meters"), ("campus", "prepaid")}
 ENTITIES = {
     "华东": ("江南物业服务有限公司", "91310000MA1DEMO001"),
     "华中": ("江南后勤服务有限公司", "91420000MA1DEMO002"),
@@ -139,7 +139,7 @@ def _enable(installation: Installation, actor: Actor, community_id: UUID, kind: 
         if plugin not in installation.plugins.loaded:
             continue
         buildings = None
-        if (kind, plugin) == ONLY_TWO_BUILDINGS:
+        if (kind, plugin) in ONLY_TWO_BUILDINGS:
             with installation.scope(actor, community=community_id) as scope:
                 buildings = scope.session.scalars(
                     select(Building.id).order_by(Building.sort_key).limit(2)

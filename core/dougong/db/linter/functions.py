@@ -23,7 +23,9 @@ DEFINERS: dict[str, frozenset[str]] = {
 }
 SAFE_PATH = {"pg_catalog", KERNEL_SCHEMA, "pg_temp"}
 SOURCES = ("scope.sql", "audit.sql", "jobs.sql")
-MADE = re.compile(r"(?is)create\s+(?:or\s+replace\s+)?function\s+(?:dougong\.)?(\w+)\s*\(")
+MADE = re.compile(
+    r"(?is)create\s+(?:or\s+replace\s+)?(?:function|procedure)\s+(?:dougong\.)?(\w+)\s*\("
+)
 VOLATILITY = re.compile(r"(?i)\b(immutable|stable)\b")
 REMADE = "a superuser changed it: run its statement in dougong/db/sql again"
 
@@ -58,7 +60,7 @@ def _source(statement: str) -> Source:
 
 def _bare(body: str) -> str:
     """Return a body without what PostgreSQL adds when it prints an expression."""
-    return re.sub(r"\s|[()]|::text", "", body).lower()
+    return re.sub(r"\s|[()]|::text|\bdougong\.", "", body).lower()
 
 
 def lint_functions(connection: Connection, schemas: tuple[str, ...]) -> Iterator[Finding]:
@@ -76,7 +78,7 @@ def lint_functions(connection: Connection, schemas: tuple[str, ...]) -> Iterator
 def _rights(row: Row[Any]) -> Iterator[Finding]:
     where = f"{row.schema}.{row.name}"
     if row.owner != "dougong_owner":
-        remedy = f"run `alter function {where} owner to dougong_owner`"
+        remedy = f"run `alter {row.kind} {where} owner to dougong_owner`"
         yield Finding(where, f"belongs to {row.owner}, not dougong_owner", remedy)
     allowed = DEFINERS.get(row.name) if row.schema == KERNEL_SCHEMA else None
     if not row.definer:
@@ -85,19 +87,19 @@ def _rights(row: Row[Any]) -> Iterator[Finding]:
         yield Finding(
             where,
             "is SECURITY DEFINER without a safe search_path of its own",
-            f"run `alter function {where} set search_path = pg_catalog, pg_temp`",
+            f"run `alter {row.kind} {where} set search_path = pg_catalog, pg_temp`",
         )
     if allowed is None:
         yield Finding(
             where,
             "is SECURITY DEFINER: it runs as the owner, past every policy",
-            f"run `alter function {where} security invoker`",
+            f"run `alter {row.kind} {where} security invoker`",
         )
     for role in sorted(set(row.callers) - (allowed or frozenset())):
         yield Finding(
             where,
             f"is SECURITY DEFINER and {role} may execute it",
-            take_away(f"revoke execute on function {where} from {role}"),
+            take_away(f"revoke execute on {row.kind} {where} from {role}"),
         )
 
 
@@ -115,7 +117,7 @@ def _as_made(row: Row[Any]) -> Iterator[Finding]:
     where, source = f"{row.schema}.{row.name}", kernel_functions().get(row.name)
     if source is None:
         yield Finding(
-            where, "is a function that the kernel did not make", f"run `drop function {where}`"
+            where, f"is a {row.kind} that the kernel did not make", f"run `drop {row.kind} {where}`"
         )
         return
     if _bare(row.body) != source.body:
@@ -131,6 +133,7 @@ def _as_made(row: Row[Any]) -> Iterator[Finding]:
 
 FUNCTIONS = """
     select n.nspname::text as schema, p.proname::text as name, p.prosecdef as definer,
+           case p.prokind when 'p' then 'procedure' else 'function' end as kind,
            p.provolatile::text as volatility, p.proconfig as config,
            pg_get_userbyid(p.proowner)::text as owner,
            coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) as body,

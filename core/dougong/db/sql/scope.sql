@@ -20,9 +20,9 @@ grant maintain on dougong.scope_key to dougong_backup;
 -- planned with their values, once per connection. Whoever changes the key alters `enter` as well,
 -- which has every connection plan anew.
 create function dougong.inner_pad() returns bytea language sql immutable
-return (select inner_pad from dougong.scope_key);
+return (select scope_key.inner_pad from dougong.scope_key);
 create function dougong.outer_pad() returns bytea language sql immutable
-return (select outer_pad from dougong.scope_key);
+return (select scope_key.outer_pad from dougong.scope_key);
 revoke all on function dougong.inner_pad(), dougong.outer_pad() from public;
 
 -- A procedure: CALL needs no plan and no result, and costs half of a SELECT of the same function.
@@ -46,8 +46,8 @@ begin
     end if;
     parameter := set_config('backtrace_functions', split_part(signed, ';', 4), true);
 end $$;
-revoke all on function dougong.enter(text) from public;
-grant execute on function dougong.enter(text) to dougong_app, dougong_access, dougong_platform;
+revoke all on procedure dougong.enter(text) from public;
+grant execute on procedure dougong.enter(text) to dougong_app, dougong_access, dougong_platform;
 
 -- The policies call these in a scalar subselect: once per statement, never per row. They are
 -- expanded into the statement, so calling one costs what its expression costs.
