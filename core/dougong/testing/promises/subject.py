@@ -129,26 +129,29 @@ class Subject:
         line = f":{node.lineno}" if node is not None and hasattr(node, "lineno") else ""
         return f"{path.relative_to(self.folder)}{line}"
 
-    def calls(self, name: str) -> Iterator[tuple[Path, ast.Call]]:
-        """Yield every call of a method or function ``name`` in the plugin's code."""
+    def nodes(self) -> Iterator[tuple[Path, ast.AST]]:
+        """Yield every node of the plugin's code with its file."""
         for path, tree in self.sources.items():
             for node in ast.walk(tree):
-                if isinstance(node, ast.Call):
-                    called = node.func
-                    found = getattr(called, "attr", None) or getattr(called, "id", None)
-                    if found == name:
-                        yield path, node
+                yield path, node
+
+    def calls(self, name: str) -> Iterator[tuple[Path, ast.Call]]:
+        """Yield every call of a method or function ``name`` in the plugin's code."""
+        for path, node in self.nodes():
+            if isinstance(node, ast.Call):
+                called = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
+                if called == name:
+                    yield path, node
 
     def imports(self) -> Iterator[tuple[Path, ast.stmt, str, str]]:
         """Yield (file, statement, module, name) of every import; name is empty for a module."""
-        for path, tree in self.sources.items():
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Import):
-                    for alias in node.names:
-                        yield path, node, alias.name, ""
-                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    for alias in node.names:
-                        yield path, node, node.module, alias.name
+        for path, node in self.nodes():
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield path, node, alias.name, ""
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                for alias in node.names:
+                    yield path, node, node.module, alias.name
 
 
 def has_chinese(text: str) -> bool:
