@@ -12,15 +12,19 @@ how the figures are printed.
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
 from _measure import forget_peak, peak_mib, tell
+from sqlalchemy import text
 
 from dougong.db import insert_rows, uuid7
 from dougong.db.embedded import EmbeddedPostgres
@@ -44,9 +48,13 @@ BILL = (
 
 
 def settle_down(server: EmbeddedPostgres) -> None:
-    """Let the planner know the rows, as autovacuum would."""
+    """Let the planner know the rows, as autovacuum would, and begin after a checkpoint.
+
+    Without one the first to touch a page after the last one pays for writing all of it.
+    """
     with psycopg.connect(server.dsn(), autocommit=True) as link:
         link.execute("vacuum analyze")
+        link.execute("checkpoint")
 
 
 def ground(installation: Installation, count: int) -> UUID:
@@ -99,11 +107,35 @@ def _prices(scope, item: FeeItem, *, changes: bool) -> None:
         scope.session.flush()
 
 
-def run_once(installation: Installation, community: UUID, number: int) -> tuple[float, UUID, int]:
-    """Bill and publish one month; return seconds, the run's id and its lines."""
+@dataclass(frozen=True)
+class Spent:
+    """What something took: seconds on the clock, and of a processor's time on both sides."""
+
+    clock_s: float
+    cpu_s: float
+
+
+class Watch:
+    """Times a piece of work of this process and of the server's process for its connection."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self.clock, self.cpu = pid, time.perf_counter(), self._cpu(pid)
+
+    def _cpu(self, pid: int) -> float:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks = int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK") + time.process_time()
+
+    def read(self) -> Spent:
+        return Spent(time.perf_counter() - self.clock, self._cpu(self.pid) - self.cpu)
+
+
+def run_once(installation: Installation, community: UUID, number: int) -> tuple[Spent, UUID, int]:
+    """Bill and publish one month; return what it took, the run's id and its lines."""
     first = add_months(FIRST, number)
     end = add_months(first, 1)
-    started = time.perf_counter()
+    with installation.scope(SYSTEM, community=community) as scope:
+        watch = Watch(scope.session.scalar(text("select pg_backend_pid()")))
     with installation.scope(SYSTEM, community=community) as scope:
         run = services.create_run(scope, f"{first}", first, end, end)
         run_id = run.id
@@ -114,11 +146,11 @@ def run_once(installation: Installation, community: UUID, number: int) -> tuple[
         run = scope.get(BillRun, run_id)
         services.publish_run(scope, run)
         lines = run.lines
-    return time.perf_counter() - started, run_id, lines
+    return watch.read(), run_id, lines
 
 
-def raw_once(server: EmbeddedPostgres, run: UUID) -> float:
-    """Put a run's rows aside, delete them, and time their plain INSERT … SELECT; in seconds."""
+def raw_once(server: EmbeddedPostgres, run: UUID) -> Spent:
+    """Put a run's rows aside, delete them, and time their plain INSERT … SELECT."""
     with psycopg.connect(server.dsn(), autocommit=True) as link:
         link.execute(
             f"create unlogged table raw_bill as select * from fees.bill where run_id = '{run}'"
@@ -133,13 +165,14 @@ def raw_once(server: EmbeddedPostgres, run: UUID) -> float:
         )
         link.execute(f"delete from fees.bill where run_id = '{run}'")
         link.execute("vacuum analyze raw_bill, raw_line, fees.bill, fees.bill_line")
-        started = time.perf_counter()
+        link.execute("checkpoint")
+        watch = Watch(link.info.backend_pid)
         with link.transaction():
             link.execute(f"insert into fees.bill ({BILL}) select {BILL} from raw_bill")
             link.execute("insert into fees.bill_line select * from raw_line")
-        seconds = time.perf_counter() - started
+        spent = watch.read()
         link.execute("drop table raw_bill, raw_line")
-    return seconds
+    return spent
 
 
 def payments(installation: Installation, community: UUID, count: int) -> list[float]:
@@ -172,15 +205,20 @@ def compare(installation: Installation, server: EmbeddedPostgres, rooms: int, ro
     community = ground(installation, rooms)
     settle_down(server)
     ours, against = [], []
+    cpu, cpu_against = [], []
     for number in range(rounds + 1):
-        seconds, run, lines = run_once(installation, community, number)
+        spent, run, lines = run_once(installation, community, number)
         raw = raw_once(server, run)
         settle_down(server)
         if number:  # the first round warms both sides up, and its month has more lines
-            ours.append(lines / seconds)
-            against.append(lines / raw)
+            ours.append(lines / spent.clock_s)
+            against.append(lines / raw.clock_s)
+            cpu.append(lines / spent.cpu_s)
+            cpu_against.append(lines / raw.cpu_s)
     name = f"bill_run_{rooms * 4}_lines_per_s"
     ratio = tell(name, "lines/s", ours, against, reach=">= 0.7")
+    name = f"bill_run_{rooms * 4}_lines_per_cpu_s"
+    tell(name, "lines/s of CPU", cpu, cpu_against, reach=">= 0.7")
     tell("pay_with_wallet_ms", "ms", payments(installation, community, 100))
     return ratio is not None and ratio >= 0.7
 
@@ -195,8 +233,8 @@ def scale(installation: Installation, server: EmbeddedPostgres, sizes: Sequence[
         forget_peak()
         taken: list[float] = []
         for number in range(1, 4 if rooms < 100_000 else 2):
-            seconds, _, lines = run_once(installation, community, number)
-            taken.append(seconds / lines * 1e6)
+            spent, _, lines = run_once(installation, community, number)
+            taken.append(spent.clock_s / lines * 1e6)
         smallest = smallest or taken
         first_peak = first_peak or peak_mib()
         name = f"bill_run_{rooms * 4}_us_per_line"
