@@ -14,7 +14,6 @@ from dougong.documents import Document
 from dougong.errors import Invalid, NotFound
 from dougong.i18n import N_, gettext
 from dougong.installation import Installation
-from dougong.tenancy.models import Room
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
 from dougong_desk import services
@@ -105,7 +104,6 @@ def room() -> str:
         "room",
         rooms=rooms,
         people=people_of(scope, rooms[0].id),
-        panels=_panels(rooms[0]),
         dues=dues,
         chosen=chosen,
         total=sum((due.amount for due in dues if due.subject_id in chosen), Decimal(0)),
@@ -116,10 +114,17 @@ def room() -> str:
     )
 
 
-def _panels(room: Room) -> list:
+@blueprint.get("/room/panels")
+def panels() -> str:
+    """Show what every plugin knows of a room; the page asks for it once it is there."""
     scope = require_scope()
-    answers = scope.ask("record_panels", record=room)
-    return sorted((p for answer in answers for p in answer), key=lambda panel: panel.order)
+    scope.require("desk.taking.take")
+    rooms = rooms_named(scope, _ids(request.args.getlist("room")))
+    if not rooms:
+        raise NotFound(N_("There is no such room here."))
+    answers = scope.ask("record_panels", record=rooms[0])
+    found = sorted((p for answer in answers for p in answer), key=lambda panel: panel.order)
+    return page("panels", panels=found)
 
 
 # --- taking ---------------------------------------------------------------------------------------

@@ -1,14 +1,16 @@
 """The counter: shifts, payments, splits, drafts and voids, against a real ledger."""
 
 import io
+import re
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from pypdf import PdfReader
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from dougong.db import uuid7
 from dougong.db.scope import Actor
@@ -309,9 +311,21 @@ def app(installation):
     return create_app(installation)
 
 
-def test_the_pages_find_take_park_and_close(app, installation, place, bills):
-    import re
+@contextmanager
+def statements_of(installation):
+    """Yield the statements that requests send, BEGIN, SET and COMMIT apart."""
+    seen, engine = [], installation.databases.engine("app")
 
+    def note(connection, cursor, statement, *rest):
+        if re.match(r"\s*(select|insert|update|delete|with)\b", statement, re.I):
+            seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def test_the_pages_find_take_park_and_close(app, installation, place, bills):
     from dougong.testing.people import sign_in
 
     browser = sign_in(app, installation, make_login(installation, place, "cashier"))
@@ -327,7 +341,11 @@ def test_the_pages_find_take_park_and_close(app, installation, place, bills):
         code = scope.get(Room, place.room_ids[0]).code
     found = browser.get(f"{base}/?q={code}")
     assert found.status_code == 303
-    page = browser.get(found.location).text
+    with statements_of(installation) as seen:
+        page = browser.get(found.location).text
+    assert len(seen) <= 6, seen
+    address = re.search(r'hx-get="([^"]+panels[^"]+)"', page)[1].replace("&amp;", "&")
+    assert "<dl" in browser.get(address).text
     key, due = (re.search(rf'name="{n}"[^>]* value="([^"]+)"', page)[1] for n in ("key", "due"))
     form = {"room": str(place.room_ids[0]), "due": due, "key": key, "means1": "cash"}
     assert send("/take", **form, amount1="much").status_code == 422
