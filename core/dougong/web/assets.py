@@ -30,7 +30,7 @@ UNSERVED = re.compile(
     r"\.(?:accordion|bs-popover|bs-tooltip|carousel|modal|offcanvas|popover|toast|tooltip"
     r"|breadcrumb|btn-check|btn-close|btn-group|btn-toolbar|dropdown|dropup|dropend|dropstart"
     r"|form-floating|form-range|list-group|nav|navbar|page-item|page-link|pagination|placeholder"
-    r"|ratio|spinner-border|spinner-grow|tab-content|tab-pane)\b"
+    r"|[a-z-]+-xxl(?:-[a-z0-9]+)?|ratio|spinner-border|spinner-grow|tab-content|tab-pane)\b"
 )
 RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 blueprint = Blueprint("assets", __name__)

@@ -53,7 +53,7 @@ def install(app: Flask, installation: Installation) -> None:
     from dougong.devices.admin import SECTION
 
     menu_page(
-        "devices.overview", ("Device monitor", "设备监控"), VIEW, section=str(SECTION),
+        "devices.overview", ("Device monitor", "设备监控"), VIEW, section=SECTION,
         icon="monitor", order=5, only_in="community",
     )  # fmt: skip
     app.register_blueprint(blueprint)

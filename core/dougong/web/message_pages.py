@@ -205,6 +205,7 @@ def _wording(
     return render_template(
         "messages/wording.html",
         template=template,
+        name=title_of(scope, template),
         locale_of=locale,
         locales=LOCALES,
         subject=subject,
@@ -215,5 +216,5 @@ def _wording(
         variables=variables(scope, template, locale),
         default_locale=DEFAULT_LOCALE,
         crumbs=_crumbs(scope, (gettext(N_("Wordings of messages")), url_for(".wordings")),
-                       (template, None)),
+                       (title_of(scope, template), None)),
     )  # fmt: skip

@@ -136,7 +136,7 @@ def _sections(installation: Installation, scope: Scope) -> list[Section]:
         if page.plugin in scope.enabled and scope.may(page.permission):
             url = url_for(page.endpoint)
             line = Item(str(page.title), url, page.icon, page.order, page.endpoint)
-            found.setdefault(page.section or page.plugin, []).append(line)
+            found.setdefault(str(page.section) or page.plugin, []).append(line)
     home = "admin.dashboard"
     first = Item(gettext(N_("Dashboard")), url_for(home), "home", 0, home)
     sections = [Section("", [first])]

@@ -57,7 +57,7 @@ class MenuPage:
     title: LazyText
     permission: str
     plugin: str = "dougong"
-    section: str = ""
+    section: str | LazyText = ""
     icon: str = "file-text"
     order: int = 100
     only_in: str = ""
