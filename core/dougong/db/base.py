@@ -5,6 +5,7 @@ keys, schema, row-level security, grants and audit follow from that.
 """
 
 import time
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from os import urandom
@@ -81,6 +82,9 @@ class Row:
     __building_path__: ClassVar[str | None] = None
     __named_by__: ClassVar[tuple[str, ...]] = ()
     __encrypted__: ClassVar[dict[str, EncryptedField]] = {}
+    # What a valid row needs beside its mandatory columns, for suites that write rows themselves: a
+    # value by attribute, ``...`` for one guessed from the column, None for one that stays empty.
+    __sample__: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         if "__tablename__" in cls.__dict__:

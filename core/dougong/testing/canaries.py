@@ -137,8 +137,12 @@ def _session(installation: Installation, place: Place, kind: str) -> Iterator[Se
 
 
 def _make_row(session: Session, model: Any, given: Mapping[str, Any], place: Place) -> Any:
-    """Write a row with ``given`` values and guesses for the rest; return it."""
-    values: dict[str, Any] = dict(given)
+    """Write a row with ``given`` values and guesses for the rest; return it.
+
+    What ``__sample__`` of the model says comes before a guess.
+    """
+    said = {key: value for key, value in model.__sample__.items() if value is not ...}
+    values: dict[str, Any] = {**said, **given}
     met: dict[str, int] = {}
     for attribute in sa_inspect(model).column_attrs:
         column = attribute.columns[0]
@@ -151,7 +155,9 @@ def _make_row(session: Session, model: Any, given: Mapping[str, Any], place: Pla
                 continue  # The first row of a chain has none before it.
             met[target] = met.get(target, -1) + 1
             values[attribute.key] = _other(session, target, place, met[target])
-        elif not (column.primary_key or is_given or column.nullable):
+        elif attribute.key in model.__sample__ or not (
+            column.primary_key or is_given or column.nullable
+        ):
             values[attribute.key] = _guess(column)
     row = model(**values)
     session.add(row)

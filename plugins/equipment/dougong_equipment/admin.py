@@ -9,6 +9,7 @@ from dougong_equipment.models import (
     Checklist,
     ChecklistItem,
     Condition,
+    Contractor,
     ControlRun,
     ControlSchedule,
     Equipment,
@@ -23,6 +24,8 @@ from dougong_equipment.models import (
     MaintenanceTask,
     PointVisit,
     RouteStop,
+    Shift,
+    ShiftNote,
     SparePart,
     StockMove,
     SyncedWork,
@@ -44,6 +47,7 @@ class EquipmentView(RecordView, model=Equipment):
         "parent",
         "building",
         "room",
+        "contractor",
         "commissioned_on",
         "warranty_until_on",
     )
@@ -93,6 +97,15 @@ class EquipmentCostView(RecordView, model=EquipmentCost):
     filters = ("kind", "equipment", "spent_on")
 
 
+class ContractorView(RecordView, model=Contractor):
+    title = ("Contractors", "维保单位")
+    icon, menu_order = "briefcase", 15
+    columns = ("name", "contract_no", "ends_on", "licence", "licensed_until_on", "contact")
+    filters = ("ends_on", "licensed_until_on")
+    search = ("name", "contract_no")
+    inline = ("ends_on", "licensed_until_on")
+
+
 class MaintenancePlanView(RecordView, model=MaintenancePlan):
     title = ("Maintenance plans", "保养计划")
     icon, menu_order = "calendar", 20
@@ -139,17 +152,20 @@ class ChecklistItemView(RecordView, model=ChecklistItem):
 class InspectionRoundView(RecordView, model=InspectionRound):
     title = ("Inspection rounds", "巡检任务")
     icon, menu_order = "map", 25
-    columns = ("starts_at", "route", "state", "visited", "points", "closes_at", "done_at")
-    filters = ("state", "route", "starts_at")
+    columns = ("starts_at", "route", "state", "visited", "points", "closes_at", "done_at",
+               "makes_up")  # fmt: skip
+    filters = ("state", "route", "starts_at", "makes_up")
     can_create = can_change = can_delete = can_import = False
+    actions = (action(services.make_up_round, states=("missed",)),)
 
 
 class PointVisitView(RecordView, model=PointVisit):
     title = ("Visits of points", "巡检记录")
     icon, menu_order = "map-pin", 26
-    columns = ("arrived_at", "point", "round", "proof", "is_fine", "visited_by", "note")
-    filters = ("proof", "is_fine", "point", "round", "arrived_at")
+    columns = ("arrived_at", "point", "round", "proof", "is_fine", "visited_by", "note", "score")
+    filters = ("proof", "is_fine", "point", "round", "arrived_at", "score", "checked_at")
     can_create = can_change = can_delete = can_import = False
+    actions = (action(services.check_visit),)
 
 
 class AnswerView(RecordView, model=Answer):
@@ -158,6 +174,24 @@ class AnswerView(RecordView, model=Answer):
     filters = ("item", "is_fine", "task", "visit")
     can_create = can_change = can_delete = can_import = False
     in_menu = False
+
+
+class ShiftView(RecordView, model=Shift):
+    title = ("Shifts", "值班交接")
+    icon, menu_order = "users", 27
+    columns = ("begun_at", "post", "trade", "held_by", "state", "ended_at", "taken_by", "hand_over",
+               "open_words", "objection")  # fmt: skip
+    filters = ("state", "trade", "post", "begun_at")
+    can_create = can_change = can_delete = can_import = False
+
+
+class ShiftNoteView(RecordView, model=ShiftNote):
+    title = ("Shift log", "值班日志")
+    icon, menu_order = "list", 28
+    columns = ("noted_at", "shift", "noted_by", "text")
+    filters = ("shift", "noted_at")
+    search = ("text",)
+    can_create = can_change = can_delete = can_import = False
 
 
 class InspectionPointView(RecordView, model=InspectionPoint):
@@ -285,6 +319,15 @@ menu_page(
     plugin="equipment",
     icon="clipboard",
     order=5,
+    only_in="community",
+)
+menu_page(
+    "equipment.shifts",
+    ("Shift log and hand-over", "值班与交接班"),
+    "equipment.inspection_round.walk",
+    plugin="equipment",
+    icon="users",
+    order=7,
     only_in="community",
 )
 menu_page(

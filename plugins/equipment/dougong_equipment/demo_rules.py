@@ -15,6 +15,7 @@ from dougong_equipment.domain.kinds import (
     Moment,
     MoveKind,
     Proof,
+    ShiftState,
     TaskState,
     Trade,
     Urgency,
@@ -34,6 +35,8 @@ from dougong_equipment.models import (
     MaintenanceTask,
     PointVisit,
     RouteStop,
+    Shift,
+    ShiftNote,
     SparePart,
     StockMove,
 )
@@ -64,6 +67,10 @@ ROUTES = (
     ("大堂保洁巡查", Trade.CLEANING, "公共区域巡查", ("1 栋大堂", "2 栋大堂", "3 栋大堂"),
      "FREQ=DAILY;BYHOUR=9,14,17", time(9), 120),
 )  # fmt: skip
+SHIFT_NOTES = (
+    ((1, "访客 12 人登记，均已核实。"), (6, "快递车在消防通道停留，已劝离。")),
+    ((3, "西侧围栏照明一盏不亮，已报修。"), (7, "地下车库巡逻正常，无异常人员。")),
+)
 PARTS = (
     ("机械密封", "CDL32", "件", "A-01", "3", "2", "186.00"),
     ("电梯门机皮带", "TKJ-1000", "条", "A-02", "1", "2", "240.00"),
@@ -80,6 +87,7 @@ def plan_work(scope: Scope, chance: Random) -> None:
     lists = _checklists(scope)
     _plans(scope, equipment, lists)
     _rounds(scope, chance, lists)
+    _shifts(scope)
     _alarms(scope, equipment)
     _parts(scope)
     scope.session.flush()
@@ -195,6 +203,32 @@ def _walked(
 def _add(columns: dict[str, list[Any]], values: dict[str, Any]) -> None:
     for name, value in values.items():
         columns.setdefault(name, []).append(value)
+
+
+def _shifts(scope: Scope) -> None:
+    """Write the shifts of the last four days at the east gate, handed over day and night."""
+    first = datetime.combine(scope.today - timedelta(days=4), time(8), scope.zone)
+    names = ("保安老马", "保安小周")
+    shifts: dict[str, list[Any]] = {}
+    notes: dict[str, list[Any]] = {}
+    for number in range(8):
+        at = first + timedelta(hours=12 * number)
+        over = at + timedelta(hours=12)
+        shift = {
+            "id": uuid7(at), "trade": Trade.SECURITY, "post": "东门岗", "begun_at": at,
+            "state": ShiftState.TAKEN_OVER if number < 7 else ShiftState.HANDED_OVER,
+            "ended_at": over, "taken_at": over + timedelta(minutes=3) if number < 7 else None,
+            "held_by": names[number % 2], "taken_by": names[1 - number % 2] if number < 7 else None,
+            "hand_over": "钥匙 3 串、对讲机 2 台已清点，道闸正常。",
+            "open_words": "待巡检 0，本班漏检 0，未完整改 0",
+        }  # fmt: skip
+        _add(shifts, shift)
+        for hours, words in SHIFT_NOTES[number % 2]:
+            when = at + timedelta(hours=hours)
+            note = {"id": uuid7(when), "shift_id": shift["id"], "noted_at": when}
+            _add(notes, {**note, "noted_by": shift["held_by"], "text": words})
+    insert_rows(scope, Shift, shifts)
+    insert_rows(scope, ShiftNote, notes)
 
 
 def _alarms(scope: Scope, equipment: dict[str, Equipment]) -> None:

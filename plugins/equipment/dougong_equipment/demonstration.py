@@ -25,7 +25,7 @@ from dougong_equipment.domain.kinds import (
     Urgency,
 )
 from dougong_equipment.domain.numbers import new_number
-from dougong_equipment.models import Equipment, EquipmentCost, EquipmentKind, Fault
+from dougong_equipment.models import Contractor, Equipment, EquipmentCost, EquipmentKind, Fault
 from dougong_equipment.models.ledger import new_code
 from dougong_equipment.services import ledger
 
@@ -42,6 +42,12 @@ FAULTS = {
     "排污泵": (("叶轮缠堵跳闸", 4, 300), ("浮球开关失灵", 3, 180)),
     "风机": (("皮带断裂", 5, 240), ("轴承温度高停机", 8, 560)),
 }
+CONTRACTORS = (
+    ("江州安达电梯维保有限公司", "91330100MA27XA3P1K", "孙经理", "13800010231", "WB-2026-011", 96,
+     "特种设备生产许可证（电梯安装含修理）", 640),
+    ("江州久安消防技术服务有限公司", "91330100MA2B0QJ52T", "吴经理", "13800010267", "WB-2026-018",
+     213, "消防技术服务机构（维护保养检测）", 24),
+)  # fmt: skip
 DEVICES = (
     ("1# 生活给水泵", "pump", {"is_running": True, "pressure": 0.42, "current": 18.6}, 9120),
     ("2# 生活给水泵", "pump", {"is_running": False, "pressure": 0.42, "current": 0}, 8740),
@@ -86,7 +92,7 @@ class Story:
             "state": EquipmentState.IN_USE,
             **dict.fromkeys(
                 ("parent_id", "building_id", "floor", "place", "maker", "model", "serial",
-                 "registration", "supplier", "contractor", "device_id", "run_hours")
+                 "registration", "supplier", "contractor_id", "device_id", "run_hours")
             ),
             "post": "工程主管",
             "purchased_on": since - timedelta(days=90),
@@ -149,14 +155,31 @@ def load(scope: Scope, chance: Random) -> None:
     story = Story(scope, chance, kinds)
     buildings = scope.session.scalars(select(Building).order_by(Building.sort_key)).all()
     devices = _devices(scope)
-    _lifts(story, buildings[:LIFTS])
+    lifts_by, fire_by = _contractors(scope)
+    _lifts(story, buildings[:LIFTS], lifts_by)
     _water(story, devices)
-    _fire(story, devices)
+    _fire(story, devices, fire_by)
     _rest(story, devices, buildings)
     insert_rows(scope, Equipment, story.equipment.columns)
     insert_rows(scope, Fault, story.faults.columns)
     insert_rows(scope, EquipmentCost, story.costs.columns)
     plan_work(scope, chance)
+
+
+def _contractors(scope: Scope) -> tuple[UUID, UUID]:
+    """Write who maintains lifts and fire protection; a qualification ends within the month."""
+    lifts, fire = (
+        Contractor(
+            id=uuid7(), name=name, credit_code=code, contact=contact, phone=phone,
+            contract_no=number, starts_on=scope.today - timedelta(days=365 - left),
+            ends_on=scope.today + timedelta(days=left), licence=licence,
+            licensed_until_on=scope.today + timedelta(days=licensed),
+        )
+        for name, code, contact, phone, number, left, licence, licensed in CONTRACTORS
+    )  # fmt: skip
+    scope.session.add_all([lifts, fire])
+    scope.session.flush()
+    return lifts.id, fire.id
 
 
 def _devices(scope: Scope) -> dict[str, UUID]:
@@ -189,7 +212,7 @@ def _devices(scope: Scope) -> dict[str, UUID]:
     return {row.name: row.id for row in rows}
 
 
-def _lifts(story: Story, buildings: Sequence[Building]) -> None:
+def _lifts(story: Story, buildings: Sequence[Building], lifts_by: UUID) -> None:
     system = story.stands("电梯系统", "其他设备", 9, 0, level=Level.SYSTEM)
     for number, building in enumerate(buildings):
         lift = story.stands(
@@ -204,7 +227,7 @@ def _lifts(story: Story, buildings: Sequence[Building]) -> None:
             model="TKJ 1000/1.75",
             serial=f"JN{2015 + number}{number:04}",
             registration=f"梯11江州({15 + number}){3107 + number:05}",
-            contractor="江州安达电梯维保有限公司",
+            contractor_id=lifts_by,
             supplier="江南电梯有限公司",
         )
         parts = {"parent_id": lift, "level": Level.COMPONENT, "building_id": building.id}
@@ -233,8 +256,9 @@ def _water(story: Story, devices: dict[str, UUID]) -> None:
     story.stands("1# 排污泵", "排污泵", 6.6, 6_400, model="50WQ15-20", **here)
 
 
-def _fire(story: Story, devices: dict[str, UUID]) -> None:
+def _fire(story: Story, devices: dict[str, UUID], fire_by: UUID) -> None:
     here: dict[str, Any] = {"place": "地下一层消防泵房", "floor": -1, "maker": "江州消防设备厂"}
+    here["contractor_id"] = fire_by
     here["parent_id"] = story.stands(
         "消防系统", "其他设备", 9, 0, level=Level.SYSTEM, place="消防控制室"
     )

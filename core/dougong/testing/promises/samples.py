@@ -29,7 +29,8 @@ VALUES: dict[type, Any] = {
 def fill_tables(scope: Scope, package: str) -> dict[str, int]:
     """Write two rows into each table of ``package`` where that is possible; return how many.
 
-    A table whose rules a guessed row does not meet stays empty.
+    A table whose rules a guessed row does not meet stays empty; its model's ``__sample__`` says
+    what the guess needs.
     """
     order = {table: number for number, table in enumerate(METADATA.sorted_tables)}
     filled = {}
@@ -51,13 +52,17 @@ def _write(scope: Scope, model: Any, number: int) -> bool:
 
 def _values(scope: Scope, model: Any, number: int) -> dict[str, Any]:
     values: dict[str, Any] = {}
+    said = model.__sample__
     for attribute in sa_inspect(model).column_attrs:
         column = attribute.columns[0]
+        if said.get(attribute.key, ...) is not ...:
+            values[attribute.key] = said[attribute.key]
+            continue
         if column.primary_key or column.default is not None or column.server_default is not None:
             continue
         if column.info.get("encrypted"):
             values[column.info["encrypted"]] = f"1380000{number:04}"
-        elif not column.nullable:
+        elif not column.nullable or (attribute.key in said and said[attribute.key] is ...):
             values[attribute.key] = _value(scope, column, number)
     return values
 

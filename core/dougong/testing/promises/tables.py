@@ -210,7 +210,8 @@ def sealed_values_lie_nowhere_in_clear(subject: Subject) -> Iterator[str]:
     schema = subject.manifest.schema
     planted = plant_everywhere(subject.installation, subject.place, canaries, {schema})
     for column in planted.missed:
-        yield f"{column}: no row could be written to prove that it is sealed; loosen its rules"
+        reason = "no row could be written to prove that it is sealed"
+        yield f"{column}: {reason}; say with __sample__ how one looks"
     wanted = {canary: column for column, canary in planted.sealed.items()}
     with subject.installation.platform() as session:
         for table in (*(f'{m.__schema__}."{m.__tablename__}"' for m in subject.models), *LEAKY):

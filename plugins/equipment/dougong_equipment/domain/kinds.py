@@ -131,6 +131,20 @@ class Proof(StrEnum):
     )
 
 
+class ShiftState(StrEnum):
+    """How far a shift has come; it is over when the next has taken it."""
+
+    ON_DUTY = "on_duty"
+    HANDED_OVER = "handed_over"
+    TAKEN_OVER = "taken_over"
+
+    __labels__ = labels(
+        ON_DUTY=("On duty", "当班"),
+        HANDED_OVER=("Handed over", "已交班"),
+        TAKEN_OVER=("Taken over", "已接班"),
+    )
+
+
 class FaultSource(StrEnum):
     """How a fault became known."""
 

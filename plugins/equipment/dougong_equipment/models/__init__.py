@@ -1,5 +1,6 @@
-"""Ledger, maintenance, rounds, alarms and control, stock."""
+"""Ledger, contractors, maintenance, rounds, shifts, alarms and control, stock."""
 
+from dougong_equipment.models.contractors import Contractor, ContractorWarning
 from dougong_equipment.models.control import (
     Alarm,
     AlarmRule,
@@ -30,6 +31,7 @@ from dougong_equipment.models.rounds import (
     RouteStop,
     SyncedWork,
 )
+from dougong_equipment.models.shifts import Shift, ShiftNote
 from dougong_equipment.models.stock import SparePart, StockMove
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
     "Checklist",
     "ChecklistItem",
     "Condition",
+    "Contractor",
+    "ContractorWarning",
     "ControlRun",
     "ControlSchedule",
     "Equipment",
@@ -53,6 +57,8 @@ __all__ = [
     "MaintenanceTask",
     "PointVisit",
     "RouteStop",
+    "Shift",
+    "ShiftNote",
     "SparePart",
     "StockMove",
     "SyncedWork",

@@ -22,6 +22,7 @@ from dougong_equipment.domain.kinds import (
     Urgency,
 )
 from dougong_equipment.domain.numbers import new_number
+from dougong_equipment.models.contractors import Contractor
 from dougong_equipment.models.declaring import Base, flag, read_only, whole, words
 
 
@@ -93,7 +94,10 @@ class Equipment(InCommunity, Base):
     serial: Mapped[str | None] = words(80, "Serial no.", "出厂编号")
     registration: Mapped[str | None] = words(40, "Registration code", "使用登记证号")
     supplier: Mapped[str | None] = words(120, "Supplier", "供应商")
-    contractor: Mapped[str | None] = words(120, "Maintained by", "维保单位")
+    contractor_id: Mapped[UUID | None] = ref(
+        "equipment.contractor", info=label("Maintained by", "维保单位")
+    )
+    contractor: Mapped[Contractor | None] = to_one(contractor_id, Contractor)
     post: Mapped[str | None] = words(60, "Responsible post", "责任岗位")
     purchased_on: Mapped[date | None] = mapped_column(info=label("Bought on", "购置日期"))
     commissioned_on: Mapped[date | None] = mapped_column(info=label("In use since", "投用日期"))

@@ -68,8 +68,10 @@ class MaintenancePlan(InCommunity, Base):
             name="days",
         ),
         CheckConstraint("counter_every > 0", name="counter_every"),
+        CheckConstraint("num_nonnulls(rule, counter_every) > 0", name="has_trigger"),
     )
     __building_path__ = "equipment.building_id"
+    __sample__ = {"rule": "FREQ=MONTHLY"}
 
     equipment_id: Mapped[UUID] = ref("equipment.equipment", info=label("Equipment", "设备"))
     equipment: Mapped[Equipment] = to_one(equipment_id, Equipment)

@@ -1,6 +1,6 @@
 """Inspection rounds: points, routes, plans, rounds, what was found at each point."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -103,7 +103,7 @@ class InspectionPlan(InCommunity, Base):
 
 
 class InspectionRound(InCommunity, Base):
-    """One walk of a route (巡检任务)."""
+    """One walk of a route (巡检任务). makes_up_id: the missed one whose points it looks at."""
 
     __tablename__ = "inspection_round"
     __table_args__ = (
@@ -125,16 +125,32 @@ class InspectionRound(InCommunity, Base):
     done_at: Mapped[datetime | None] = mapped_column(info=read_only("Done at", "完成时间"))
     points: Mapped[int] = whole(0, "Points", "应检点数")
     visited: Mapped[int] = whole(0, "Visited", "已检点数")
+    makes_up_id: Mapped[UUID | None] = ref(
+        "equipment.inspection_round", info=label("Makes up for", "补检原任务")
+    )
+    makes_up: Mapped["InspectionRound | None"] = to_one(makes_up_id, lambda: InspectionRound)
 
     def __str__(self) -> str:
         return self.local(self.starts_at)
 
 
 class PointVisit(InCommunity, Base):
-    """What was found at a point of a round (巡检记录); a re-check stands beside the first look."""
+    """What was found at a point of a round (巡检记录); a re-check stands beside the first look.
+
+    score: 1 to 5, from the supervisor who looked again.
+    """
 
     __tablename__ = "point_visit"
-    __table_args__ = (UniqueConstraint("community_id", "round_id", "point_id"),)
+    __table_args__ = (
+        UniqueConstraint("community_id", "round_id", "point_id"),
+        CheckConstraint("score between 1 and 5", name="score"),
+        CheckConstraint("num_nonnulls(checked_at, checked_by, score) in (0, 3)", name="checked"),
+    )
+    __sample__ = {
+        "checked_at": datetime(2026, 11, 24, 8, tzinfo=UTC),
+        "checked_by": "样例",
+        "score": 3,
+    }
 
     round_id: Mapped[UUID] = ref(
         "equipment.inspection_round", ondelete="CASCADE", index=False, info=label("Round", "任务")
@@ -152,6 +168,14 @@ class PointVisit(InCommunity, Base):
     note: Mapped[str | None] = mapped_column(
         String(500), info={**read_only("Note", "说明"), "free_text": True}
     )
+    checked_at: Mapped[datetime | None] = mapped_column(info=read_only("Checked at", "复查时间"))
+    checked_by: Mapped[str | None] = mapped_column(
+        String(80), info={**read_only("Checked by", "复查人"), "personal": "name"}
+    )
+    score: Mapped[int | None] = mapped_column(Integer, info=read_only("Score", "复查评分"))
+    remark: Mapped[str | None] = mapped_column(
+        String(500), info={**read_only("Remark", "复查意见"), "free_text": True}
+    )
 
     def __str__(self) -> str:
         return self.local(self.arrived_at)
@@ -162,10 +186,11 @@ class Answer(InCommunity, Base):
 
     __tablename__ = "answer"
     __table_args__ = (
-        CheckConstraint("num_nonnulls(task_id, visit_id) >= 1", name="subject"),
+        CheckConstraint("num_nonnulls(task_id, visit_id) = 1", name="subject"),
         UniqueConstraint("community_id", "task_id", "item_id"),
         UniqueConstraint("community_id", "visit_id", "item_id"),
     )
+    __sample__ = {"task_id": ..., "visit_id": None}
 
     task_id: Mapped[UUID | None] = ref(
         "equipment.maintenance_task", ondelete="CASCADE", index=False, info=label("Task", "任务")

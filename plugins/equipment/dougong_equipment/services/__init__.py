@@ -20,7 +20,13 @@ from dougong_equipment.services.ledger import (
     unlock,
 )
 from dougong_equipment.services.planning import keep_calendar
-from dougong_equipment.services.rounds import keep_rounds, visit_point
+from dougong_equipment.services.rounds import (
+    check_visit,
+    keep_rounds,
+    make_up_round,
+    visit_point,
+)
+from dougong_equipment.services.shifts import begin_shift, hand_over, note_shift
 from dougong_equipment.services.stock import (
     count_part,
     give_back_part,
@@ -36,8 +42,10 @@ from dougong_equipment.services.tasks import (
 
 __all__ = [
     "add_cost",
+    "begin_shift",
     "cancel_task",
     "check_fault",
+    "check_visit",
     "commission",
     "control",
     "count_part",
@@ -46,9 +54,12 @@ __all__ = [
     "finish_task",
     "fix_fault",
     "give_back_part",
+    "hand_over",
     "keep_calendar",
     "keep_rounds",
     "lock",
+    "make_up_round",
+    "note_shift",
     "receive_part",
     "record_hours",
     "report_by_code",

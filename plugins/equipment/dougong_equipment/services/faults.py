@@ -1,6 +1,7 @@
 """Faults and findings: known once, handed to repairs where that is on, fixed, checked again."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from dougong.errors import Conflict, NotFound
 from dougong.i18n import N_, gettext
 from dougong.services import service
 from dougong_equipment.domain.kinds import (
+    CostKind,
     EquipmentState,
     FaultSource,
     FaultState,
@@ -18,10 +20,11 @@ from dougong_equipment.domain.kinds import (
     Urgency,
 )
 from dougong_equipment.models import Equipment, Fault
-from dougong_equipment.services.ledger import RUNNING, wrong
+from dougong_equipment.services.ledger import RUNNING, keep_cost, wrong
 
 USE_CODE = "equipment.equipment.use_code"
 SCANS_AN_HOUR = 12
+COSTED = ("repairs.work_order_finished", "repairs.work_order_closed")
 CATEGORIES = {Statute.LIFT: "elevator", Statute.FIRE: "fire_safety"}
 
 
@@ -206,7 +209,21 @@ def follow_order(scope: Scope, event: str, work_order_id: UUID) -> None:
     fault = scope.session.scalars(query).first()
     if fault is None:
         return
+    if event in COSTED:
+        _keep_costs(scope, fault, work_order_id)
     if event == "repairs.work_order_finished" and fault.state is FaultState.OPEN:
         fix_fault(scope, fault)
     if event == "repairs.work_order_reopened" and fault.state is not FaultState.OPEN:
         fault.state, fault.fixed_at = FaultState.OPEN, None
+
+
+def _keep_costs(scope: Scope, fault: Fault, work_order_id: UUID) -> None:
+    """Keep what an order's parts and labour cost as cost of the equipment, as they stand now."""
+    if fault.equipment_id is None or "repairs" not in scope.enabled:
+        return
+    costs: dict[str, Decimal] = scope.call("repairs.work_order.costs", work_order=work_order_id)
+    words = gettext("Work order %(number)s", number=fault.work_order or "")
+    for name, kind in (("part", CostKind.PARTS), ("labour", CostKind.REPAIR)):
+        amount = costs.get(name, Decimal(0))
+        key = f"order {work_order_id} {name}"
+        keep_cost(scope, fault.equipment_id, kind, amount, key=key, note=words)

@@ -189,6 +189,18 @@ def add_cost(
     return made
 
 
+def keep_cost(
+    scope: Scope, equipment_id: UUID, kind: CostKind, amount: Decimal, *, key: str, note: str
+) -> None:
+    """Keep a cost under its key as it stands now: told again it changes, and never doubles."""
+    query = select(EquipmentCost).where(EquipmentCost.key == key)
+    known = scope.session.scalars(query.with_for_update(of=EquipmentCost)).first()
+    if known is not None:
+        known.amount = amount
+    elif amount:
+        add_cost(scope, equipment_id, kind, amount, note=note, key=key)
+
+
 @service(
     "watcher.tell_me", title=("Tell me", "订阅提醒"), permission="equipment.maintenance_task.view"
 )

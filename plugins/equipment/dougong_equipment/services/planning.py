@@ -21,6 +21,7 @@ from dougong_equipment.domain.recurrence import (
     warning_level,
 )
 from dougong_equipment.models import Equipment, MaintenancePlan, MaintenanceTask, Watcher
+from dougong_equipment.services.contracts import warn_of_contracts
 from dougong_equipment.services.ledger import wrong
 
 RESTING = (EquipmentState.RETIRED, EquipmentState.STOPPED, EquipmentState.PLANNED)
@@ -54,6 +55,7 @@ def keep_calendar(scope: Scope) -> int:
     made = _insert(scope, rows)
     _open(scope)
     warn(scope)
+    warn_of_contracts(scope)
     return made
 
 

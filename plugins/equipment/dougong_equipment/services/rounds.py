@@ -115,6 +115,59 @@ def _tell(scope: Scope, missed: list[InspectionRound]) -> None:
         )
 
 
+@service("inspection_round.make_up", title=("Make up", "补检"))
+def make_up_round(scope: Scope, round: InspectionRound, minutes: int = 60) -> InspectionRound:
+    """Have the points that a missed round did not reach looked at now, within some minutes.
+
+    Raises Conflict unless the round was missed, and when it is made up for already.
+    """
+    if round.state is not TaskState.MISSED or round.visited >= round.points:
+        raise Conflict(N_("Only a round that was missed is made up for."))
+    known = select(InspectionRound.id).where(InspectionRound.makes_up_id == round.id)
+    if scope.session.scalars(known).first() is not None:
+        raise Conflict(N_("This round is made up for already."))
+    if not 5 <= minutes <= 20160:
+        raise Invalid(
+            N_("Some fields are not right yet."),
+            fields={"minutes": gettext("Between 5 minutes and 14 days.")},
+        )
+    made = InspectionRound(
+        plan_id=round.plan_id,
+        route_id=round.route_id,
+        starts_at=scope.now,
+        closes_at=scope.now + timedelta(minutes=minutes),
+        state=TaskState.OPEN,
+        points=round.points - round.visited,
+        makes_up_id=round.id,
+    )
+    scope.session.add(made)
+    scope.session.flush()
+    return made
+
+
+@service("point_visit.check", title=("Check again", "复查评分"))
+def check_visit(
+    scope: Scope, visit: PointVisit, is_fine: bool, score: int, remark: str = ""
+) -> PointVisit:
+    """Keep what a supervisor found who looked again, with a score from 1 to 5.
+
+    The first look stays as it was; what is not fine becomes a finding. Raises Conflict for a
+    visit that was checked already.
+    """
+    if visit.checked_at is not None:
+        raise Conflict(N_("This visit was checked already."))
+    if not 1 <= score <= 5:
+        raise Invalid(
+            N_("Some fields are not right yet."), fields={"score": gettext("Between 1 and 5.")}
+        )
+    visit.checked_at, visit.checked_by = scope.now, scope.actor.name[:80]
+    visit.score, visit.remark = score, remark.strip()[:500] or None
+    scope.session.flush()
+    if not is_fine:
+        _find_fault(scope, visit.point, f"recheck {visit.id}", remark.strip())
+    return visit
+
+
 def photo_wanted(round_id: UUID, point_id: UUID, percent: int) -> bool:
     """Tell whether a photo is wanted at a point of a round: by chance, and the same each time."""
     drawn = hashlib.sha256(round_id.bytes + point_id.bytes).digest()
@@ -164,7 +217,7 @@ def visit_point(
     keep_answers(scope, found, visit_id=visit.id)
     _count(scope, round)
     if not visit.is_fine:
-        _find_fault(scope, point, visit, wrong_words(found))
+        _find_fault(scope, point, f"visit {visit.id}", wrong_words(found))
     return visit
 
 
@@ -176,7 +229,7 @@ def _stop(scope: Scope, round: InspectionRound, point_id: UUID) -> InspectionPoi
     if scope.session.scalars(query).first() is None:
         raise Invalid(N_("This point is not on the route."))
     known = select(PointVisit.id).where(
-        PointVisit.round_id == round.id, PointVisit.point_id == point_id
+        PointVisit.round_id.in_((round.id, round.makes_up_id)), PointVisit.point_id == point_id
     )
     if scope.session.scalars(known).first() is not None:
         raise Conflict(N_("This point was visited in this round already."))
@@ -232,10 +285,10 @@ def _count(scope: Scope, round: InspectionRound) -> None:
     scope.session.flush()
 
 
-def _find_fault(scope: Scope, point: InspectionPoint, visit: PointVisit, words: str) -> None:
+def _find_fault(scope: Scope, point: InspectionPoint, key: str, words: str) -> None:
     fault = raise_fault(
         scope,
-        f"visit {visit.id}",
+        key,
         f"{point.name}：{words or gettext('not in order')}",
         FaultSource.ROUND,
         equipment_id=point.equipment_id,

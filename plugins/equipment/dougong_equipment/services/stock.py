@@ -8,13 +8,15 @@ from sqlalchemy import select
 
 from dougong.db import Scope
 from dougong.i18n import N_, gettext
+from dougong.messages import notify
 from dougong.services import service
 from dougong_equipment.domain.kinds import CostKind, MoveKind
 from dougong_equipment.errors import NotEnough
-from dougong_equipment.models import Equipment, SparePart, StockMove
+from dougong_equipment.models import Equipment, SparePart, StockMove, Watcher
 from dougong_equipment.services.ledger import add_cost, wrong
 
 STEP = Decimal("0.001")
+LOW_LEVEL = 2
 
 
 @dataclass(frozen=True)
@@ -110,4 +112,20 @@ def _move(scope: Scope, part: SparePart, quantity: Decimal, because: Because) ->
     scope.session.flush()
     if part.is_low and not was_low:
         scope.emit("stock_low", part_id=part.id)
+        _tell(scope, part, move)
     return move
+
+
+def _tell(scope: Scope, part: SparePart, move: StockMove) -> None:
+    """Tell the watchers that a part fell below its minimum; once for each time it does."""
+    values = {
+        "part": str(part),
+        "stock": f"{part.stock.normalize():f}",
+        "minimum": f"{part.minimum.normalize():f}",
+        "uom": part.uom,
+    }
+    query = select(Watcher.user_id).where(Watcher.level <= LOW_LEVEL)
+    for user_id in scope.session.scalars(query).all():
+        key = f"equipment low {move.id} {user_id}"
+        link = f"admin/equipment/spare_part/{part.id}/"
+        notify(scope, user_id, "equipment:stock_low", values, key=key, link=link)

@@ -16,7 +16,7 @@ from dougong_equipment.models import InspectionRound, MaintenanceTask, SyncedWor
 from dougong_equipment.services.rounds import WALK, photo_name
 from dougong_equipment.services.tasks import WORK
 
-VERBS = ("start", "finish", "task_photo", "visit", "visit_photo", "report")
+VERBS = ("start", "finish", "task_photo", "visit", "visit_photo", "report", "shift_note")
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ def _do(scope: Scope, operation: Operation, photo: IO[bytes] | None) -> None:
             left_at=_instant(given.get("left_at")),
             **_said(given, "proof"),
         )
+    elif operation.verb == "shift_note":
+        scope.call("equipment.shift.note", shift=subject, text=str(given.get("text", "")))
     else:
         scope.call(
             "equipment.fault.report",

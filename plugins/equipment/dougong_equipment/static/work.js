@@ -11,7 +11,7 @@
     changed: draw,
     words: words,
   });
-  outbox.shown = { tasks: [], rounds: [], csrf: "" };
+  outbox.shown = { tasks: [], rounds: [], shifts: [], csrf: "" };
   const written = {};
   const seen = {};
   let opened = null;
@@ -63,7 +63,7 @@
     const id = at && at.id;
     isDrawing = true;
     const list = root.querySelector("[data-list]");
-    list.replaceChildren(...outbox.shown.tasks.map(task), ...outbox.shown.rounds.map(round));
+    list.replaceChildren(...(outbox.shown.shifts || []).map(shift), ...outbox.shown.tasks.map(task), ...outbox.shown.rounds.map(round));
     if (!list.children.length) list.append(make("p", { className: "muted" }, words.none));
     if (id && document.getElementById(id)) document.getElementById(id).focus();
     isDrawing = false;
@@ -95,6 +95,18 @@
         button(words.finish, () => finish(each), "button-primary"),
         field(each.id, "fault", words.fault),
         button(words.report_fault, () => fault(each))));
+  }
+
+  function shift(each) {
+    const kept = waits(each.id, "shift_note");
+    return card(each.id, each.post, [each.trade, words.on_duty + " " + each.since, kept ? kept + " " + words.waiting : ""], "", () => make("div", null,
+      field(each.id, "entry", words.log_entry),
+      button(words.write_down, () => entry(each), "button-primary")));
+  }
+
+  function entry(each) {
+    const text = taken(each.id, "entry");
+    if (text) keep("shift_note", each.id, each.post, { text: text });
   }
 
   function missing(items, subject) {

@@ -29,6 +29,7 @@ from dougong_equipment.models import (
 )
 from dougong_equipment.services.answers import limits
 from dougong_equipment.services.rounds import WALK, photo_wanted
+from dougong_equipment.services.shifts import own_shifts
 from dougong_equipment.services.syncing import Operation, perform
 from dougong_equipment.services.tasks import TO_DO, WORK, is_inspection
 from dougong_equipment.web.pages import Answer, asset, blueprint, in_community, scanning_page
@@ -73,12 +74,22 @@ def work_list() -> FlaskResponse:
     items = _items(scope, wanted - {None})
     photos = _photos(scope, [t.id for t in tasks] + [r.id for r in rounds])
     visited = _visited(scope, rounds)
+    shifts = own_shifts(scope) if scope.may(WALK) else []
     body = {
         "csrf": csrf_token(),
         "tasks": [_task(scope, task, items, photos) for task in tasks],
         "rounds": [
             _round(scope, each, stops.get(each.route_id, []), items, visited, photos)
             for each in rounds
+        ],
+        "shifts": [
+            {
+                "id": str(each.id),
+                "post": each.post,
+                "trade": member_label(each.trade),
+                "since": f"{each.begun_at.astimezone(scope.zone):%H:%M}",
+            }
+            for each in shifts
         ],
     }
     return FlaskResponse(json.dumps(body), content_type="application/json")
@@ -129,8 +140,9 @@ def _photos(scope: Scope, subjects: Sequence[UUID]) -> dict[UUID, list[str]]:
 
 
 def _visited(scope: Scope, rounds: Sequence[InspectionRound]) -> set[tuple[UUID, UUID]]:
+    wanted = {each.id for each in rounds} | {each.makes_up_id for each in rounds}
     query = select(PointVisit.round_id, PointVisit.point_id).where(
-        PointVisit.round_id.in_([each.id for each in rounds])
+        PointVisit.round_id.in_(wanted - {None})
     )
     return {(round_id, point_id) for round_id, point_id in scope.session.execute(query)}
 
@@ -197,6 +209,8 @@ def _round(
                 "is_visited": (each.id, stop.point_id) in visited,
             }
             for stop in stops
+            # A round that makes up for a missed one is of the points that were not reached then.
+            if (each.makes_up_id, stop.point_id) not in visited
         ],
     }
 
@@ -267,4 +281,7 @@ def _words() -> dict[str, str]:
         "unproven": gettext("Without the code, this visit stands as unproven."),
         "done_here": gettext("Done here"),
         "stay": gettext("Stay a little longer:"),
+        "on_duty": gettext("On duty since"),
+        "log_entry": gettext("What happened?"),
+        "write_down": gettext("Write into the log"),
     }

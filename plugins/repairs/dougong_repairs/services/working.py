@@ -1,6 +1,6 @@
 """What technicians and dispatchers do with an order between its report and its end."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
 from sqlalchemy import select
@@ -169,3 +169,18 @@ def parts_of_order(scope: Scope, work_order: WorkOrder) -> list[WorkOrderPart]:
     """Return what went into an order, as it was noted."""
     query = select(WorkOrderPart).where(WorkOrderPart.work_order_id == work_order.id)
     return list(scope.session.scalars(query.order_by(WorkOrderPart.id)))
+
+
+@service(
+    "work_order.costs",
+    title=("Costs", "工单成本"),
+    permission="repairs.work_order.view",
+    is_public=False,
+)
+def costs_of_order(scope: Scope, work_order: WorkOrder) -> dict[str, Decimal]:
+    """Return what went into an order in yuan, by ``part`` and ``labour``; each line to the cent."""
+    found: dict[str, Decimal] = {}
+    for line in parts_of_order(scope, work_order):
+        amount = (line.quantity * line.unit_price).quantize(Decimal("0.01"), ROUND_HALF_UP)
+        found[line.kind.value] = found.get(line.kind.value, Decimal(0)) + amount
+    return found

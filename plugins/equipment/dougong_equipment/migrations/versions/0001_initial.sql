@@ -7,6 +7,31 @@ CREATE TABLE equipment.checklist (
 	CONSTRAINT fk_checklist_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
 );
 
+CREATE TABLE equipment.contractor (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	name VARCHAR(120) NOT NULL, 
+	credit_code VARCHAR(18), 
+	contact VARCHAR(80), 
+	contract_no VARCHAR(60), 
+	starts_on DATE, 
+	ends_on DATE, 
+	licence VARCHAR(80), 
+	licensed_until_on DATE, 
+	note VARCHAR(200), 
+	phone BYTEA, 
+	phone_index BYTEA, 
+	phone_tail BYTEA, 
+	CONSTRAINT pk_contractor PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_contractor_community_id_name UNIQUE (community_id, name), 
+	CONSTRAINT ck_contractor_contract CHECK (starts_on <= ends_on), 
+	CONSTRAINT fk_contractor_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_contractor_phone_index ON equipment.contractor (community_id, phone_index);
+
+CREATE INDEX ix_contractor_phone_tail ON equipment.contractor (community_id, phone_tail);
+
 CREATE TABLE equipment.equipment_kind (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -31,6 +56,29 @@ CREATE TABLE equipment.inspection_route (
 	CONSTRAINT fk_inspection_route_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
 	CONSTRAINT ck_inspection_route_trade CHECK (trade IN ('equipment', 'security', 'cleaning'))
 );
+
+CREATE TABLE equipment.shift (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	trade VARCHAR(40) NOT NULL, 
+	post VARCHAR(60) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	begun_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	ended_at TIMESTAMP WITH TIME ZONE, 
+	taken_at TIMESTAMP WITH TIME ZONE, 
+	held_by VARCHAR(80) NOT NULL, 
+	taken_by VARCHAR(80), 
+	hand_over VARCHAR(500), 
+	open_words VARCHAR(500), 
+	objection VARCHAR(500), 
+	CONSTRAINT pk_shift PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_shift_ended_at CHECK (ended_at >= begun_at), 
+	CONSTRAINT fk_shift_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_shift_trade CHECK (trade IN ('equipment', 'security', 'cleaning')), 
+	CONSTRAINT ck_shift_shift_state CHECK (state IN ('on_duty', 'handed_over', 'taken_over'))
+);
+
+CREATE UNIQUE INDEX uq_shift_on_duty ON equipment.shift (community_id, trade, post) WHERE state = 'on_duty';
 
 CREATE TABLE equipment.spare_part (
 	community_id UUID NOT NULL, 
@@ -95,6 +143,20 @@ CREATE TABLE equipment.checklist_item (
 	CONSTRAINT ck_checklist_item_item_kind CHECK (kind IN ('check', 'number', 'text', 'photo'))
 );
 
+CREATE TABLE equipment.contractor_warning (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	contractor_id UUID NOT NULL, 
+	what VARCHAR(10) NOT NULL, 
+	until_on DATE NOT NULL, 
+	level INTEGER DEFAULT 0 NOT NULL, 
+	CONSTRAINT pk_contractor_warning PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_contractor_warning_community_id_contractor_id_what_until_on UNIQUE (community_id, contractor_id, what, until_on), 
+	CONSTRAINT ck_contractor_warning_what CHECK (what in ('contract', 'licence')), 
+	CONSTRAINT fk_contractor_warning_contractor_id FOREIGN KEY(community_id, contractor_id) REFERENCES equipment.contractor (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_contractor_warning_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
 CREATE TABLE equipment.inspection_plan (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -112,6 +174,20 @@ CREATE TABLE equipment.inspection_plan (
 
 CREATE INDEX ix_inspection_plan_route_id ON equipment.inspection_plan (community_id, route_id);
 
+CREATE TABLE equipment.shift_note (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	shift_id UUID NOT NULL, 
+	noted_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	noted_by VARCHAR(80) NOT NULL, 
+	text VARCHAR(500) NOT NULL, 
+	CONSTRAINT pk_shift_note PRIMARY KEY (community_id, id), 
+	CONSTRAINT fk_shift_note_shift_id FOREIGN KEY(community_id, shift_id) REFERENCES equipment.shift (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_shift_note_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_shift_note_shift_id ON equipment.shift_note (community_id, shift_id);
+
 CREATE TABLE equipment.inspection_round (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -123,13 +199,17 @@ CREATE TABLE equipment.inspection_round (
 	done_at TIMESTAMP WITH TIME ZONE, 
 	points INTEGER DEFAULT 0 NOT NULL, 
 	visited INTEGER DEFAULT 0 NOT NULL, 
+	makes_up_id UUID, 
 	CONSTRAINT pk_inspection_round PRIMARY KEY (community_id, id), 
 	CONSTRAINT uq_inspection_round_community_id_plan_id_starts_at UNIQUE (community_id, plan_id, starts_at), 
 	CONSTRAINT fk_inspection_round_plan_id FOREIGN KEY(community_id, plan_id) REFERENCES equipment.inspection_plan (community_id, id), 
 	CONSTRAINT fk_inspection_round_route_id FOREIGN KEY(community_id, route_id) REFERENCES equipment.inspection_route (community_id, id), 
+	CONSTRAINT fk_inspection_round_makes_up_id FOREIGN KEY(community_id, makes_up_id) REFERENCES equipment.inspection_round (community_id, id), 
 	CONSTRAINT fk_inspection_round_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
 	CONSTRAINT ck_inspection_round_task_state CHECK (state IN ('planned', 'open', 'started', 'done', 'missed', 'cancelled'))
 );
+
+CREATE INDEX ix_inspection_round_makes_up_id ON equipment.inspection_round (community_id, makes_up_id);
 
 CREATE INDEX ix_inspection_round_route_id ON equipment.inspection_round (community_id, route_id);
 
@@ -154,7 +234,7 @@ CREATE TABLE equipment.equipment (
 	serial VARCHAR(80), 
 	registration VARCHAR(40), 
 	supplier VARCHAR(120), 
-	contractor VARCHAR(120), 
+	contractor_id UUID, 
 	post VARCHAR(60), 
 	purchased_on DATE, 
 	commissioned_on DATE, 
@@ -176,6 +256,7 @@ CREATE TABLE equipment.equipment (
 	CONSTRAINT fk_equipment_kind_id FOREIGN KEY(community_id, kind_id) REFERENCES equipment.equipment_kind (community_id, id), 
 	CONSTRAINT fk_equipment_building_id FOREIGN KEY(community_id, building_id) REFERENCES dougong.building (community_id, id), 
 	CONSTRAINT fk_equipment_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_equipment_contractor_id FOREIGN KEY(community_id, contractor_id) REFERENCES equipment.contractor (community_id, id), 
 	CONSTRAINT fk_equipment_device_id FOREIGN KEY(community_id, device_id) REFERENCES dougong.device (community_id, id), 
 	CONSTRAINT fk_equipment_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
 	CONSTRAINT ck_equipment_level CHECK (level IN ('system', 'equipment', 'component')), 
@@ -183,6 +264,8 @@ CREATE TABLE equipment.equipment (
 );
 
 CREATE INDEX ix_equipment_building_id ON equipment.equipment (community_id, building_id);
+
+CREATE INDEX ix_equipment_contractor_id ON equipment.equipment (community_id, contractor_id);
 
 CREATE INDEX ix_equipment_device_id ON equipment.equipment (community_id, device_id);
 
@@ -383,6 +466,7 @@ CREATE TABLE equipment.maintenance_plan (
 	CONSTRAINT pk_maintenance_plan PRIMARY KEY (community_id, id), 
 	CONSTRAINT ck_maintenance_plan_days CHECK (lead_days between 0 and 365 and horizon_days between 0 and 800 and grace_days between 0 and 365), 
 	CONSTRAINT ck_maintenance_plan_counter_every CHECK (counter_every > 0), 
+	CONSTRAINT ck_maintenance_plan_has_trigger CHECK (num_nonnulls(rule, counter_every) > 0), 
 	CONSTRAINT fk_maintenance_plan_equipment_id FOREIGN KEY(community_id, equipment_id) REFERENCES equipment.equipment (community_id, id), 
 	CONSTRAINT fk_maintenance_plan_checklist_id FOREIGN KEY(community_id, checklist_id) REFERENCES equipment.checklist (community_id, id), 
 	CONSTRAINT fk_maintenance_plan_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
@@ -508,8 +592,14 @@ CREATE TABLE equipment.point_visit (
 	is_fine BOOLEAN DEFAULT true NOT NULL, 
 	visited_by VARCHAR(80) NOT NULL, 
 	note VARCHAR(500), 
+	checked_at TIMESTAMP WITH TIME ZONE, 
+	checked_by VARCHAR(80), 
+	score INTEGER, 
+	remark VARCHAR(500), 
 	CONSTRAINT pk_point_visit PRIMARY KEY (community_id, id), 
 	CONSTRAINT uq_point_visit_community_id_round_id_point_id UNIQUE (community_id, round_id, point_id), 
+	CONSTRAINT ck_point_visit_score CHECK (score between 1 and 5), 
+	CONSTRAINT ck_point_visit_checked CHECK (num_nonnulls(checked_at, checked_by, score) in (0, 3)), 
 	CONSTRAINT fk_point_visit_round_id FOREIGN KEY(community_id, round_id) REFERENCES equipment.inspection_round (community_id, id) ON DELETE CASCADE, 
 	CONSTRAINT fk_point_visit_point_id FOREIGN KEY(community_id, point_id) REFERENCES equipment.inspection_point (community_id, id), 
 	CONSTRAINT fk_point_visit_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
@@ -543,7 +633,7 @@ CREATE TABLE equipment.answer (
 	number NUMERIC(16, 4), 
 	is_fine BOOLEAN DEFAULT true NOT NULL, 
 	CONSTRAINT pk_answer PRIMARY KEY (community_id, id), 
-	CONSTRAINT ck_answer_subject CHECK (num_nonnulls(task_id, visit_id) >= 1), 
+	CONSTRAINT ck_answer_subject CHECK (num_nonnulls(task_id, visit_id) = 1), 
 	CONSTRAINT uq_answer_community_id_task_id_item_id UNIQUE (community_id, task_id, item_id), 
 	CONSTRAINT uq_answer_community_id_visit_id_item_id UNIQUE (community_id, visit_id, item_id), 
 	CONSTRAINT fk_answer_task_id FOREIGN KEY(community_id, task_id) REFERENCES equipment.maintenance_task (community_id, id) ON DELETE CASCADE, 
