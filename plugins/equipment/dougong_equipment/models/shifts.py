@@ -57,7 +57,7 @@ class Shift(InCommunity, Base):
     )
 
     def __str__(self) -> str:
-        return f"{self.post} {self.begun_at:%Y-%m-%d %H:%M}"
+        return f"{self.post} {self.local(self.begun_at)}"
 
 
 class ShiftNote(InCommunity, Base):
