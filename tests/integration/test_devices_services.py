@@ -148,6 +148,23 @@ def test_no_supply_is_cut_for_property_fees_whoever_asks(at, device, li, policy)
         trip(scope, device, ground=Ground.PROPERTY_FEES, policy=policy)
 
 
+@pytest.mark.parametrize("reason", ["拖欠物业费", "催缴物业服务费三个月", "unpaid property fee"])
+def test_no_command_of_any_kind_collects_property_fees(at, device, li, monkeypatch, reason):
+    """A pump that is stopped cuts the water as well, whatever its profile calls it."""
+    profile = dlt645.profiles["single_phase_meter"]
+    commands = tuple(
+        spec.model_copy(update={"effect": Effect.NONE}) if spec.name == "trip" else spec
+        for spec in profile.commands
+    )
+    changed = profile.model_copy(update={"commands": commands})
+    monkeypatch.setitem(dlt645.profiles, profile.id, changed)
+    with at(li) as scope:
+        meter = scope.get(Device, device)
+        with pytest.raises(Conflict, match="property fees"):
+            order_command(scope, meter, "trip", reason)
+        assert order_command(scope, meter, "close", f"{reason}已缴清").state == "queued"
+
+
 def test_a_vital_supply_is_never_cut(at, device, li):
     with at(Actor.system()) as scope:
         scope.get(Device, device).is_vital = True
@@ -296,9 +313,10 @@ def test_no_card_is_taken_out_of_a_door_for_debts(
     monkeypatch.setitem(dlt645.profiles, profile.id, profile.model_copy(update={"lists": (cards,)}))
     with at(li) as scope:
         set_list(scope, scope.get(Device, device), "holidays", HOLIDAYS)
-    fewer = {"270101": "02"}
-    with at(li) as scope, pytest.raises(Conflict, match=words):
-        set_list(scope, scope.get(Device, device), "holidays", fewer, reason, ground)
+    fewer, changed = {"270101": "02"}, {**HOLIDAYS, "270101": "00"}
+    for entries in (fewer, changed) if reason else (fewer,):
+        with at(li) as scope, pytest.raises(Conflict, match=words):
+            set_list(scope, scope.get(Device, device), "holidays", entries, reason, ground)
     with at(li) as scope:
         kept = set_list(scope, scope.get(Device, device), "holidays", fewer, "moved out")
         assert kept.size == 1

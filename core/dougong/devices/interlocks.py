@@ -17,6 +17,8 @@ PROPERTY_FEES = re.compile(
     re.IGNORECASE,
 )
 ARREARS = re.compile(r"欠\s*费|欠\s*缴|催\s*缴|催\s*费|arrears|overdue|unpaid", re.IGNORECASE)
+# What gives somebody his supply or his way, whatever he owes.
+GIVING = (Effect.RESTORE_SUPPLY, Effect.OPEN_DOOR, Effect.OPEN_BARRIER)
 Interlock = Callable[[Command, CommandSpec, DeviceConfig], str | None]
 
 
@@ -25,16 +27,20 @@ def no_cut_for_property_fees(
 ) -> str | None:
     """Refuse to cut water, power or heat, or to block a card, to make somebody pay property fees.
 
+    So is every other command on that ground, for a pump that is stopped cuts the water as well;
+    only what gives something back is let through.
     Source: Civil Code of the PRC (民法典), article 944 paragraph 3, for supplies; that a card opens
     the way to one's own home makes blocking it the same pressure (物业费催交).
     """
-    if spec.effect not in (Effect.CUT_SUPPLY, Effect.BLOCK_ACCESS):
+    if spec.effect in GIVING:
         return None
     written = f"{command.reason} {command.policy or ''}"
     if command.ground is Ground.PROPERTY_FEES or PROPERTY_FEES.search(written):
         if spec.effect is Effect.BLOCK_ACCESS:
             return N_("No card is blocked to collect property fees; the law forbids such pressure.")
-        return N_("The law forbids cutting a supply to collect property fees.")
+        if spec.effect is Effect.CUT_SUPPLY:
+            return N_("The law forbids cutting a supply to collect property fees.")
+        return N_("No device is told anything to collect property fees.")
     return None
 
 

@@ -149,7 +149,7 @@ def set_list(
     """Say what a device shall keep from now on: key → content; it is brought to it and read back.
 
     Raises Invalid for a list that the device does not keep or that is too long, Conflict with the
-    reason when an interlock refuses to take an entry out.
+    reason when an interlock refuses to take an entry out, or to change one.
     """
     profile = find_profile(_driver(scope, device), device.profile, device.gateway.transport)
     spec = profile.list(name)
@@ -165,6 +165,9 @@ def set_list(
         return kept
     if before.keys() - entries.keys():
         _check_removal(scope, device, spec, reason, ground)
+    elif any(entries[key] != content for key, content in before.items()):
+        # A card that ended yesterday opens as little as one that was taken out.
+        _check_removal(scope, device, spec, reason or gettext("changed"), ground)
     if kept is None:
         kept = DeviceList(device_id=device.id, name=name, version=0)
         scope.session.add(kept)
@@ -178,7 +181,7 @@ def set_list(
 def _check_removal(
     scope: Scope, device: Device, spec: ListSpec, reason: str, ground: Ground | None
 ) -> None:
-    """Raise Conflict when what it means to take an entry out is what an interlock refuses."""
+    """Raise Conflict when an interlock refuses what taking an entry out (or changing it) means."""
     order = CommandSpec(name=spec.name, address=None, effect=spec.removal)
     command = Command(
         id=uuid7(),
