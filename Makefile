@@ -100,6 +100,8 @@ gate-commands: setup ## 100,000 commands over a lossy link: none twice, late or 
 	$(BIN)/python -m dougong.devices.gate_commands
 gate-notices: setup-test ## 500 printed demands in three minutes, none over 50 KB
 	$(BIN)/python -m pytest -q -s -n 0 plugins/arrears/tests/gate_notices.py
+gate-budgets: setup-test ## pages over 1,000,000 bills and 10,000,000 readings: six statements, 150 ms, no full scan
+	$(BIN)/python bench/page_budgets.py
 gate-payments: setup-test ## kill -9 while payments are notified: none is lost or doubled
 	$(BIN)/python -m dougong_online_payment.gate
 gate-pages: setup-test ## every kind of page that links lead to, in four settings: axe, weight, words, layout

@@ -1,4 +1,4 @@
-"""Logins of the demonstration: staff of several posts, and one owner with rooms and bills."""
+"""Logins of the demonstration: staff of several posts, an owner, a child that pays for another."""
 
 from typing import Any
 from uuid import UUID
@@ -7,8 +7,9 @@ from sqlalchemy import text
 
 from dougong.access.operations import create_user, grant_role, link_person
 from dougong.access.roles import ship_roles
-from dougong.db.scope import Actor
+from dougong.db.scope import Actor, Scope
 from dougong.installation import Installation
+from dougong.tenancy.models import Family, Person
 
 STAFF = (
     ("admin", "林经理", "group_manager", None),
@@ -35,7 +36,7 @@ def load_users(installation: Installation, group_id: UUID, communities: dict[str
     communities: id by kind. ``dougong user link owner`` prints a link for the login ``owner``.
     """
     system = Actor.system("demo")
-    owner = _owner(installation, communities["estate"])
+    owner, child = _portal_people(installation, communities["estate"])
     with installation.access(system) as session:
         ship_roles(session)
         known: dict[str, UUID] = {}
@@ -51,13 +52,17 @@ def load_users(installation: Installation, group_id: UUID, communities: dict[str
                 group_id=None if on_platform else group_id,
                 community_id=communities[place] if place else None,
             )
-        if owner is not None:
-            user = create_user(session, "owner", owner.name)
-            link_person(session, user.id, communities["estate"], owner.id)
+        for login, person in (("owner", owner), ("child", child)):
+            if person is not None:
+                user = create_user(session, login, person[1])
+                link_person(session, user.id, communities["estate"], person[0])
 
 
-def _owner(installation: Installation, community_id: UUID) -> Any:
-    """Return the owner among the first sixty whose portal has most waiting for him."""
+def _portal_people(installation: Installation, community_id: UUID) -> list[Any]:
+    """Return id and name of an owner, and of somebody who may pay for another; None for nobody.
+
+    The owners are those of the first sixty whose portal has most waiting for them.
+    """
     with installation.scope(Actor.system("demo"), community=community_id) as scope:
         owners = scope.session.execute(OWNERS, {"community": community_id}).all()
 
@@ -65,4 +70,18 @@ def _owner(installation: Installation, community_id: UUID) -> Any:
             cards = [c for a in scope.ask("portal_cards", person_id=owner.id) for c in a]
             return sum(card.tone in ("warning", "danger") for card in cards)
 
-        return max(owners, key=waiting, default=None)
+        busiest = sorted(owners, key=waiting, reverse=True)[:2]
+        owner = (busiest[0].id, busiest[0].name) if busiest else None
+        return [owner, _child(scope, busiest[1]) if len(busiest) > 1 else None]
+
+
+def _child(scope: Scope, parent: Any) -> tuple[UUID, str]:
+    """Write somebody of the parent's family name who lives elsewhere and may pay."""
+    child = Person(name=f"{parent.name[0]}晓雨", phone="13800138021")
+    scope.session.add(child)
+    scope.session.flush()
+    scope.session.add(
+        Family(person_id=parent.id, relative_id=child.id, relation="子女", from_on=scope.today)
+    )
+    scope.session.flush()
+    return child.id, child.name

@@ -23,7 +23,7 @@ BUNDLES = {
     "portal.js": ("portal.js",),
 }
 TEXTS = ("text/", "application/javascript", "image/svg", "application/json")
-SMALLEST = 1000
+SMALLEST, MOST_READ = 1000, 256 * 1024
 # Parts of Bootstrap that are not served: those that need its script, for pages use <dialog> and
 # <details>, and those that the theme has of its own (menu, path, pages, choices).
 UNSERVED = re.compile(
@@ -102,16 +102,21 @@ def serve(digest: str, name: str) -> Response:
     return answer
 
 
+def _is_small_file(response: Response) -> bool:
+    length = response.content_length
+    return response.status_code == 200 and length is not None and length <= MOST_READ
+
+
 def _compress(response: Response) -> Response:
     wants = "gzip" in request.headers.get("Accept-Encoding", "")
     kind = response.content_type or ""
-    if (
-        not wants
-        or response.direct_passthrough
-        or response.is_streamed
-        or "Content-Encoding" in response.headers
-        or not kind.startswith(TEXTS)
-    ):
+    if not wants or "Content-Encoding" in response.headers or not kind.startswith(TEXTS):
+        return response
+    if response.direct_passthrough and _is_small_file(response):
+        # A plugin's script or style: read, so that a phone is not sent what could be smaller.
+        response.direct_passthrough = False
+        response.make_sequence()
+    if response.direct_passthrough or response.is_streamed:
         return response
     data = response.get_data()
     if len(data) >= SMALLEST:

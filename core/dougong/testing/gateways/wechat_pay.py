@@ -53,6 +53,7 @@ class WechatPayGateway(Gateway):
         self.bills: dict[str, bytes] = {}
         self.codes: dict[str, tuple[str, str]] = {}
         self.openids: set[str] = set()
+        app.add_url_rule("/bridge", view_func=self.bridge, methods=["POST"])
         app.add_url_rule("/connect/oauth2/authorize", view_func=self.authorize)
         app.add_url_rule("/sns/oauth2/access_token", view_func=self.tell_payer)
         orders = "/v3/pay/transactions"
@@ -177,6 +178,10 @@ class WechatPayGateway(Gateway):
             return {"errcode": 40029, "errmsg": "invalid code"}
         self.openids.add(openid)
         return {"access_token": secrets.token_hex(16), "openid": openid, "scope": "snsapi_base"}
+
+    def bridge(self) -> Any:
+        """Pay what a browser's stand-in for ``WeixinJSBridge`` was handed."""
+        return {"err_msg": self.pay_in_app(request.get_json())}
 
     def pay_in_app(self, script: Mapping[str, str]) -> str:
         """Do what ``WeixinJSBridge`` does with ``getBrandWCPayRequest``; return its ``err_msg``."""
