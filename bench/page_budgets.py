@@ -59,7 +59,8 @@ GROUND = """
     create table n_person as select id, row_number() over (order by id) - 1 as n
         from dougong.person where community_id = %(c)s;
     insert into dougong.ownership (community_id, id, room_id, person_id, share, from_on)
-    select %(c)s, uuidv7(), r.id, p.id, 1, '2015-01-01' from n_room r join n_person p using (n);
+    select %(c)s, uuidv7(), r.id, p.id, 1, '2015-01-01' from n_room r join n_person p using (n)
+    where r.id not in (select room_id from dougong.ownership);
     insert into meters.meter (community_id, id, serial, commodity, room_id, role, multiplier,
                               installed_on, install_value, state)
     select %(c)s, uuidv7(), 'W' || n, 'water', id, 'own', 1, '2020-01-01', 0, 'installed'

@@ -21,7 +21,7 @@ def test_the_portal_has_no_accessibility_fault(visit, locale):
         carried.clear()
         page = owner.open(address)
         size = sum(carried)
-        # The page to report on brings the outbox, its worker and its look: it works without network.
+        # The page to report on brings an outbox and its worker: it works without network.
         most = 20 if address.endswith("/repairs/my/new") else 15
         found = [f"{size} bytes cold"] if size > most * 1024 else []
         found += owner.check()

@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from flask import Flask, Response, redirect, render_template, request, url_for
-from sqlalchemy import select
+from sqlalchemy import select, union_all
+from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response as WebResponse
 
 from dougong.db import Scope, member_label
@@ -106,20 +107,28 @@ def my() -> str:
     """Show what a person has to pay, what he paid lately, and his wallet."""
     scope = require_scope()
     person_id = mine.my_person(scope)
-    query = services.my_bills(scope, person_id)
-    due = scope.session.scalars(
-        query.where(Bill.state.in_(OWED)).order_by(Bill.due_on, Bill.id).limit(SHOWN)
+    bills = services.my_bills(scope, person_id).with_only_columns(Bill.id)
+    shown = union_all(
+        bills.where(Bill.state.in_(OWED)).order_by(Bill.due_on, Bill.id).limit(SHOWN),
+        bills.where(Bill.state == BillState.PAID).order_by(Bill.due_on.desc()).limit(12),
+    )
+    found = scope.session.scalars(
+        select(Bill)
+        .where(Bill.id.in_(select(shown.subquery().c.id)))
+        .options(joinedload(Bill.room))
+        .order_by(Bill.due_on, Bill.id)
     ).all()
-    paid = scope.session.scalars(
-        query.where(Bill.state == BillState.PAID).order_by(Bill.due_on.desc()).limit(12)
-    ).all()
+    due = [bill for bill in found if bill.state in OWED]
+    paid = [bill for bill in reversed(found) if bill.state not in OWED]
+    total = sum(prompt.payable(scope, due).values(), ZERO)
+    balance = ledger.balance_of(scope, person_id)
     return page(
         "my",
         due=due,
         paid=paid,
-        total=sum(prompt.payable(scope, due).values(), Decimal(0)),
-        balance=ledger.balance_of(scope, person_id),
-        offers=ledger.offers_in(scope, request.headers.get("User-Agent", "")),
+        total=total,
+        balance=balance,
+        offers=ledger.offers_in(scope, request.user_agent.string) if total > balance else [],
         today=scope.today,
         key=new_key(),
     )
@@ -132,7 +141,8 @@ def my_past_bills() -> str:
     query = services.my_bills(scope, mine.my_person(scope)).where(Bill.state.not_in(OWED))
     if before := request.args.get("before"):
         query = query.where(Bill.id < _uuid(before))
-    found = scope.session.scalars(query.order_by(Bill.id.desc()).limit(PAST + 1)).all()
+    query = query.order_by(Bill.id.desc()).limit(PAST + 1).options(joinedload(Bill.room))
+    found = scope.session.scalars(query).all()
     return page(
         "my_past_bills", bills=found[:PAST], further=found[PAST - 1].id if found[PAST:] else None
     )

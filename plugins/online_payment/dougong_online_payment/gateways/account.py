@@ -44,14 +44,16 @@ def active_merchant(scope: Scope, provider: Provider) -> Merchant | None:
     entity = getattr(scope.place, "legal_entity_id", None)
     if entity is None:
         return None
-    found = scope.session.execute(
-        select(MerchantAccount.id, MerchantAccount.number).where(
-            MerchantAccount.legal_entity_id == entity,
-            MerchantAccount.provider == provider,
-            MerchantAccount.is_active,
+    # All channels are asked one after the other: the first looks for the others as well.
+    known = scope.session.info.setdefault("online_payment.merchants", {})
+    if entity not in known:
+        rows = scope.session.execute(
+            select(MerchantAccount.provider, MerchantAccount.id, MerchantAccount.number).where(
+                MerchantAccount.legal_entity_id == entity, MerchantAccount.is_active
+            )
         )
-    ).first()
-    return Merchant(found.id, found.number) if found else None
+        known[entity] = {row.provider: Merchant(row.id, row.number) for row in rows}
+    return known[entity].get(provider)
 
 
 def open_account(scope: Scope, merchant_id: UUID, provider: Provider) -> Account:
