@@ -77,7 +77,7 @@ def whole_tables(
             if not statement.lstrip().lower().startswith(("select", "with")):
                 continue
             asked = f"explain (format json, verbose) {statement}"
-            plan = link.exec_driver_sql(asked, parameters).scalar()
+            plan: Any = link.exec_driver_sql(asked, parameters).scalar_one()
             plan = json.loads(plan) if isinstance(plan, str) else plan
             found += [name for name in _read_whole(plan[0]["Plan"]) if _is_of(name, tables)]
     return found
