@@ -39,7 +39,6 @@ DEEPER = {
     "core/dougong/testing/gate_erasure.py:_log",
     "core/dougong/testing/promises/life_story.py:_seen_elsewhere",
     "core/dougong/testing/promises/pages.py:every_view_shows_what_its_model_has",
-    "core/dougong/testing/promises/texts.py:catalogue",
     "core/dougong/web/admin/import_jobs.py:_at_once",
     "core/dougong/web/admin/import_jobs.py:write_import",
     "core/dougong/web/admin/importing.py:_read",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from babel.messages.catalog import Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from jinja2 import Environment, TemplateSyntaxError
@@ -37,17 +38,21 @@ INLINE = (
 
 def catalogue(locale: Path) -> dict[str, str]:
     """Return the Chinese of every text in a distribution's catalogues."""
-    texts: dict[str, str] = {}
+    return {_first(entry.id): _first(entry.string) for entry in _entries(locale)}
+
+
+def _entries(locale: Path) -> Iterator[Message]:
     for po in sorted((locale / "zh_Hans_CN/LC_MESSAGES").glob("*.po")):
         with po.open("rb") as source:
-            for entry in read_po(source):
-                if entry.id:
-                    texts[_first(entry.id)] = _first(entry.string)
-    return texts
+            yield from (entry for entry in read_po(source) if entry.id)
 
 
 def _first(text: Any) -> str:
     return text[0] if isinstance(text, list | tuple) else text
+
+
+def _of_many(text: Any) -> str:
+    return text[-1] if isinstance(text, list | tuple) else text
 
 
 @promise
@@ -76,7 +81,9 @@ def every_purpose_has_its_chinese(subject: Subject) -> Iterator[str]:
 
 @promise
 def what_is_filled_in_survives_translation(subject: Subject) -> Iterator[str]:
-    for english, chinese in catalogue(subject.folder / "locale").items():
+    for entry in _entries(subject.folder / "locale"):
+        # Chinese has one form for one and many: it says the number, as the English of many does.
+        english, chinese = _of_many(entry.id), _first(entry.string)
         if chinese and set(PLACEHOLDER.findall(english)) != set(PLACEHOLDER.findall(chinese)):
             yield f"{english!r} and {chinese!r} fill in different things"
 
