@@ -32,8 +32,8 @@ GUARD = "秩序维护 老郑"
 TEXTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 PERMITTED = ("underway", "stopped", "finished", "accepted")
 # The road to each state, with the days after the application on which the step was taken.
-ROAD = (("submit", "submitted", 0), ("agree", "agreed", 1), ("sign", "signed", 1))
-AFTER = (("take_deposit", "signed", 2), ("permit", "underway", 3))
+ROAD = (("submit", "submitted", 0), ("agree", "agreed", 1), ("sign", "signed", 2))
+AFTER = (("take_deposit", "signed", 3), ("permit", "underway", 4))
 LAST = {"stopped": "stop", "finished": "report_finished", "accepted": "accept"}
 
 
@@ -104,8 +104,8 @@ def _application(
 
 
 def _permit(scope: Scope, made: Application, told: Mapping[str, Any], ends_on: date) -> None:
-    made.signed_at = made.submitted_at + timedelta(days=1)
-    made.permitted_at = made.submitted_at + timedelta(days=3)
+    made.signed_at = made.submitted_at + timedelta(days=2)
+    made.permitted_at = made.submitted_at + timedelta(days=4)
     made.permit_number = f"{made.permitted_at:%Y}-{made.number:04d}"
     made.valid_until_on, made.neighbours_told = ends_on, 6
     made.claimed = sum((Decimal(v[3]) for v in told.get("violations", ())), Decimal(0))
