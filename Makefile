@@ -23,7 +23,7 @@ $(STAMP): setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg) $(wildcard pl
 	@PYTHON=$(PYTHON) tools/system.sh python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) …"
-	@$(PIP) 'setuptools>=77'
+	@$(PIP) 'setuptools>=77' wheel
 	@$(PIP) $(QUICKLY) -e . $(foreach p,$(PLUGINS),-e plugins/$(p))
 	@$(BIN)/python -m dougong.i18n
 	@touch $@

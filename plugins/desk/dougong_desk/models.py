@@ -164,6 +164,7 @@ class TakingPayment(InCommunity, Base):
     """A payment that a slip of the counter is about."""
 
     __tablename__ = "taking_payment"
+    __named_by__ = ("payment",)
     __table_args__ = (
         UniqueConstraint("community_id", "payment_id"),
         {"info": {"grants": {"dougong_app": "select, insert"}}},
@@ -182,6 +183,7 @@ class Draft(InCommunity, Base):
     """A payment that was begun and laid aside: rooms and the lines that were chosen."""
 
     __tablename__ = "draft"
+    __named_by__ = ("room",)
     __table_args__ = (Index("ix_draft_cashier_id", "community_id", "cashier_id"),)
     __building_path__ = "room.building_id"
 

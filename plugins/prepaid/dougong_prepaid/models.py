@@ -59,6 +59,7 @@ class EnergyAccount(InCommunity, Base):
     """
 
     __tablename__ = "energy_account"
+    __named_by__ = ("room",)
     __table_args__ = (
         Index(
             "uq_energy_account_open",

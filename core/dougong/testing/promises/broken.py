@@ -90,6 +90,9 @@ BROKEN: dict[str, Fault] = {
     "every_model_says_what_it_is": _swap(
         MODELS, '    """An item (物品) that somebody found and handed in."""\n', ""
     ),
+    "what_a_name_reads_is_loaded_with_the_list": _swap(
+        MODELS, "return self.name", 'return f"{self.name} {self.building}"'
+    ),
     "every_record_has_a_name": _swap(MODELS, "def __str__", "def as_text"),
     "every_column_is_labelled_in_both_languages": _swap(
         MODELS, 'String(80), info=label("Fetched by", "领取人")', "String(80)"

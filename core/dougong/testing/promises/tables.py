@@ -10,7 +10,7 @@ from zlib import crc32
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Date, DateTime, Float, text
+from sqlalchemy import Column, Date, DateTime, Float, inspect, text
 from sqlalchemy import Enum as SqlEnum
 
 from dougong.db.base import METADATA
@@ -68,6 +68,31 @@ def every_model_says_what_it_is(subject: Subject) -> Iterator[str]:
     for model in subject.models:
         if not model.__dict__.get("__doc__"):
             yield f"{model.__name__} has no docstring"
+
+
+@promise
+def what_a_name_reads_is_loaded_with_the_list(subject: Subject) -> Iterator[str]:
+    by_name = {model.__name__: model for model in subject.models}
+    for path, tree in subject.sources.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name in by_name:
+                model = by_name[node.name]
+                read = _read_by_name(node) & set(inspect(model).relationships.keys())
+                for key in sorted(read - set(model.__named_by__)):
+                    yield f"{subject.where(path, node)}: __named_by__ of {node.name} lacks {key!r}"
+
+
+def _read_by_name(model: ast.ClassDef) -> set[str]:
+    """Return the attributes of itself that a model's ``__str__`` reads."""
+    names = [f for f in model.body if isinstance(f, ast.FunctionDef) and f.name == "__str__"]
+    return {
+        node.attr
+        for name in names
+        for node in ast.walk(name)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    }
 
 
 @promise

@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 from uuid import UUID
 
 from sqlalchemy import func, select, text
-from sqlalchemy.orm import joinedload
 
 from dougong.db import ciphers, uuid7
 from dougong.db.scope import Scope
@@ -178,9 +177,7 @@ def rows_of(
     """
     columns = view.shown(scope, wish.columns)
     query = listing.matching(scope, view, wish).execution_options(yield_per=BATCH)
-    for column in columns:
-        if column.kind == "relation":
-            query = query.options(joinedload(getattr(view.model, column.key)))
+    query = query.options(*listing.with_names(view, columns))
     names = community_names(scope) if view.model.__kind__ == "community" else {}
     for records in scope.session.scalars(query).partitions():
         yield from _values(scope, view, columns, records, names, is_clear)

@@ -197,9 +197,9 @@ def load(scope: Scope, view: type[RecordView], wish: Wish) -> Page:
     return page
 
 
-def _with_names(view: type[RecordView], page: Page) -> list[Any]:
-    """Return the options that load what a page's rows are called by, in the same statement."""
-    keys = [column.key for column in page.columns if column.kind == "relation"]
+def with_names(view: type[RecordView], columns: Sequence[Column]) -> list[Any]:
+    """Return the options that load what rows are called by, in the statement that reads them."""
+    keys = [column.key for column in columns if column.kind == "relation"]
     keys += [key for key in view.model.__named_by__ if key not in keys]
     options = []
     for key in keys:
@@ -222,7 +222,7 @@ def _fill(
     if cursor is not None:
         conditions = [*conditions, *_beyond(view.model, key, direction, cursor)]
     query = _page_query(scope, view, conditions, key, direction, wish.size + 1)
-    query = query.options(*_with_names(view, page))
+    query = query.options(*with_names(view, page.columns))
     found = list(scope.session.scalars(query).unique())
     has_more = len(found) > wish.size
     found = found[: wish.size]

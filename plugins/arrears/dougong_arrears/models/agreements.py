@@ -47,6 +47,7 @@ class AgreementBill(InCommunity, Base):
     """A bill that an agreement covers, and what was owed of it when it was signed."""
 
     __tablename__ = "agreement_bill"
+    __named_by__ = ("bill",)
     __table_args__ = (UniqueConstraint("community_id", "agreement_id", "bill_id"),)
     __building_path__ = "bill.room.building_id"
 

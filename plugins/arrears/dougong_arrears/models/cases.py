@@ -75,6 +75,7 @@ class CollectorBuilding(InCommunity, Base):
     """A building of a collector's portfolio; each building belongs to one."""
 
     __tablename__ = "collector_building"
+    __named_by__ = ("building",)
     __table_args__ = (UniqueConstraint("community_id", "building_id"),)
     __building_path__ = "building_id"
 
@@ -91,6 +92,7 @@ class CollectionCase(InCommunity, Base):
     """What is planned about a payer's arrears for a room. collector: instead of the building's."""
 
     __tablename__ = "collection_case"
+    __named_by__ = ("room",)
     __table_args__ = (UniqueConstraint("community_id", "room_id", "payer_id"),)
     __building_path__ = "room.building_id"
 
@@ -167,6 +169,7 @@ class Dispute(InCommunity, Base):
     """That a payer disputes a bill: while it is open he is not reminded of it."""
 
     __tablename__ = "dispute"
+    __named_by__ = ("bill",)
     __table_args__ = (
         Index(
             "uq_dispute_bill_open",

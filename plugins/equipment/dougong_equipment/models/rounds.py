@@ -65,6 +65,7 @@ class RouteStop(InCommunity, Base):
     """One stop of a route."""
 
     __tablename__ = "route_stop"
+    __named_by__ = ("point",)
     __table_args__ = (UniqueConstraint("community_id", "route_id", "point_id"),)
 
     route_id: Mapped[UUID] = ref(

@@ -101,6 +101,7 @@ class ApportionmentShare(InCommunity, Base):
     """A room's share. One that is excluded has a reason, and a payer who bears it instead."""
 
     __tablename__ = "apportionment_share"
+    __named_by__ = ("room",)
     __table_args__ = (
         UniqueConstraint("community_id", "apportionment_id", "room_id"),
         CheckConstraint("ratio >= 0 and amount >= 0", name="ratio"),

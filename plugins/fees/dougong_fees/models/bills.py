@@ -220,6 +220,7 @@ class BillLine(InCommunity, Base):
     """
 
     __tablename__ = "bill_line"
+    __named_by__ = ("fee_item",)
     __table_args__ = (
         CheckConstraint("to_on > from_on", name="period"),
         # What a period already holds is found without reading the years before it.

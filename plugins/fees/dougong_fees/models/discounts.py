@@ -39,6 +39,7 @@ class Discount(InCommunity, Base):
     """
 
     __tablename__ = "discount"
+    __named_by__ = ("fee_item",)
     __table_args__ = (
         CheckConstraint("share > 0 and share <= 1", name="share"),
         CheckConstraint("to_on is null or to_on > from_on", name="period"),

@@ -30,6 +30,7 @@ class HandOver(InCommunity, Base):
     """
 
     __tablename__ = "hand_over"
+    __named_by__ = ("room",)
     __table_args__ = (CheckConstraint("seller_id <> buyer_id", name="two_people"),)
     __building_path__ = "room.building_id"
 

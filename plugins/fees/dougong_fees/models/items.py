@@ -241,6 +241,7 @@ class Charge(InCommunity, Base):
     """
 
     __tablename__ = "charge"
+    __named_by__ = ("fee_item", "room")
     __table_args__ = (
         CheckConstraint("to_on is null or to_on > from_on", name="period"),
         CheckConstraint("factor between 0 and 1", name="factor"),

@@ -33,6 +33,7 @@ class Prepayment(InCommunity, Base):
     """
 
     __tablename__ = "prepayment"
+    __named_by__ = ("fee_item", "room")
     __table_args__ = (
         UniqueConstraint("community_id", "bill_id"),
         CheckConstraint("to_on > from_on", name="period"),

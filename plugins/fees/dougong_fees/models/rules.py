@@ -161,6 +161,7 @@ class Vacancy(InCommunity, Base):
     """
 
     __tablename__ = "vacancy"
+    __named_by__ = ("room",)
     __table_args__ = (
         CheckConstraint("to_on is null or to_on > from_on", name="period"),
         ExcludeConstraint(

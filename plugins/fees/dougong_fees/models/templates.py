@@ -136,6 +136,7 @@ class TemplateCopy(InCommunity, Base):
     """
 
     __tablename__ = "template_copy"
+    __named_by__ = ("fee_item",)
     __table_args__ = (UniqueConstraint("community_id", "template_id"),)
 
     template_id: Mapped[UUID] = mapped_column(info={**label("Template", "模板"), "api": "read"})

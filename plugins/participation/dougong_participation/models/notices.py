@@ -47,6 +47,7 @@ class NoticeBuilding(InCommunity, Base):
     """A building whose people a notice is for."""
 
     __tablename__ = "notice_building"
+    __named_by__ = ("building",)
     __table_args__ = (UniqueConstraint("community_id", "notice_id", "building_id"),)
     __building_path__ = "building_id"
 

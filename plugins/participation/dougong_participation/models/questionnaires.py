@@ -91,6 +91,7 @@ class AnswerSheet(InCommunity, Base):
     """One answered questionnaire; of a nameless one nobody's."""
 
     __tablename__ = "answer_sheet"
+    __named_by__ = ("questionnaire",)
 
     questionnaire_id: Mapped[UUID] = ref(
         "participation.questionnaire", ondelete="CASCADE", info=label("Questionnaire", "问卷")

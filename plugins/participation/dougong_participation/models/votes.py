@@ -98,6 +98,7 @@ class VoteRight(InCommunity, Base):
     """
 
     __tablename__ = "vote_right"
+    __named_by__ = ("room",)
     __table_args__ = (
         UniqueConstraint(
             "community_id", "vote_id", "room_id", "person_id", postgresql_nulls_not_distinct=True
@@ -126,6 +127,7 @@ class VoteProxy(InCommunity, Base):
     """Who votes in an owner's stead in one vote (委托); the owner may take it back until then."""
 
     __tablename__ = "vote_proxy"
+    __named_by__ = ("owner", "proxy")
     __table_args__ = (
         UniqueConstraint("community_id", "vote_id", "owner_id"),
         CheckConstraint("owner_id <> proxy_id", name="another"),

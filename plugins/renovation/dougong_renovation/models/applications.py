@@ -21,6 +21,7 @@ class Application(InCommunity, Base):
     """A renovation of a room from its application to the deposit's return (装修申报)."""
 
     __tablename__ = "application"
+    __named_by__ = ("room",)
     __table_args__ = (
         UniqueConstraint("community_id", "number"),
         CheckConstraint("ends_on >= starts_on", name="days"),

@@ -145,6 +145,7 @@ class WorkOrderHelper(InCommunity, Base):
     """A colleague who helps with an order (协助师傅); the order stays with its technician."""
 
     __tablename__ = "work_order_helper"
+    __named_by__ = ("technician",)
     __table_args__ = (UniqueConstraint("community_id", "work_order_id", "technician_id"),)
 
     work_order_id: Mapped[UUID] = ref(
@@ -164,6 +165,7 @@ class OnCall(InCommunity, Base):
     """A span in which a technician is on call (值班): he gets emergencies also off shift."""
 
     __tablename__ = "on_call"
+    __named_by__ = ("technician",)
     __table_args__ = (
         CheckConstraint("to_at > from_at", name="span"),
         Index("ix_on_call_from_at", "community_id", "from_at"),

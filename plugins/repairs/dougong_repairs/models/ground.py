@@ -16,6 +16,7 @@ class BuildingPosition(InCommunity, Base):
     """Where a building stands on the community's map: metres east and south of its corner."""
 
     __tablename__ = "building_position"
+    __named_by__ = ("building",)
     __table_args__ = (UniqueConstraint("community_id", "building_id"),)
     __building_path__ = "building_id"
 

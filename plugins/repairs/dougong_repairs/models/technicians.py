@@ -65,6 +65,7 @@ class TechnicianSkill(InCommunity, Base):
     """That a technician can do a kind of work: 1 helps, 2 does it, 3 is trained for it."""
 
     __tablename__ = "technician_skill"
+    __named_by__ = ("technician",)
     __table_args__ = (
         UniqueConstraint("community_id", "technician_id", "category"),
         CheckConstraint("level between 1 and 3", name="level"),
