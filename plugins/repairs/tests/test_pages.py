@@ -9,6 +9,7 @@ from dougong.access.operations import create_user, grant_role, link_person, star
 from dougong.access.roles import ship_roles
 from dougong.db import uuid7
 from dougong.db.scope import Actor
+from dougong.testing.budgets import watched
 from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_repairs import services
 from dougong_repairs.domain.kinds import Category
@@ -156,6 +157,23 @@ def test_who_only_dispatches_is_led_to_the_board_and_becomes_no_technician(brows
     assert desk.get(f"{base}/work/").location.endswith("/board/")
     with enter() as scope:
         assert services.workers(scope, {}) == []
+
+
+def test_boards_cost_no_more_with_more_orders(browser, base, owner, enter, technicians):
+    board = (browser("dispatcher", "调度员"), f"{base}/board/")
+    mine = (browser("technician", "刘师傅"), f"{base}/work/orders.json")
+    costs = []
+    for _round in range(2):
+        for number in (0, 1):
+            with enter(owner(number)) as scope:
+                scope.call("repairs.work_order.report", text="水管爆了，一直漏水")
+        for client, page in (board, mine):
+            assert client.get(page).status_code == 200
+            with watched() as seen:
+                assert client.get(page).text
+            costs.append(len(seen.statements))
+    assert costs[:2] == costs[2:]
+    assert costs[0] <= 6, costs
 
 
 def test_owners_and_technicians_do_not_dispatch(browser, base):

@@ -40,6 +40,7 @@ from dougong_repairs.services.quoting import (
     quotation_of,
     quote_order,
 )
+from dougong_repairs.services.related import rows_of
 from dougong_repairs.services.reporting import (
     create_work_order,
     point_of,
@@ -54,7 +55,7 @@ from dougong_repairs.services.roster import (
     on_call_now,
 )
 from dougong_repairs.services.rules import own_work_orders_only
-from dougong_repairs.services.warranties import legal_terms, warranty_of
+from dougong_repairs.services.warranties import legal_terms, warranties_of, warranty_of
 from dougong_repairs.services.watching import close_unrated, watch_clocks
 from dougong_repairs.services.working import (
     accept_order,
@@ -129,6 +130,7 @@ __all__ = [
     "resume_order",
     "start_order",
     "suggest_order",
+    "rows_of",
     "steps_of",
     "technician_of",
     "tell_me",
@@ -136,6 +138,7 @@ __all__ = [
     "urge_mine",
     "urge_order",
     "waiting_orders",
+    "warranties_of",
     "warranty_of",
     "watch_clocks",
     "workers",

@@ -1,10 +1,11 @@
 """How orders find a technician by themselves: in turn, or by an assignment that gives reasons."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
 from dougong.db import Scope
 from dougong.i18n import gettext
@@ -12,16 +13,24 @@ from dougong.services import service
 from dougong.tenancy.models import Building
 from dougong_repairs.domain import assignment
 from dougong_repairs.domain.assignment import Choice, Job, Term, Worker
-from dougong_repairs.domain.kinds import DispatchMode, OrderState, Urgency
+from dougong_repairs.domain.kinds import Category, DispatchMode, OrderState, Urgency
 from dougong_repairs.domain.states import WAITING, WITH_TECHNICIAN
-from dougong_repairs.models import BuildingPosition, Technician, TechnicianSkill, WorkOrder
+from dougong_repairs.models import BuildingPosition, OnCall, Technician, TechnicianSkill, WorkOrder
 from dougong_repairs.services.people import DISPATCH
-from dougong_repairs.services.roster import on_call_now
+from dougong_repairs.services.roster import is_now
 from dougong_repairs.services.working import dispatch_order
 
 MOST_AT_ONCE = 60
 SPACING_M = 60
 RANK = {Urgency.EMERGENCY: 0, Urgency.URGENT: 1, Urgency.NORMAL: 2, Urgency.LOW: 3}
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a building stands. at: metres east and south of the community's corner."""
+
+    name: str
+    at: tuple[int, int]
 
 
 def mode_of(scope: Scope) -> DispatchMode:
@@ -87,57 +96,85 @@ def _assigned(scope: Scope, orders: Sequence[WorkOrder]) -> int:
 
 
 def propose(scope: Scope, orders: Sequence[WorkOrder]) -> list[Choice]:
-    """Return who should get which of some orders, and why; changes nothing. Six statements."""
+    """Return who should get which of some orders, and why; changes nothing. Two statements."""
     places = positions(scope)
-    jobs = [Job(str(o.id), o.category, o.urgency, places.get(o.building_id)) for o in orders]
+    jobs = [Job(str(o.id), o.category, o.urgency, place_in(places, o.building_id)) for o in orders]
     return assignment.assign(workers(scope, places), jobs)
 
 
-def workers(scope: Scope, places: Mapping[UUID | None, tuple[int, int]]) -> list[Worker]:
-    """Return the technicians as the rule sees them."""
-    skills: dict[UUID, dict] = {}
-    for row in scope.session.execute(
-        select(TechnicianSkill.technician_id, TechnicianSkill.category, TechnicianSkill.level)
-    ):
-        skills.setdefault(row[0], {})[row[1]] = row[2]
-    loads = _counts(scope, WorkOrder.state.in_(WITH_TECHNICIAN))
-    on_call = on_call_now(scope)
-    begin = datetime.combine(scope.today, time(), scope.zone)
-    today = _counts(scope, WorkOrder.dispatched_at >= begin)
+def workers(scope: Scope, places: Mapping[UUID, Spot]) -> list[Worker]:
+    """Return the technicians as the rule sees them. One statement."""
+    skills = (
+        select(
+            TechnicianSkill.technician_id,
+            func.jsonb_object_agg(TechnicianSkill.category, TechnicianSkill.level).label("levels"),
+        )
+        .group_by(TechnicianSkill.technician_id)
+        .subquery()
+    )
+    has, came = _work(scope)
+    work = (
+        select(
+            WorkOrder.technician_id,
+            func.count().filter(has).label("load"),
+            func.count().filter(came).label("today"),
+        )
+        .where(WorkOrder.technician_id.is_not(None), or_(has, came))
+        .group_by(WorkOrder.technician_id)
+        .subquery()
+    )
+    on_call = exists().where(OnCall.technician_id == Technician.id, *is_now(scope))
+    query = (
+        select(Technician, skills.c.levels, work.c.load, work.c.today, on_call)
+        .outerjoin(skills, skills.c.technician_id == Technician.id)
+        .outerjoin(work, work.c.technician_id == Technician.id)
+        .order_by(Technician.id)
+    )
     return [
         Worker(
             str(t.id),
             t.name,
-            skills.get(t.id, {}),
-            loads.get(t.id, 0),
+            {Category(name): level for name, level in (levels or {}).items()},
+            load or 0,
             t.capacity,
-            today.get(t.id, 0),
+            today or 0,
             t.is_on_shift,
-            t.id in on_call,
-            places.get(t.last_building_id),
+            is_on_call,
+            place_in(places, t.last_building_id),
         )
-        for t in scope.session.scalars(select(Technician).order_by(Technician.id))
+        for t, levels, load, today, is_on_call in scope.session.execute(query)
     ]
 
 
-def _counts(scope: Scope, condition: object) -> dict[UUID, int]:
-    query = select(WorkOrder.technician_id, func.count()).where(
-        WorkOrder.technician_id.is_not(None),
-        condition,  # type: ignore[arg-type]
-    )
-    return dict(scope.session.execute(query.group_by(WorkOrder.technician_id)).all())
+def _work(scope: Scope) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return what says that a technician has an order, and that he was given it today."""
+    begin = datetime.combine(scope.today, time(), scope.zone)
+    return WorkOrder.state.in_(WITH_TECHNICIAN), WorkOrder.dispatched_at >= begin
 
 
-def positions(scope: Scope) -> dict[UUID | None, tuple[int, int]]:
-    """Return where buildings stand in metres; without a position, by their order in a row."""
-    placed = {
-        row[0]: (row[1], row[2])
-        for row in scope.session.execute(
-            select(BuildingPosition.building_id, BuildingPosition.east_m, BuildingPosition.south_m)
+def positions(scope: Scope) -> dict[UUID, Spot]:
+    """Return where the buildings stand; without a position, by their order in a row."""
+    query = (
+        select(Building.id, Building.name, BuildingPosition.east_m, BuildingPosition.south_m)
+        .outerjoin(
+            BuildingPosition,
+            and_(
+                BuildingPosition.community_id == Building.community_id,
+                BuildingPosition.building_id == Building.id,
+            ),
         )
+        .order_by(Building.sort_key, Building.id)
+    )
+    return {
+        id: Spot(name, (n * SPACING_M, 0) if east is None else (east, south))
+        for n, (id, name, east, south) in enumerate(scope.session.execute(query))
     }
-    ids = scope.session.scalars(select(Building.id).order_by(Building.sort_key, Building.id))
-    return {id: placed.get(id, (n * SPACING_M, 0)) for n, id in enumerate(ids)}
+
+
+def place_in(places: Mapping[UUID, Spot], building_id: UUID | None) -> tuple[int, int] | None:
+    """Return where a building stands, None when it is not known."""
+    spot = places.get(building_id) if building_id is not None else None
+    return spot.at if spot else None
 
 
 def explain(choice: Choice) -> str:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from dougong.db import Scope
 from dougong.errors import Conflict, Invalid
@@ -75,8 +75,12 @@ def helps_with(scope: Scope, technician: Technician) -> list[UUID]:
 
 def on_call_now(scope: Scope) -> set[UUID]:
     """Return the technicians who are on call now: emergencies ignore the working calendar."""
-    query = select(OnCall.technician_id).where(OnCall.from_at <= scope.now)
-    return set(scope.session.scalars(query.where(OnCall.to_at > scope.now)))
+    return set(scope.session.scalars(select(OnCall.technician_id).where(*is_now(scope))))
+
+
+def is_now(scope: Scope) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return what says that a time on call has begun and is not over."""
+    return OnCall.from_at <= scope.now, OnCall.to_at > scope.now
 
 
 @service("van_stock.load", title=("Load the van", "领料上车"), permission=DISPATCH)

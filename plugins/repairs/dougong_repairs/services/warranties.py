@@ -1,10 +1,12 @@
 """Whether the developer still answers for what is broken."""
 
 import tomllib
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from dougong.db import Scope
 from dougong_repairs.domain.kinds import Category
@@ -22,27 +24,27 @@ def legal_terms() -> tuple[Term, ...]:
 
 
 def warranty_of(scope: Scope, order: WorkOrder) -> list[Cover]:
-    """Return the parts of an order's trade that are under warranty today, the longest first.
+    """Return the parts of an order's trade that are under warranty today, the longest first."""
+    return warranties_of(scope, [order])[order.id]
+
+
+def warranties_of(scope: Scope, orders: Sequence[WorkOrder]) -> dict[UUID, list[Cover]]:
+    """Return by order the parts of its trade that are under warranty today, the longest first.
 
     The day on which the room was handed over counts, else its building's; unknown: no warranty.
     The community's own terms take the place of the legal ones of their trade. Two statements.
     """
-    if order.building_id is None:
-        return []
-    days = scope.session.execute(
-        select(Delivery.room_id, Delivery.delivered_on).where(
-            Delivery.building_id == order.building_id,
-            or_(Delivery.room_id.is_(None), Delivery.room_id == order.room_id),
-        )
-    )
-    by_room = {row[0]: row[1] for row in days}
-    delivered_on = by_room.get(order.room_id) or by_room.get(None)
-    if delivered_on is None:
-        return []
-    own = [
-        Term(term.part, term.category, term.months)
-        for term in scope.session.scalars(
-            select(WarrantyTerm).where(WarrantyTerm.category == order.category)
-        )
-    ]
-    return covers(own or list(legal_terms()), order.category, delivered_on, scope.today)
+    query = select(Delivery).where(Delivery.building_id.in_({o.building_id for o in orders}))
+    days = {(d.building_id, d.room_id): d.delivered_on for d in scope.session.scalars(query)}
+    own: dict[Category, list[Term]] = {}
+    if days:
+        for term in scope.session.scalars(select(WarrantyTerm)):
+            own.setdefault(term.category, []).append(Term(term.part, term.category, term.months))
+    found: dict[UUID, list[Cover]] = {order.id: [] for order in orders}
+    for order in orders:
+        whole = days.get((order.building_id, None))
+        delivered_on = days.get((order.building_id, order.room_id), whole)
+        if delivered_on is not None:
+            terms = own.get(order.category) or list(legal_terms())
+            found[order.id] = covers(terms, order.category, delivered_on, scope.today)
+    return found

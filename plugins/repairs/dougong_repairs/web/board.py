@@ -1,5 +1,6 @@
 """The dispatcher's board, the figures, and the sheet of codes."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -7,20 +8,20 @@ from uuid import UUID
 
 from flask import redirect, request, url_for
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from dougong.db import Scope
 from dougong.documents import Label, Sheet, label_pages, render
 from dougong.errors import DougongError, NotFound
 from dougong.i18n import N_, gettext
-from dougong.tenancy.models import Building
 from dougong.web.app import current_installation, require_scope
 from dougong.web.charts import LineChart, line_chart
 from dougong_repairs import services
 from dougong_repairs.domain.kinds import OrderState
 from dougong_repairs.domain.states import OPEN, WAITING
 from dougong_repairs.models import ReportPoint, Technician, WorkOrder
-from dougong_repairs.services.dispatching import RANK, mode_of
+from dougong_repairs.services.dispatching import RANK, Spot, mode_of
 from dougong_repairs.services.figures import figures
 from dougong_repairs.services.people import DISPATCH
 from dougong_repairs.web.pages import Answer, blueprint, clock, page, problem
@@ -61,6 +62,11 @@ def _board(scope: Scope) -> dict[str, Any]:
     query = (
         select(WorkOrder)
         .where(WorkOrder.state.in_(shown))
+        .options(
+            joinedload(WorkOrder.room),
+            joinedload(WorkOrder.building),
+            joinedload(WorkOrder.technician),
+        )
         .order_by(WorkOrder.reported_at.desc())
         .limit(MOST_CARDS)
     )
@@ -69,28 +75,26 @@ def _board(scope: Scope) -> dict[str, Any]:
         (states[0], [(o, clock(scope, o)) for o in orders if o.state in states])
         for states in COLUMNS
     ]
-    workers = services.workers(scope, services.positions(scope))
+    places = services.positions(scope)
     return {
         "columns": columns,
-        "workers": workers,
+        "workers": services.workers(scope, places),
         "waiting": [order for order in orders if order.state in WAITING],
         "assignable": WAITING | {OrderState.DISPATCHED},
         "transferable": {OrderState.ACCEPTED, OrderState.IN_PROGRESS, OrderState.PAUSED},
         "mode": mode_of(scope),
-        "map": _map(scope, orders),
+        "map": _map(places, orders),
     }
 
 
-def _map(scope: Scope, orders: list[WorkOrder]) -> dict[str, Any]:
+def _map(places: Mapping[UUID, Spot], orders: list[WorkOrder]) -> dict[str, Any]:
     """Return the buildings as they stand, with the orders that are open in each."""
-    places = services.positions(scope)
-    names = scope.session.execute(select(Building.id, Building.name)).all()
     spots = []
-    for id, name in names:
+    for id, spot in places.items():
         there = [o for o in orders if o.building_id == id and o.state in OPEN]
         worst = min((RANK[o.urgency] for o in there), default=9)
-        x, y = places.get(id, (0, 0))
-        spots.append({"name": name, "x": x, "y": y, "count": len(there), "worst": worst})
+        x, y = spot.at
+        spots.append({"name": spot.name, "x": x, "y": y, "count": len(there), "worst": worst})
     width = max((s["x"] for s in spots), default=0)
     height = max((s["y"] for s in spots), default=0)
     return {"spots": spots, "width": width + 120, "height": height + 90}

@@ -1,6 +1,8 @@
 """The technician's page on the phone: today's orders, which he works on also without network."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,6 +11,7 @@ from flask import Response as FlaskResponse
 from flask import json as flask_json
 from flask import redirect, request, url_for
 from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import joinedload
 
 from dougong import files
 from dougong.db import Scope, member_label
@@ -21,8 +24,9 @@ from dougong_repairs import services
 from dougong_repairs.domain.assignment import distance_m
 from dougong_repairs.domain.kinds import OrderState, PauseReason
 from dougong_repairs.domain.states import WITH_TECHNICIAN, Part, possible
-from dougong_repairs.models import Technician, WorkOrder
-from dougong_repairs.services.dispatching import RANK
+from dougong_repairs.domain.warranty import Cover
+from dougong_repairs.models import Quotation, Technician, WorkOrder, WorkOrderPart, WorkOrderStep
+from dougong_repairs.services.dispatching import RANK, place_in
 from dougong_repairs.services.people import DISPATCH, WORK
 from dougong_repairs.services.syncing import VERBS, Operation, perform, place_of
 from dougong_repairs.web.pages import Answer, asset, blueprint, clock, page, photo
@@ -70,10 +74,14 @@ def work_orders() -> FlaskResponse:
     helped = WorkOrder.id.in_(services.helps_with(scope, technician))
     here_now = and_(or_(mine, helped), WorkOrder.state.in_(WITH_TECHNICIAN))
     query = select(WorkOrder).where(or_(here_now, done))
+    query = query.options(joinedload(WorkOrder.room), joinedload(WorkOrder.building))
     places = services.positions(scope)
-    here = places.get(technician.last_building_id)
+    here = place_in(places, technician.last_building_id)
     orders = [*scope.session.scalars(query), *services.pool(scope, technician)]
-    shown = [_order(scope, order, places, here) for order in orders]
+    around = _around(scope, orders)
+    shown = [
+        _order(scope, order, around, here, place_in(places, order.building_id)) for order in orders
+    ]
     for order, entry in zip(orders, shown, strict=True):
         if order.technician_id not in (None, technician.id):
             entry |= {"verbs": [], "may_quote": False}
@@ -87,14 +95,36 @@ def work_orders() -> FlaskResponse:
     return FlaskResponse(flask_json.dumps(body), content_type="application/json")
 
 
+@dataclass(frozen=True)
+class _Around:
+    """What belongs to the orders of the page, by their ids."""
+
+    pictures: Mapping[UUID, Sequence[files.Attachment]]
+    parts: Mapping[UUID, Sequence[WorkOrderPart]]
+    steps: Mapping[UUID, Sequence[WorkOrderStep]]
+    quotations: Mapping[UUID, Sequence[Quotation]]
+    warranties: Mapping[UUID, Sequence[Cover]]
+
+
+def _around(scope: Scope, orders: Sequence[WorkOrder]) -> _Around:
+    """Return it in six statements, however many orders there are."""
+    return _Around(
+        files.attachments_of_each(scope, orders),
+        services.rows_of(scope, WorkOrderPart, orders),
+        services.rows_of(scope, WorkOrderStep, orders),
+        services.rows_of(scope, Quotation, orders),
+        services.warranties_of(scope, orders),
+    )
+
+
 def _order(
     scope: Scope,
     order: WorkOrder,
-    places: dict[UUID | None, tuple[int, int]],
+    around: _Around,
     here: tuple[int, int] | None,
+    there: tuple[int, int] | None,
 ) -> dict[str, Any]:
-    there = places.get(order.building_id)
-    pictures = [a for a in files.attachments_of(scope, order) if a.is_inline]
+    pictures = [a for a in around.pictures[order.id] if a.is_inline]
     is_waiting = order.technician_id is None
     return {
         "id": str(order.id),
@@ -112,18 +142,18 @@ def _order(
         "way": _way(here, there),
         "clock": clock(scope, order),
         "verbs": [v for v in possible(order.state, {Part.TECHNICIAN}) if v in VERBS],
-        "parts": [str(part) for part in services.parts_of_order(scope, order)],
-        **_costs(scope, order),
+        "parts": [str(part) for part in around.parts[order.id]],
+        **_costs(order, around),
         "photos": [url_for(".work_photo", order=order.id, attachment=a.id) for a in pictures],
-        "steps": [verb_words(s.verb) for s in services.steps_of(scope, order)][-4:],
+        "steps": [verb_words(s.verb) for s in around.steps[order.id][-4:]],
     }
 
 
-def _costs(scope: Scope, order: WorkOrder) -> dict[str, Any]:
+def _costs(order: WorkOrder, around: _Around) -> dict[str, Any]:
     """Return what the phone says of a quotation, and of the warranty that speaks against one."""
-    drafted = services.latest_quotation(scope, order)
+    drafted = around.quotations[order.id][-1] if around.quotations[order.id] else None
     quoted = f"{member_label(drafted.state)} ¥{drafted.total:.2f}" if drafted else ""
-    covered = services.warranty_of(scope, order)
+    covered = around.warranties[order.id]
     words = {"part": covered[0].part, "day": covered[0].last_on} if covered else {}
     return {
         "may_quote": order.person_id is not None
