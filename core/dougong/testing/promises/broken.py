@@ -153,6 +153,9 @@ BROKEN: dict[str, Fault] = {
         SERVICES, "receiver: str", "receiver"
     ),
     "every_permission_means_something": _swap(MANIFEST, '"clear_out"]', '"clear_out", "fly"]'),
+    "every_right_is_named_in_both_languages": _swap(
+        MANIFEST, '"clear_out"]', '"clear_out", "hand_on"]'
+    ),
     "every_service_has_its_permission": _swap(MANIFEST, ', "give_back",', ","),
     "every_model_can_be_granted": _swap(MANIFEST, '["view", "create"', '["create"'),
     "its_services_do_nothing_where_it_is_off": _inside(

@@ -11,9 +11,11 @@ from dougong.db.scope import Actor, Scope
 from dougong.errors import DougongError, NotAllowed, NotFound
 from dougong.hookspecs import Card, HealthFinding, Panel, RoomHit, SearchHit
 from dougong.i18n import use_locale
+from dougong.services import SERVICES
 from dougong.tenancy.models import Room
 from dougong.testing.promises import Subject, promise
 from dougong.testing.promises.subject import has_chinese
+from dougong.web.admin.role_editing import COLUMN, VERBS
 
 PORTAL = "portal"  # what owners may do with their own; the shipped roles hold it
 GENERIC = ("view", "create", "change", "delete")
@@ -60,6 +62,19 @@ def every_permission_means_something(subject: Subject) -> Iterator[str]:
             name = f"{subject.plugin}.{thing}.{verb}"
             if not is_generic and name not in needed and not is_asked:
                 yield f"nothing asks for {thing}.{verb}"
+
+
+@promise
+def every_right_is_named_in_both_languages(subject: Subject) -> Iterator[str]:
+    shown = {model.__tablename__ for model in subject.shown_models}
+    said = subject.manifest.words.get(COLUMN, {})
+    for thing, verbs in subject.manifest.permissions.items():
+        kind = f"{subject.plugin}.{thing}"
+        if thing not in shown and kind not in said:
+            yield f'[words."{COLUMN}"] of the manifest lacks {kind!r}'
+        for name in (f"{kind}.{verb}" for verb in verbs if verb not in VERBS):
+            if name not in SERVICES and name not in said:
+                yield f'[words."{COLUMN}"] of the manifest lacks {name!r}'
 
 
 def _is_asked(subject: Subject, permission: str) -> bool:

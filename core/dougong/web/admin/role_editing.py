@@ -23,6 +23,8 @@ from dougong.web.admin.pages import blueprint, go
 from dougong.web.admin.roles import group_scope, path_of
 from dougong.web.app import current_installation
 
+# Under which a manifest names rights that are neither a record's usual verb nor a service.
+COLUMN = "dougong.role.permission"
 VERBS = {
     "view": N_("see"),
     "create": N_("create"),
@@ -164,13 +166,17 @@ def _gives(pattern: str, name: str) -> bool:
 def label_of(permission: str) -> str:
     """Return what people call the verb of a permission."""
     verb = permission.rpartition(".")[2]
+    service = SERVICES.get(permission)
+    if said := current_installation().plugins.words_for(COLUMN, permission):
+        return said
     if verb in VERBS:
         return gettext(VERBS[verb])
-    service = SERVICES.get(permission)
     return str(service.title) if service is not None else verb.replace("_", " ")
 
 
 def _thing_label(plugin: str, thing: str) -> str:
+    if said := current_installation().plugins.words_for(COLUMN, f"{plugin}.{thing}"):
+        return said
     view = registry.view_named(f"{plugin}.{thing}")
     own = {
         "audit": N_("Audit log"),

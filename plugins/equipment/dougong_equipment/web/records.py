@@ -5,6 +5,7 @@ from uuid import UUID
 
 from flask import redirect, request, url_for
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from dougong.db import Scope
@@ -179,6 +180,7 @@ def replacements() -> Answer:
             Equipment.state.not_in((EquipmentState.RETIRED, EquipmentState.PLANNED)),
             Equipment.commissioned_on.is_not(None),
         )
+        .options(joinedload(Equipment.kind))
         .order_by(Equipment.commissioned_on)
         .limit(300)
     )
