@@ -79,6 +79,14 @@ def meter_readings(installation, community_id):
         return list(scope.session.scalars(select(MeterReading.value)))
 
 
+def test_a_device_whose_secrets_cannot_be_read_stops_no_other(installation, community):
+    device_of(installation, community, secrets="1")
+    sound, _ = device_of(installation, community)
+    with installation.scope(Actor.system("test"), community=community) as scope:
+        gateways = read_gateways(scope, drivers_of(installation)[1])
+    assert [device.id for gateway in gateways for device in gateway.devices] == [sound]
+
+
 def test_a_reading_reaches_the_latest_value_and_the_meter(installation, community, store):
     device, _ = device_of(installation, community)
     store.keep([reading(device, 1), reading(device, 2, "231.4", "voltage_a")])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select, text
 
 from dougong.capabilities import NotDeclared, check_declared
@@ -13,11 +14,14 @@ from dougong.devices.certificates import Tls, Trust
 from dougong.devices.contract import DeviceConfig, GatewayConfig, SimulatedDevice
 from dougong.devices.models import Device, Gateway
 from dougong.devices.registry import Drivers
+from dougong.errors import Invalid
+from dougong.i18n import N_
 
 if TYPE_CHECKING:
     from dougong.installation import Installation
 
 PUSH_SECRET = "push_secret"
+log = structlog.get_logger(__name__)
 FINGERPRINTS = text(
     """
     select d.community_id, concat_ws(':',
@@ -96,8 +100,12 @@ def read_gateways(scope: Scope, owners: Mapping[str, str]) -> list[GatewayConfig
     for device in scope.session.scalars(
         select(Device).where(Device.is_enabled).order_by(Device.name)
     ):
-        if is_switched_on(scope, owners.get(device.driver), device.building_id):
+        if not is_switched_on(scope, owners.get(device.driver), device.building_id):
+            continue
+        try:
             devices.setdefault(device.gateway_id, []).append(device_config(device))
+        except Invalid:
+            log.error("secrets of a device cannot be read", device=str(device.id))
     gateways = scope.session.scalars(select(Gateway).where(Gateway.is_enabled))
     return [gateway_config(g, tuple(devices[g.id])) for g in gateways if g.id in devices]
 
@@ -142,8 +150,10 @@ def tls_of(gateway: Gateway) -> Tls | None:
 
 
 def device_config(device: Device) -> DeviceConfig:
-    """Return a device's row as the host runs it, its secrets opened."""
-    secrets: dict[str, Any] = json.loads(device.secrets) if device.secrets else {}
+    """Return a device's row as the host runs it, its secrets opened. Raises Invalid for those."""
+    secrets: Any = json.loads(device.secrets) if device.secrets else {}
+    if not isinstance(secrets, dict):
+        raise Invalid(N_("The secrets of this device cannot be read; enter them again."))
     push_secret = secrets.pop(PUSH_SECRET, None)
     return DeviceConfig(
         id=device.id,

@@ -99,7 +99,7 @@ class EquipmentCostView(RecordView, model=EquipmentCost):
 
 class ContractorView(RecordView, model=Contractor):
     title = ("Contractors", "维保单位")
-    icon, menu_order = "briefcase", 15
+    icon, menu_order = "truck", 15
     columns = ("name", "contract_no", "ends_on", "licence", "licensed_until_on", "contact")
     filters = ("ends_on", "licensed_until_on")
     search = ("name", "contract_no")

@@ -15,6 +15,7 @@ from dougong_fees.services.bills import overdue
 from dougong_fees.services.explain import explain_bill, fact_text
 from dougong_fees.services.formulas import try_formula
 from dougong_fees.services.mine import my_bills
+from dougong_fees.services.prompt import payable
 
 UNPAID = "admin/fees/bill/?state=open,partly_paid"
 
@@ -131,19 +132,17 @@ def comparison(scope: Scope) -> list[Comparison]:
 
 
 def portal(scope: Scope, person_id) -> list[Card]:
-    """Return what a person has to pay, and when."""
-    mine = my_bills(scope, person_id).where(Bill.state.in_(OWED)).subquery()
-    row = scope.session.execute(
-        select(func.sum(mine.c.balance), func.count(), func.min(mine.c.due_on))
-    ).one()
-    if not row[1]:
+    """Return what a person has to pay today, and until when. Two statements."""
+    bills = scope.session.scalars(my_bills(scope, person_id).where(Bill.state.in_(OWED))).all()
+    if not bills:
         return [Card(gettext("To pay"), yuan_text(0), gettext("All paid"), "good", "fees/my/", 10)]
-    is_late = row[2] < scope.today
-    note = gettext("%(count)s bills, due on %(day)s", count=row[1], day=row[2].isoformat())
+    due_on = min(bill.due_on for bill in bills)
+    is_late = due_on < scope.today
+    note = gettext("%(count)s bills, due on %(day)s", count=len(bills), day=due_on.isoformat())
     return [
         Card(
             gettext("To pay"),
-            yuan_text(row[0]),
+            yuan_text(sum(payable(scope, bills).values())),
             note,
             "danger" if is_late else "warning",
             "fees/my/",
