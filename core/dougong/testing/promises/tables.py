@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from enum import Enum
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -73,13 +74,18 @@ def every_model_says_what_it_is(subject: Subject) -> Iterator[str]:
 @promise
 def what_a_name_reads_is_loaded_with_the_list(subject: Subject) -> Iterator[str]:
     by_name = {model.__name__: model for model in subject.models}
+    for path, node in _classes(subject):
+        model = by_name.get(node.name)
+        if model is None:
+            continue
+        read = _read_by_name(node) & set(inspect(model).relationships.keys())
+        for key in sorted(read - set(model.__named_by__)):
+            yield f"{subject.where(path, node)}: __named_by__ of {node.name} lacks {key!r}"
+
+
+def _classes(subject: Subject) -> Iterator[tuple[Path, ast.ClassDef]]:
     for path, tree in subject.sources.items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and node.name in by_name:
-                model = by_name[node.name]
-                read = _read_by_name(node) & set(inspect(model).relationships.keys())
-                for key in sorted(read - set(model.__named_by__)):
-                    yield f"{subject.where(path, node)}: __named_by__ of {node.name} lacks {key!r}"
+        yield from ((path, node) for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
 
 
 def _read_by_name(model: ast.ClassDef) -> set[str]:
