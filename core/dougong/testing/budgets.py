@@ -68,13 +68,14 @@ def whole_tables(
 ) -> list[str]:
     """Return which of some large tables the statements of a page would read from end to end.
 
-    tables: ``schema.table``; the parts of a partitioned one count as it.
+    tables: ``schema.table``; the parts of a partitioned one, ``table_2026_11``, count as it.
     """
     found = []
     with installation.scope(actor, community=community_id) as scope:
         link = scope.session.connection()
         for statement, parameters in seen.statements:
-            if not statement.lstrip().lower().startswith(("select", "with")):
+            is_reading = statement.lstrip().lower().startswith(("select", "with"))
+            if not is_reading or not any(table in statement for table in tables):
                 continue
             asked = f"explain (format json, verbose) {statement}"
             plan: Any = link.exec_driver_sql(asked, parameters).scalar_one()
@@ -91,4 +92,4 @@ def _read_whole(node: dict[str, Any]) -> Iterator[str]:
 
 
 def _is_of(name: str, tables: Sequence[str]) -> bool:
-    return any(name == table or name.startswith(f"{table}_") for table in tables)
+    return any(re.fullmatch(rf"{re.escape(table)}(_\d+)*", name) for table in tables)

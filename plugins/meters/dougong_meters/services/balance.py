@@ -47,13 +47,15 @@ def balance(scope: Scope, commodity: str, from_on: date, to_on: date) -> list[Ba
     community's are the buildings' main meters, and what hangs in buildings without one.
     """
     meters = _meters(scope, commodity, from_on, to_on)
-    used: dict[UUID, list[RoomUsage]] = {}
-    for one in usage_of_meters(scope, [m.id for m, _ in meters], from_on, to_on, commodity):
-        used.setdefault(one.meter_id, []).append(one)
     mains: dict[UUID | None, list[Meter]] = {}
     for meter, building_id in meters:
         if meter.role == MeterRole.MAIN:
             mains.setdefault(building_id, []).append(meter)
+    if not mains:
+        return []
+    used: dict[UUID, list[RoomUsage]] = {}
+    for one in usage_of_meters(scope, [m.id for m, _ in meters], from_on, to_on, commodity):
+        used.setdefault(one.meter_id, []).append(one)
     return [
         _balance(place, main, _behind(place, meters, set(mains)), used)
         for place, main in sorted(mains.items(), key=lambda item: str(item[0] or ""))
