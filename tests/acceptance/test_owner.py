@@ -101,6 +101,12 @@ def test_a_bill_is_explained_paid_in_two_taps_and_receipted(visit, product):
     owner.picture("owner-bill")
     page = owner.open("/")
     page.click(".card .button-primary")
+    page.wait_for_url("**/fees/my/")
+    if not page.locator("button[name=pay]").count():
+        # Another scenario has published a month, and the wallet does not reach for both.
+        page.click("main details summary")
+        page.fill("input[name=amount]", "5000")
+        page.click("form[action$='/top-up'] button")
     page.click("button[name=pay]")
     page.wait_for_selector("[role=status]")
     owner.picture("owner-paid")
