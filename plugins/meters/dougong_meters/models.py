@@ -226,6 +226,13 @@ class Reading(InCommunity, Base):
             "read_at",
             postgresql_where=text("kind = 'estimate'"),
         ),
+        # Few among millions: counted on the dashboard and listed for whoever checks them.
+        Index(
+            "ix_reading_suspect",
+            "community_id",
+            "read_at",
+            postgresql_where=text("state = 'suspect'"),
+        ),
     )
 
     meter_id: Mapped[UUID] = ref("meters.meter", index=False, info=label("Meter", "表计"))

@@ -83,3 +83,5 @@ CREATE INDEX ix_reading_estimate ON meters.reading (community_id, meter_id, read
 
 CREATE INDEX ix_reading_rollover ON meters.reading (community_id, meter_id, read_at) WHERE kind = 'rollover';
 
+CREATE INDEX ix_reading_suspect ON meters.reading (community_id, read_at) WHERE state = 'suspect';
+
