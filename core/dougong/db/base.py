@@ -37,6 +37,10 @@ from dougong.db.columns import EncryptedField, Ref
 
 KERNEL_SCHEMA = "dougong"
 
+PLACES = {
+    "community_id": f"{KERNEL_SCHEMA}.community.id",
+    "group_id": f"{KERNEL_SCHEMA}.property_group.id",
+}
 METADATA = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -73,6 +77,9 @@ class Row:
     """What every table has: a schema, a kind, an id made by the client.
 
     __named_by__: relations that ``__str__`` needs, loaded together with what is listed.
+    __anchor__: a mandatory ``ref`` to a row of the same place, for tables that are written in bulk.
+    Its foreign key holds the place too, so the place gets none of its own: a row is checked once
+    less, and belongs to a place that exists because what it hangs on does.
     """
 
     __schema__: ClassVar[str]
@@ -81,6 +88,7 @@ class Row:
     __audited__: ClassVar[bool] = True
     __building_path__: ClassVar[str | None] = None
     __named_by__: ClassVar[tuple[str, ...]] = ()
+    __anchor__: ClassVar[str | None] = None
     __encrypted__: ClassVar[dict[str, EncryptedField]] = {}
     # What a valid row needs beside its mandatory columns, for suites that write rows themselves: a
     # value by attribute, ``...`` for one guessed from the column, None for one that stays empty.
@@ -172,10 +180,8 @@ def _complete(cls: type[Row]) -> None:
             arguments += value.install(cls, name, key)
         elif isinstance(value, MappedColumn) and isinstance(value.column.info.get("ref"), Ref):
             arguments += _reference(cls, name, value.column.info["ref"])
-    if cls.__kind__ == "community":
-        arguments.append(ForeignKeyConstraint(["community_id"], [f"{KERNEL_SCHEMA}.community.id"]))
-    elif cls.__kind__ == "group":
-        arguments.append(ForeignKeyConstraint(["group_id"], [f"{KERNEL_SCHEMA}.property_group.id"]))
+    if key is not None and not _is_anchored(cls):
+        arguments.append(ForeignKeyConstraint([key], [PLACES[key]]))
     options.setdefault("schema", cls.__schema__)
     options["info"] = {
         "kind": cls.__kind__,
@@ -183,6 +189,23 @@ def _complete(cls: type[Row]) -> None:
         **options.get("info", {}),
     }
     cls.__table_args__ = (*arguments, options)  # type: ignore[attr-defined]
+
+
+def _is_anchored(cls: type[Row]) -> bool:
+    """Tell whether a reference of the model proves its place. Raises TypeError for a wrong one."""
+    name = cls.__anchor__
+    if name is None:
+        return False
+    column = cls.__dict__.get(name)
+    ref = column.column.info.get("ref") if isinstance(column, MappedColumn) else None
+    is_optional = "None" in str(cls.__annotations__.get(name))
+    if (
+        ref is None
+        or is_optional
+        or ref.target == f"{cls.__schema__}.{cls.__dict__['__tablename__']}"
+    ):
+        raise TypeError(f"{cls.__name__}.__anchor__ names a mandatory ref to another table")
+    return True
 
 
 def _refuse_base_of_another(cls: Any) -> None:

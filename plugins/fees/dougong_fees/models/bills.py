@@ -172,6 +172,7 @@ class Bill(InCommunity, Base):
         {"postgresql_with": {"fillfactor": 50}},
     )
     __building_path__ = "room.building_id"
+    __anchor__ = "room_id"
 
     run_id: Mapped[UUID | None] = ref("fees.bill_run", info=label("Run", "出账批次"))
     run: Mapped[BillRun | None] = to_one(run_id, BillRun)
@@ -236,6 +237,7 @@ class BillLine(InCommunity, Base):
         ),
     )
     __building_path__ = "bill.room.building_id"
+    __anchor__ = "bill_id"
 
     bill_id: Mapped[UUID] = ref("fees.bill", info=label("Bill", "账单"))
     bill: Mapped[Bill] = to_one(bill_id, Bill)

@@ -351,7 +351,6 @@ CREATE TABLE fees.bill (
 	CONSTRAINT fk_bill_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
 	CONSTRAINT fk_bill_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
 	CONSTRAINT fk_bill_parent_id FOREIGN KEY(community_id, parent_id) REFERENCES fees.bill (community_id, id), 
-	CONSTRAINT fk_bill_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
 	CONSTRAINT ck_bill_bill_kind CHECK (kind IN ('fees', 'late_fee', 'apportionment', 'single', 'prepaid')), 
 	CONSTRAINT ck_bill_bill_state CHECK (state IN ('draft', 'open', 'partly_paid', 'paid', 'withdrawn'))
 )
@@ -549,8 +548,7 @@ CREATE TABLE fees.bill_line (
 	CONSTRAINT pk_bill_line PRIMARY KEY (community_id, id), 
 	CONSTRAINT ck_bill_line_period CHECK (to_on > from_on), 
 	CONSTRAINT fk_bill_line_bill_id FOREIGN KEY(community_id, bill_id) REFERENCES fees.bill (community_id, id), 
-	CONSTRAINT fk_bill_line_charge_id FOREIGN KEY(community_id, charge_id) REFERENCES fees.charge (community_id, id), 
-	CONSTRAINT fk_bill_line_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+	CONSTRAINT fk_bill_line_charge_id FOREIGN KEY(community_id, charge_id) REFERENCES fees.charge (community_id, id)
 );
 
 CREATE INDEX ix_bill_line_bill_id ON fees.bill_line (community_id, bill_id);
