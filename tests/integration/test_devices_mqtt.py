@@ -166,3 +166,53 @@ def test_a_message_that_could_not_be_stored_comes_again(
     assert heard == [{"id": "m3", "accepted": True}]
     assert len(tries) == 2
     assert events(installation, community) == 1
+
+
+def test_messages_that_wait_are_stored_together_and_a_wrong_one_alone_is_left_out(
+    installation, community, meters, broker
+):
+    receiver, tried, stored = Receiver(installation), [], []
+
+    def together(community_id, messages):
+        tried.append(len(messages))
+        answers = receiver.receive_together(community_id, messages)
+        stored.append(len(messages))
+        return answers
+
+    def alone(*arguments):
+        time.sleep(0.3)  # so that others arrive meanwhile
+        return receiver.receive(*arguments)
+
+    async def publish(name, *bodies):
+        login = {"username": name, "password": f"pw-{name}"}
+        async with aiomqtt.Client("127.0.0.1", broker, **login) as client:
+            for body in bodies:
+                await client.publish(f"dougong/{community}/{name}/up", body, qos=1)
+
+    async def until(count):
+        while await asyncio.to_thread(events, installation, community) < count:
+            await asyncio.sleep(0.05)
+
+    async def run():
+        started = asyncio.Event()
+        url = f"mqtt://dougong:pw-dougong@127.0.0.1:{broker}"
+        task = asyncio.create_task(listen(url, alone, started, together))
+        async with asyncio.timeout(20):
+            await started.wait()
+            await publish("nb-1", *(message(f"m{n % 4}", 100 + n) for n in range(5)))
+            await publish("nb-2", message("m6", 106))
+            await until(5)
+            assert stored and tried == stored
+            await publish("nb-1", message("m7", 107), "{", message("m8", 108))
+            await until(7)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    assert len(tried) > len(stored), "the wrong one was among several"
+    with installation.scope(Actor.system(), community=community) as scope:
+        values = dict(scope.session.execute(
+            select(Device.name, DeviceValue.value)
+            .join(Device, Device.id == DeviceValue.device_id)
+        ).all())  # fmt: skip
+    assert values == {"nb-1": "0.108", "nb-2": "0.106"}

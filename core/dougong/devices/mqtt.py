@@ -3,12 +3,14 @@
 A device publishes on ``dougong/<community>/<push name>/up`` with QoS 1 and reads its answer on
 ``…/down``. Who may publish where is the broker's to check: each device has a user of its name and
 the access list ``pattern write dougong/+/%u/up``. A message is acknowledged to the broker after the
-commit and not before; one that could not be stored comes again.
+commit and not before; one that could not be stored comes again. Messages that wait are stored
+together, those of a community in one transaction; when that fails, one by one.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
@@ -23,13 +25,21 @@ PORT, TLS_PORT = 1883, 8883
 LISTENER = "dougong-devices"
 UP, DOWN = "up", "down"
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
+MOST_TOGETHER = 200
 Receive = Callable[[UUID, str, bytes, None], bytes]
+ReceiveTogether = Callable[[UUID, Sequence[tuple[str, bytes]]], list[bytes]]
 
 
-async def listen(url: str, receive: Receive, started: asyncio.Event | None = None) -> None:
+async def listen(
+    url: str,
+    receive: Receive,
+    started: asyncio.Event | None = None,
+    receive_together: ReceiveTogether | None = None,
+) -> None:
     """Take messages in until cancelled; the broker and the database may be away in between.
 
-    url: ``mqtt://user:password@host:port``, or ``mqtts://``.
+    url: ``mqtt://user:password@host:port``, or ``mqtts://``. receive_together: stores several at
+    once, for when many wait; without it each is stored alone.
     """
     wait_s = FIRST_WAIT_S
     while True:
@@ -41,7 +51,7 @@ async def listen(url: str, receive: Receive, started: asyncio.Event | None = Non
                 if started is not None:
                     started.set()
                 wait_s = FIRST_WAIT_S
-                await _take_in(client, receive)
+                await _take_in(client, receive, receive_together)
         except (aiomqtt.MqttError, *AWAY) as error:
             log.warning("MQTT pauses for %.0f s: %s", wait_s, error)
         _heed_cancel()
@@ -66,15 +76,50 @@ def _client(url: str) -> aiomqtt.Client:
     return client
 
 
-async def _take_in(client: aiomqtt.Client, receive: Receive) -> None:
-    async for message in client.messages:
+async def _take_in(
+    client: aiomqtt.Client, receive: Receive, together: ReceiveTogether | None
+) -> None:
+    while True:
+        messages = [await anext(client.messages)]
+        while together is not None and len(client.messages) and len(messages) < MOST_TOGETHER:
+            messages.append(await anext(client.messages))
+        answers = await _answers(receive, together, messages)
+        for message, answer in zip(messages, answers, strict=True):
+            if answer is not None:
+                await client.publish(str(message.topic).removesuffix(UP) + DOWN, answer, qos=1)
+            client._client.ack(message.mid, message.qos)
+        _heed_cancel()
+
+
+async def _answers(
+    receive: Receive, together: ReceiveTogether | None, messages: Sequence[aiomqtt.Message]
+) -> list[bytes | None]:
+    """Store messages; return the answer to each, in order. Raises one of ``AWAY``."""
+    answers: list[bytes | None] = [None] * len(messages)
+    places: dict[UUID, list[tuple[int, str, bytes]]] = defaultdict(list)
+    for number, message in enumerate(messages):
         place = _place(str(message.topic))
         if place is not None and isinstance(message.payload, bytes):
-            answer = await _answer(receive, *place, message.payload)
-            if answer is not None:
-                await client.publish(f"dougong/{place[0]}/{place[1]}/{DOWN}", answer, qos=1)
-        client._client.ack(message.mid, message.qos)
-        _heed_cancel()
+            places[place[0]].append((number, place[1], message.payload))
+    for community, own in places.items():
+        found = await _answer_together(together, community, own) if len(own) > 1 else None
+        for number, (at, name, body) in enumerate(own):
+            single = found[number] if found else await _answer(receive, community, name, body)
+            answers[at] = single
+    return answers
+
+
+async def _answer_together(
+    together: ReceiveTogether | None, community: UUID, own: Sequence[tuple[int, str, bytes]]
+) -> list[bytes] | None:
+    """Store messages of a community at once; None when that cannot be and each goes alone."""
+    if together is None:
+        return None
+    try:
+        return await asyncio.to_thread(together, community, [each[1:] for each in own])
+    except Exception as error:  # noqa: BLE001 - whatever one of them has, the others shall not have
+        log.info("%d messages are stored one by one: %s", len(own), error)
+        return None
 
 
 def _heed_cancel() -> None:

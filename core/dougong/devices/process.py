@@ -65,7 +65,9 @@ async def _run_until(stop: asyncio.Event, installation: "Installation") -> None:
         return
     await _start(host, stop)
     url = installation.settings.mqtt_url
-    listening = asyncio.create_task(listen(url, Receiver(installation).receive)) if url else None
+    receiver = Receiver(installation)
+    taking = listen(url, receiver.receive, None, receiver.receive_together) if url else None
+    listening = asyncio.create_task(taking) if taking else None
     try:
         await stop.wait()
     finally:

@@ -9,7 +9,8 @@ A message that comes again is answered again and stored once.
 import hmac
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from dougong.devices.profiles import Profile, find_profile
 from dougong.devices.readings import Measured, Quality, Reading
 from dougong.devices.recording import (
     one_writer,
-    record_event,
+    record_events,
     record_health,
     record_readings,
 )
@@ -66,7 +67,7 @@ def install(app: Flask, installation: "Installation") -> None:
 
 
 class Receiver:
-    """Takes messages of devices in, each in one transaction."""
+    """Takes messages of devices in, one or several of a community in a transaction."""
 
     def __init__(self, installation: "Installation") -> None:
         self.installation = installation
@@ -80,6 +81,22 @@ class Receiver:
         credential: what the device showed; None when the broker has checked who it is. Raises
         NotAllowed for a stranger, Invalid for a message that says nothing.
         """
+        (answer,) = self._take(community_id, [(push_key, body)], credential)
+        return answer
+
+    def receive_together(
+        self, community_id: UUID, messages: Sequence[tuple[str, bytes]]
+    ) -> list[bytes]:
+        """Store messages that the broker has checked in one transaction; return their answers.
+
+        messages: push name and body. Raises what `receive` raises for any of them, and has then
+        stored none: the caller gives them one by one.
+        """
+        return self._take(community_id, messages, None)
+
+    def _take(
+        self, community_id: UUID, messages: Sequence[tuple[str, bytes]], credential: str | None
+    ) -> list[bytes]:
         _, drivers, owners = self._drivers()
         try:
             with (
@@ -87,14 +104,17 @@ class Receiver:
                 entered(scope, "dougong.device.receive", None),
             ):
                 scope.session.execute(text("set local statement_timeout = '1500ms'"))
-                device = _known(scope, push_key, owners)
-                config = device_config(device)
-                if credential is not None:
-                    _check(config, body, credential)
-                codec, profile = _codec(drivers, config, device.gateway.transport)
-                told = _read(codec, body)
-                _keep(scope, config, profile, told)
-                return codec.reply(told, None)
+                devices = _known(scope, {push_key for push_key, _ in messages}, owners)
+                heard = []
+                for push_key, body in messages:
+                    config = device_config(devices[push_key])
+                    if credential is not None:
+                        _check(config, body, credential)
+                    transport = devices[push_key].gateway.transport
+                    codec, profile = _codec(drivers, config, transport)
+                    heard.append(Heard(config, profile, codec, _read(codec, body)))
+                _keep(scope, heard)
+                return [each.codec.reply(each.told, None) for each in heard]
         except NotFound as error:
             raise NotAllowed(UNKNOWN) from error
 
@@ -105,17 +125,30 @@ class Receiver:
         return self._loaded
 
 
-def _known(scope: Scope, push_key: str, owners: Mapping[str, str]) -> Device:
-    query = select(Device).where(Device.push_key == push_key, Device.is_enabled)
-    device = scope.session.scalars(query).one_or_none()
-    if (
-        device is None
-        or not device.gateway.is_enabled
-        or not device.gateway.transport.is_push
-        or not is_switched_on(scope, owners.get(device.driver), device.building_id)
-    ):
-        raise NotAllowed(UNKNOWN)
-    return device
+@dataclass(frozen=True)
+class Heard:
+    """A message that was understood, and who it is from."""
+
+    config: DeviceConfig
+    profile: Profile
+    codec: PushCodec
+    told: Told
+
+
+def _known(scope: Scope, push_keys: Set[str], owners: Mapping[str, str]) -> dict[str, Device]:
+    """Return devices by push name; raises NotAllowed when one may not push here."""
+    query = select(Device).where(Device.push_key.in_(sorted(push_keys)), Device.is_enabled)
+    found = {str(device.push_key): device for device in scope.session.scalars(query)}
+    for push_key in push_keys:
+        device = found.get(push_key)
+        if (
+            device is None
+            or not device.gateway.is_enabled
+            or not device.gateway.transport.is_push
+            or not is_switched_on(scope, owners.get(device.driver), device.building_id)
+        ):
+            raise NotAllowed(UNKNOWN)
+    return found
 
 
 def _check(config: DeviceConfig, body: bytes, credential: str) -> None:
@@ -153,20 +186,30 @@ def _read(codec: PushCodec, body: bytes) -> Told:
         raise Invalid(N_("The message says nothing: %(reason)s"), reason=str(error)) from error
 
 
-def _keep(scope: Scope, config: DeviceConfig, profile: Profile, told: Told) -> None:
+def _keep(scope: Scope, heard: Sequence[Heard]) -> None:
+    """Store what was not told before: the events, their readings, that the devices are well."""
     one_writer(scope)
     now = scope.now
-    event = Event(config.id, told.type, told.key, now, told.device_time, told.data, told.media)
-    if not record_event(scope, event):
+    events = [
+        Event(h.config.id, h.told.type, h.told.key, now, h.told.device_time, h.told.data,
+              h.told.media)
+        for h in heard
+    ]  # fmt: skip
+    fresh = [heard[place] for place in record_events(scope, events)]
+    if not fresh:
         return
     first = int(now.timestamp() * 1_000_000)
+    said = [(h, found) for h in fresh for found in h.told.measured]
     readings = [
-        _reading(config, profile, _judged(found, now, profile.clock_tolerance_s), now, first + i)
-        for i, found in enumerate(told.measured)
+        _reading(
+            h.config, h.profile, _judged(found, now, h.profile.clock_tolerance_s), now, first + i
+        )
+        for i, (h, found) in enumerate(said)
     ]
     if readings:
         record_readings(scope, readings)
-    record_health(scope, [Health(config.id, True, now, now)])
+    well = {h.config.id: Health(h.config.id, True, now, now) for h in fresh}
+    record_health(scope, list(well.values()))
 
 
 def _judged(found: Measured, now: datetime, tolerance_s: float) -> Measured:

@@ -78,12 +78,18 @@ HEALTH = text(
         certificate_ends_at = excluded.certificate_ends_at
     """
 )
-EVENT = text(
+EVENTS = text(
     """
     insert into dougong.device_event
         (community_id, id, device_id, type, key, device_at, server_at, data)
-    values (:community, :id, :device, :type, :key, :device_at, :server_at, cast(:data as jsonb))
+    select :community, id, device_id, type, key, device_at, server_at, cast(data as jsonb)
+    from unnest(
+        cast(:ids as uuid[]), cast(:devices as uuid[]), cast(:types as text[]),
+        cast(:keys as text[]), cast(:device_ats as timestamptz[]),
+        cast(:server_ats as timestamptz[]), cast(:datas as text[]))
+        as e(id, device_id, type, key, device_at, server_at, data)
     on conflict (community_id, device_id, key) do nothing
+    returning device_id, key
     """
 )
 LIST = text(
@@ -264,17 +270,29 @@ def record_list(scope: Scope, state: ListState) -> None:
 
 def record_event(scope: Scope, event: Event) -> bool:
     """Keep an event; return False when the device told it before."""
-    done = scope.session.execute(
-        EVENT,
+    return bool(record_events(scope, [event]))
+
+
+def record_events(scope: Scope, events: Sequence[Event]) -> list[int]:
+    """Keep events; return the places of those that were not told before, in the same list too."""
+    rows = scope.session.execute(
+        EVENTS,
         {
             "community": scope.community_id,
-            "id": uuid7(event.server_time),
-            "device": event.device_id,
-            "type": event.type,
-            "key": event.key[:120],
-            "device_at": event.device_time,
-            "server_at": event.server_time,
-            "data": json.dumps(dict(event.data), default=str),
+            "ids": [uuid7(event.server_time) for event in events],
+            "devices": [event.device_id for event in events],
+            "types": [event.type for event in events],
+            "keys": [event.key[:120] for event in events],
+            "device_ats": [event.device_time for event in events],
+            "server_ats": [event.server_time for event in events],
+            "datas": [json.dumps(dict(event.data), default=str) for event in events],
         },
     )
-    return done.rowcount == 1  # type: ignore[attr-defined]
+    fresh = {(row.device_id, row.key) for row in rows}
+    places = []
+    for place, event in enumerate(events):
+        key = (event.device_id, event.key[:120])
+        if key in fresh:
+            fresh.discard(key)
+            places.append(place)
+    return places
