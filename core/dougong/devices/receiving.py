@@ -104,15 +104,7 @@ class Receiver:
                 entered(scope, "dougong.device.receive", None),
             ):
                 scope.session.execute(text("set local statement_timeout = '1500ms'"))
-                devices = _known(scope, {push_key for push_key, _ in messages}, owners)
-                heard = []
-                for push_key, body in messages:
-                    config = device_config(devices[push_key])
-                    if credential is not None:
-                        _check(config, body, credential)
-                    transport = devices[push_key].gateway.transport
-                    codec, profile = _codec(drivers, config, transport)
-                    heard.append(Heard(config, profile, codec, _read(codec, body)))
+                heard = _hear(scope, drivers, owners, messages, credential)
                 _keep(scope, heard)
                 return [each.codec.reply(each.told, None) for each in heard]
         except NotFound as error:
@@ -133,6 +125,25 @@ class Heard:
     profile: Profile
     codec: PushCodec
     told: Told
+
+
+def _hear(
+    scope: Scope,
+    drivers: Drivers,
+    owners: Mapping[str, str],
+    messages: Sequence[tuple[str, bytes]],
+    credential: str | None,
+) -> list[Heard]:
+    """Return what messages say, and who says it; raises NotAllowed, Invalid."""
+    devices = _known(scope, {push_key for push_key, _ in messages}, owners)
+    heard = []
+    for push_key, body in messages:
+        config = device_config(devices[push_key])
+        if credential is not None:
+            _check(config, body, credential)
+        codec, profile = _codec(drivers, config, devices[push_key].gateway.transport)
+        heard.append(Heard(config, profile, codec, _read(codec, body)))
+    return heard
 
 
 def _known(scope: Scope, push_keys: Set[str], owners: Mapping[str, str]) -> dict[str, Device]:
