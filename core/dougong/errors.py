@@ -55,6 +55,12 @@ class NotAllowed(DougongError):
     code = "not_allowed"
 
 
+class OwnRequest(NotAllowed):
+    """Nobody decides what he asked for himself."""
+
+    code = "own_request"
+
+
 class Invalid(DougongError):
     """The input is wrong. ``fields`` maps a field's name to the message about it."""
 

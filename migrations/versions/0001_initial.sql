@@ -288,6 +288,7 @@ CREATE TABLE dougong.role (
 	permissions JSONB NOT NULL, 
 	clearance JSONB NOT NULL, 
 	rules JSONB DEFAULT '[]' NOT NULL, 
+	limits JSONB DEFAULT '{}' NOT NULL, 
 	previous JSONB, 
 	CONSTRAINT pk_role PRIMARY KEY (id), 
 	CONSTRAINT uq_role_id_duty UNIQUE (id, duty), 
@@ -351,6 +352,26 @@ CREATE TABLE dougong.api_token (
 	CONSTRAINT uq_api_token_token_hash UNIQUE (token_hash), 
 	CONSTRAINT fk_api_token_ FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
 );
+
+CREATE TABLE dougong.delegation (
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	group_id UUID NOT NULL, 
+	user_id UUID NOT NULL, 
+	to_user_id UUID NOT NULL, 
+	from_on DATE NOT NULL, 
+	to_on DATE NOT NULL, 
+	reason VARCHAR(200) NOT NULL, 
+	ended_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_delegation PRIMARY KEY (id), 
+	CONSTRAINT ck_delegation_another CHECK (user_id <> to_user_id), 
+	CONSTRAINT ck_delegation_days CHECK (to_on > from_on), 
+	CONSTRAINT fk_delegation_user_id FOREIGN KEY(user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE, 
+	CONSTRAINT fk_delegation_to_user_id FOREIGN KEY(to_user_id) REFERENCES dougong."user" (id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_delegation_to_user_id ON dougong.delegation (to_user_id);
+
+CREATE INDEX ix_delegation_user_id ON dougong.delegation (user_id);
 
 CREATE TABLE dougong.legal_entity (
 	group_id UUID NOT NULL, 
@@ -424,6 +445,7 @@ CREATE TABLE dougong.role_clearance (
 	group_id UUID NOT NULL, 
 	role_id UUID NOT NULL, 
 	clearance JSONB NOT NULL, 
+	limits JSONB DEFAULT '{}' NOT NULL, 
 	CONSTRAINT pk_role_clearance PRIMARY KEY (id), 
 	CONSTRAINT uq_role_clearance_group_id_role_id UNIQUE (group_id, role_id), 
 	CONSTRAINT fk_role_clearance_ FOREIGN KEY(role_id) REFERENCES dougong.role (id) ON DELETE CASCADE

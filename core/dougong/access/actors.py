@@ -1,6 +1,7 @@
 """Turns a session's or token's secret into the Actor that everything else asks."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from sqlalchemy import RowMapping, text
 
 from dougong.access.factors import must_have_factor
 from dougong.db.scope import Actor, Grant
+from dougong.services.approvals import stand_in_permissions
 
 if TYPE_CHECKING:
     from dougong.installation import Installation
@@ -18,21 +20,31 @@ IDLE = timedelta(minutes=30)
 TOUCH = timedelta(minutes=1)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 RESIDENT = frozenset({"*.portal"})
+MASKED = {"*": "mask"}
 
 RIGHTS = """
     (select coalesce(json_agg(json_build_object(
         'permissions', r.permissions, 'role', r.key, 'rules', r.rules,
-        'clearance', r.clearance || coalesce((
-            select o.clearance from dougong.role_clearance o
-            where o.role_id = r.id and o.group_id = coalesce(t.group_id, r.group_id)), '{}'),
+        'clearance', r.clearance || coalesce(o.clearance, '{}'),
+        'limits', r.limits || coalesce(o.limits, '{}'), 'for', h.stands_in_for, 'for_name', h.name,
         'group', coalesce(t.group_id, r.group_id), 'community', t.community_id,
         'buildings', t.building_ids,
         'region', (select json_agg(c.id) from dougong.community c
                    where t.region_id is not null and c.group_id = t.group_id
                      and c.region_id = t.region_id),
         'has_region', t.region_id is not null)), '[]')
-     from dougong.role_grant t join dougong.role r on r.id = t.role_id
-     where t.user_id = u.id
+     from (select u.id as holder, null::uuid as stands_in_for, null as name, null::uuid as group_id
+           union all
+           select d.user_id, d.user_id, away.name, d.group_id
+           from dougong.delegation d join dougong."user" away on away.id = d.user_id
+           where d.to_user_id = u.id and d.ended_at is null and away.is_active
+             and d.from_on <= current_date and d.to_on > current_date) h
+       join dougong.role_grant t
+         on t.user_id = h.holder and (h.group_id is null or t.group_id = h.group_id)
+       join dougong.role r on r.id = t.role_id
+       left join dougong.role_clearance o
+         on o.role_id = r.id and o.group_id = coalesce(t.group_id, r.group_id)
+     where true
        and (t.from_on is null or t.from_on <= current_date)
        and (t.to_on is null or t.to_on > current_date)) as grants,
     (select coalesce(
@@ -146,7 +158,7 @@ def _actor(row: RowMapping, kind: str) -> Actor:
         name=row["name"],
         kind=kind,
         grants=(
-            *(_grant(entry) for entry in row["grants"]),
+            *_grants(row["grants"]),
             *(_resident(UUID(c), UUID(group)) for c, (_, group) in row["persons"].items()),
         ),
         persons={UUID(c): UUID(person) for c, (person, _) in row["persons"].items()},
@@ -154,6 +166,20 @@ def _actor(row: RowMapping, kind: str) -> Actor:
         session_id=row["session_id"],
         stepped_up_at=row.get("stepped_up_at"),
     )
+
+
+def _grants(entries: list[dict[str, Any]]) -> Iterator[Grant]:
+    """Yield what a user holds himself, and what he may approve for those whom he stands in for."""
+    for entry in entries:
+        grant = _grant(entry)
+        if entry["for"] is None:
+            yield grant
+            continue
+        away = UUID(entry["for"])
+        narrowed = _narrowed(grant, stand_in_permissions(), None)
+        if narrowed is not None:
+            named = {"stands_in_for": away, "stands_in_name": entry["for_name"]}
+            yield replace(narrowed, clearance=MASKED, **named)
 
 
 def _grant(entry: dict[str, Any]) -> Grant:
@@ -171,6 +197,7 @@ def _grant(entry: dict[str, Any]) -> Grant:
         clearance=entry["clearance"],
         role=entry["role"],
         rules=frozenset(entry["rules"]),
+        limits=entry["limits"],
     )
 
 

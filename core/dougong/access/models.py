@@ -213,11 +213,12 @@ class Role(OnPlatform, KernelBase):
     permissions: Mapped[list[Any]] = mapped_column(JSONB)
     clearance: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
     rules: Mapped[list[Any]] = mapped_column(JSONB, default=list, server_default="[]")
+    limits: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
     previous: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class RoleClearance(OnPlatform, KernelBase):
-    """What a group says of a role's columns and personal values, beyond what the role itself says.
+    """What a group says of a role's columns, personal values and limits, beyond the role itself.
 
     Kept beside the role, for shipped roles belong to all groups and change with each version.
     """
@@ -228,6 +229,7 @@ class RoleClearance(OnPlatform, KernelBase):
     group_id: Mapped[UUID]
     role_id: Mapped[UUID] = mapped_column(ForeignKey("dougong.role.id", ondelete="CASCADE"))
     clearance: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    limits: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
 
 
 class RoleGrant(OnPlatform, KernelBase):
@@ -264,6 +266,30 @@ class RoleGrant(OnPlatform, KernelBase):
     building_ids: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     from_on: Mapped[date | None]
     to_on: Mapped[date | None]
+
+
+class Delegation(OnPlatform, KernelBase):
+    """That somebody stands in for another in a group: he approves what the other may approve."""
+
+    __tablename__ = "delegation"
+    __table_args__ = (
+        CheckConstraint("user_id <> to_user_id", name="another"),
+        CheckConstraint("to_on > from_on", name="days"),
+        Index("ix_delegation_to_user_id", "to_user_id"),
+        Index("ix_delegation_user_id", "user_id"),
+    )
+
+    group_id: Mapped[UUID]
+    user_id: Mapped[UUID] = mapped_column(
+        ForeignKey("dougong.user.id", ondelete="CASCADE", name="fk_delegation_user_id")
+    )
+    to_user_id: Mapped[UUID] = mapped_column(
+        ForeignKey("dougong.user.id", ondelete="CASCADE", name="fk_delegation_to_user_id")
+    )
+    from_on: Mapped[date]
+    to_on: Mapped[date]
+    reason: Mapped[str] = mapped_column(String(200))
+    ended_at: Mapped[datetime | None]
 
 
 class Staff(InGroup, KernelBase):

@@ -26,6 +26,7 @@ class Post:
     permissions: tuple[str, ...]
     duty: Duty = Duty.BUSINESS
     clearance: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, str] = field(default_factory=dict)
 
 
 MASKED = {"*": "mask"}
@@ -108,6 +109,7 @@ POSTS = (
             "renovation.application.settle",
         ),
         clearance=MASKED,
+        limits={"fees.waiver.approve": "500.00", "ledger.surplus_payment.approve": "5000.00"},
     ),
     Post(
         "dispatcher", "Dispatcher", "调度员", (*WORK, "repairs.*", "equipment.*"), clearance=MASKED
@@ -159,6 +161,7 @@ def ship_roles(session: Session) -> dict[str, Role]:
         role = known.setdefault(post.key, Role(key=post.key, group_id=None))
         role.name, role.name_zh, role.duty = post.name, post.name_zh, post.duty
         role.permissions, role.clearance = list(post.permissions), post.clearance
+        role.limits = post.limits
         session.add(role)
     session.flush()
     return known

@@ -80,6 +80,9 @@ class Row:
     __anchor__: a mandatory ``ref`` to a row of the same place, for tables that are written in bulk.
     Its foreign key holds the place too, so the place gets none of its own: a row is checked once
     less, and belongs to a place that exists because what it hangs on does.
+    __building_path__: how a row reaches its building (`dougong.db.buildings`). Where a model says
+    nothing, its rows lie where the record lies that they cannot be without; None says on purpose
+    that they belong to the whole community.
     """
 
     __schema__: ClassVar[str]
@@ -186,6 +189,7 @@ def _complete(cls: type[Row]) -> None:
     options["info"] = {
         "kind": cls.__kind__,
         "audited": cls.__audited__,
+        **_building_path(cls),
         **options.get("info", {}),
     }
     cls.__table_args__ = (*arguments, options)  # type: ignore[attr-defined]
@@ -206,6 +210,16 @@ def _is_anchored(cls: type[Row]) -> bool:
     ):
         raise TypeError(f"{cls.__name__}.__anchor__ names a mandatory ref to another table")
     return True
+
+
+def _building_path(cls: type[Row]) -> dict[str, Any]:
+    """Return what a model says of its building, nothing when it says nothing."""
+    for each in cls.__mro__:
+        if each is Row:
+            break
+        if "__building_path__" in each.__dict__:
+            return {"building_path": each.__dict__["__building_path__"]}
+    return {}
 
 
 def _refuse_base_of_another(cls: Any) -> None:

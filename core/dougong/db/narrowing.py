@@ -15,7 +15,7 @@ from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
 from sqlalchemy.sql import visitors
 
 from dougong.db.base import InCommunity, InGroup, Row, plugin_of_module
-from dougong.db.buildings import building_condition
+from dougong.db.buildings import building_condition, building_path
 from dougong.db.rules import RULES, RecordRule
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def place_condition(scope: "Scope", model: Any) -> Any:
         # Who may view the model nowhere reads it for another page's sake, as in one community.
         may_view = community in viewing or not viewing
         limit = _limit(scope, model, community) if may_view else NOWHERE
-        if limit is None or (limit and model.__building_path__ is None):
+        if limit is None or (limit and building_path(model) is None):
             whole.append(community)
         else:
             buildings |= limit

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -49,7 +50,8 @@ class Grant:
     communities: None for every community of the group. buildings: None for every building.
     clearance: class of personal values → ``full``, ``mask`` or ``hide``; a column's full name →
     ``write``, ``read`` or ``hide`` (`dougong.db.clearance`). rules: full names of the record rules
-    that the role chooses (`dougong.db.rules`).
+    that the role chooses (`dougong.db.rules`). limits: yuan that may be approved at most, by full
+    name of the permission. stands_in_for: whose right it is, for as long as he is away.
     """
 
     permissions: frozenset[str]
@@ -59,6 +61,9 @@ class Grant:
     clearance: Mapping[str, str] = field(default_factory=dict)
     role: str = ""
     rules: frozenset[str] = frozenset()
+    limits: Mapping[str, str] = field(default_factory=dict)
+    stands_in_for: UUID | None = None
+    stands_in_name: str = ""
 
     def reaches(self, group_id: UUID | None, community_id: UUID | None) -> bool:
         """Tell whether the grant holds in this community, or anywhere in the group."""
@@ -77,6 +82,11 @@ class Grant:
             return f"{parts[0]}.{parts[1]}.*" in self.permissions
         wider = [f"{'.'.join(parts[:n])}.*" for n in range(1, len(parts))]
         return not self.permissions.isdisjoint(["*", *wider, f"*.{parts[-1]}"])
+
+    def limit_of(self, permission: str) -> Decimal | None:
+        """Return how much may be approved in yuan, None without a limit."""
+        most = self.limits.get(permission)
+        return None if most is None else Decimal(most)
 
 
 @dataclass(frozen=True)

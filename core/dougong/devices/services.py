@@ -17,9 +17,9 @@ from dougong.devices.interlocks import refusal
 from dougong.devices.lists import ListSpec
 from dougong.devices.models import Device, DeviceCommand, DeviceList, DevicePoint
 from dougong.devices.profiles import check_settings, find_profile
-from dougong.errors import Conflict, Invalid, NotAllowed
+from dougong.errors import Conflict, Invalid
 from dougong.i18n import N_, gettext
-from dougong.services import acts_as, service
+from dougong.services import Approval, acts_as, service
 
 LONGEST_WAIT_S = 3600
 DOOR_WAIT_S = 10
@@ -76,20 +76,29 @@ def order_command(
     return row
 
 
-@service("device_command.approve", title=("Approve", "批准执行"), step_up=True)
+@service(
+    "device_command.approve",
+    title=("Approve", "批准执行"),
+    step_up=True,
+    approves=Approval(
+        asked_by="ordered_by_id",
+        waiting=(CommandState.PROPOSED,),
+        about="reason",
+        refuse="device_command.withdraw",
+        is_request=False,
+    ),
+)
 @needs("devices")
 def approve_command(scope: Scope, command: DeviceCommand) -> DeviceCommand:
     """Approve a command as the second person; it is sent at once.
 
-    The time in which it may be sent starts now. Raises NotAllowed for the one who ordered it,
-    Conflict for a command that does not wait for approval (any more) or that an interlock refuses.
+    The time in which it may be sent starts now. Raises Conflict for a command that does not wait
+    for approval (any more) or that an interlock refuses.
     """
     if command.state is not CommandState.PROPOSED:
         raise Conflict(N_("This command does not wait for approval."))
     if command.approve_until_at is not None and command.approve_until_at <= scope.now:
         raise Conflict(N_("The time to approve this command is over; order it anew."))
-    if command.ordered_by_id == scope.actor.user_id:
-        raise NotAllowed(N_("Another person must approve what you ordered."))
     command.approved_by_id, command.approved_by = scope.actor.user_id, scope.actor.name
     command.deadline_at += scope.now - command.ordered_at
     device = scope.get(Device, command.device_id)

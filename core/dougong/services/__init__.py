@@ -20,6 +20,7 @@ from dougong.db.base import Row, plugin_of_module
 from dougong.db.scope import Scope
 from dougong.errors import NotAllowed, NotFound
 from dougong.i18n import N_, LazyText, bilingual
+from dougong.services.approvals import Approval
 from dougong.services.constraints import explain_constraint
 from dougong.services.inputs import invalid_from, record_input
 
@@ -39,6 +40,7 @@ class Service:
     permission: str
     is_public: bool = True
     step_up: bool = False
+    approves: Approval | None = None
 
     @property
     def plugin(self) -> str:
@@ -84,25 +86,30 @@ def service(
     permission: str | None = None,
     is_public: bool = True,
     step_up: bool = False,
+    approves: Approval | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function ``(scope, …)`` as the service ``<plugin>.<name>``.
 
     title: English and Chinese, for buttons and the audit timeline. permission: another full name
     than the service's own. is_public: offered by the JSON API. step_up: whoever calls it himself
-    must have proved within five minutes that it is he (second factor, else password).
+    must have proved within five minutes that it is he (second factor, else password). approves: it
+    decides what somebody else asked for; its record is locked and checked before it runs.
     """
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
         plugin = plugin_of_module(function.__module__)
         full = f"{plugin}.{name}"
         words = title or (name.rpartition(".")[2].replace("_", " ").capitalize(), None)
-        made = Service(full, function, bilingual(*words), permission or full, is_public, step_up)
+        done = approves.guard(full, function) if approves else function
+        made = Service(
+            full, done, bilingual(*words), permission or full, is_public, step_up, approves
+        )
 
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             scope: Any = args[0]
             with entered(scope, made.name, made.permission):
-                return function(*args, **kwargs)
+                return done(*args, **kwargs)
 
         run.service = made  # type: ignore[attr-defined]
         SERVICES[full] = made
@@ -275,6 +282,7 @@ def checked(model: Any, mode: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 __all__ = [
     "SERVICES",
+    "Approval",
     "Service",
     "acts_as",
     "call",

@@ -19,9 +19,3 @@ class TooLateToVoid(Conflict):
     """A payment is voided on its own day and in its own shift only; later it is refunded."""
 
     code = "desk.too_late_to_void"
-
-
-class OwnRequest(Conflict):
-    """Nobody decides what he asked for himself."""
-
-    code = "desk.own_request"

@@ -14,13 +14,13 @@ from sqlalchemy import event, select
 
 from dougong.db import uuid7
 from dougong.db.scope import Actor
-from dougong.errors import Conflict, Invalid, NotAllowed, StepUpRequired
+from dougong.errors import Conflict, Invalid, NotAllowed, OwnRequest, StepUpRequired
 from dougong.tenancy.models import Room
 from dougong.testing.programs import make_login
 from dougong.web.app import create_app
 from dougong_desk import services
 from dougong_desk.domain import ShiftState, Tender, change, counted, split
-from dougong_desk.errors import DifferenceUnexplained, NoShift, OwnRequest, TooLateToVoid
+from dougong_desk.errors import DifferenceUnexplained, NoShift, TooLateToVoid
 from dougong_desk.models import Shift, VoidRequest
 from dougong_desk.services.finding import find
 from dougong_fees import services as fees

@@ -1,6 +1,6 @@
 """What can be wrong with fees."""
 
-from dougong.errors import Conflict, NotAllowed
+from dougong.errors import Conflict
 
 
 class RunClosed(Conflict):
@@ -19,9 +19,3 @@ class BillTouched(Conflict):
     """Something was paid or waived of the bill, so it cannot simply be withdrawn."""
 
     code = "fees.bill_touched"
-
-
-class OwnRequest(NotAllowed):
-    """Nobody approves what he asked for himself."""
-
-    code = "fees.own_request"

@@ -12,13 +12,13 @@ from pypdf import PdfReader
 from sqlalchemy import func, select
 
 from dougong.db.scope import Actor, Grant
-from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
+from dougong.errors import Conflict, Invalid, NotAllowed, NotFound, OwnRequest
 from dougong.i18n import translations
 from dougong.tenancy.models import Family, Ownership, Person
 from dougong_fees import services
 from dougong_fees.domain.numbers import bill_number
 from dougong_fees.domain.states import BillState, WaiverState
-from dougong_fees.errors import BillNotOwed, BillTouched, OwnRequest
+from dougong_fees.errors import BillNotOwed, BillTouched
 from dougong_fees.models import Bill, BillPayment, Charge, FeePrice
 from dougong_fees.services.bills import open_bills_order
 from dougong_ledger import services as ledger

@@ -6,10 +6,9 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select
 
-from dougong.errors import Conflict, Invalid
+from dougong.errors import Conflict, Invalid, OwnRequest
 from dougong.tenancy.models import Room
 from dougong_fees import services
-from dougong_fees.errors import OwnRequest
 from dougong_fees.models import Bill, BillLine, ChargeMethod, Discount, DiscountKind, FeeItem
 
 from .conftest import add_item

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from dougong.errors import Conflict, Invalid
+from dougong.errors import Conflict, Invalid, OwnRequest
 from dougong.tenancy.models import Person, Room
 from dougong_fees import services
 from dougong_fees.domain.periods import add_months
 from dougong_fees.domain.prepaid import early_discount, recognised_by
 from dougong_fees.domain.states import BillState, WaiverState
-from dougong_fees.errors import OwnRequest, RunClosed
+from dougong_fees.errors import RunClosed
 from dougong_fees.models import (
     Bill,
     BillKind,

@@ -52,6 +52,7 @@ def load_views(installation: Installation) -> None:
 def install(app: Flask, installation: Installation) -> None:
     """Add the admin's pages, and the views of every loaded plugin."""
     from dougong.web.admin import (  # noqa: F401
+        approval_pages,
         attachments,
         bulk_pages,
         exports,

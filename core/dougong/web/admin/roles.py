@@ -10,9 +10,10 @@ from dougong.access import clearances, own_roles
 from dougong.access.users import role_name
 from dougong.db.clearance import declared
 from dougong.db.rules import RULES
-from dougong.db.scope import Scope
+from dougong.db.scope import Grant, Scope
 from dougong.errors import NotFound
 from dougong.i18n import N_, gettext
+from dougong.services.approvals import approvals, model_of
 from dougong.web.admin import registry
 from dougong.web.admin.menu import ADMINISTRATION, menu_page
 from dougong.web.admin.pages import Crumb, blueprint, go
@@ -69,6 +70,7 @@ def role(id: UUID) -> str:
         labels=_labels(line),
         holders=own_roles.holders_of(scope, id),
         rules=_rules(line.role.rules),
+        limits=_limits(line),
         crumbs=path_of(scope, (role_name(line.role), None)),
     )
 
@@ -83,6 +85,44 @@ def set_role(id: UUID) -> Any:
     clearances.say(scope, id, {k: v for k, v in request.form.items() if k in known})
     chosen: dict[str, Any] = {"view": view.name()} if view is not None else {}
     return go(url_for("admin.role", id=id, done="changed", **chosen))
+
+
+@dataclass(frozen=True)
+class LimitLine:
+    """How much a role may approve. own: the role's limit in yuan; said: the group's, ``-`` none."""
+
+    permission: str
+    label: str
+    own: str | None
+    said: str
+
+
+def _limits(line: clearances.RoleLine) -> list[LimitLine]:
+    """Return the approvals about an amount that a role may give, by what they are about."""
+    grant = Grant(frozenset(line.role.permissions))
+    found = []
+    for each in approvals():
+        if each.approves is None or not each.approves.amount or not grant.allows(each.permission):
+            continue
+        view = registry.view_of(model_of(each))
+        label = f"{view.label()} · {each.title}" if view is not None else str(each.title)
+        said = line.limits.get(each.permission, "")
+        own = line.role.limits.get(each.permission)
+        found.append(
+            LimitLine(each.permission, label, own, clearances.NO_LIMIT if said is None else said)
+        )
+    return sorted(found, key=lambda each: each.label)
+
+
+@blueprint.post("/users/roles/<uuid:id>/limits")
+def set_limits(id: UUID) -> Any:
+    """Say how much a role may approve."""
+    scope = group_scope()
+    line = clearances.role_line(scope, id)
+    known = {each.permission for each in _limits(line)}
+    given = {k: v.strip().replace(",", "") for k, v in request.form.items() if k in known}
+    clearances.limit(scope, id, given)
+    return go(url_for("admin.role", id=id, done="changed"))
 
 
 def group_scope() -> Scope:

@@ -12,9 +12,9 @@ from sqlalchemy.orm import aliased
 from dougong.db import Scope
 from dougong.errors import Conflict, Invalid, NotAllowed
 from dougong.i18n import N_, gettext
-from dougong.services import service
+from dougong.services import Approval, service
 from dougong_desk.domain import ZERO, ShiftState, counted
-from dougong_desk.errors import DifferenceUnexplained, NoShift, OwnRequest
+from dougong_desk.errors import DifferenceUnexplained, NoShift
 from dougong_desk.models import Shift
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import BANK, CASH, AccountKind, PaymentChannel, Posting, yuan
@@ -299,18 +299,25 @@ def _book(scope: Scope, kind: str, shift: Shift, difference: Decimal, reason: st
         ledger.post(scope, kind, shift.id, memo, postings)
 
 
-@service("shift.sign_off", title=("Sign off", "复核"))
+@service(
+    "shift.sign_off",
+    title=("Sign off", "复核"),
+    approves=Approval(
+        asked_by="cashier_id",
+        waiting=(ShiftState.CLOSED,),
+        amount="counted",
+        about="cashier_name",
+        is_request=False,
+    ),
+)
 def sign_off_shift(scope: Scope, shift: Shift) -> Shift:
-    """Sign a closed shift off. Nobody signs off his own: OwnRequest.
+    """Sign a closed shift off.
 
     A cash difference above the setting ``desk.difference_limit`` needs who may manage the books'
     closing (``ledger.book_period.reopen``), such as a manager.
     """
-    shift = scope.get(Shift, shift.id, lock=True)
     if shift.state is not ShiftState.CLOSED:
         raise Conflict(N_("Only a closed shift that nobody signed is signed off."))
-    if shift.cashier_id == scope.actor.user_id:
-        raise OwnRequest(N_("Another person must sign this off."))
     limit = Decimal(str(scope.setting("desk.difference_limit", "20.00")))
     if abs((shift.counted or ZERO) - (shift.expected or ZERO)) > limit:
         scope.require("ledger.book_period.reopen")

@@ -3,11 +3,11 @@
 from sqlalchemy import select
 
 from dougong.db import Scope
-from dougong.errors import Conflict, Invalid, NotAllowed
+from dougong.errors import Conflict, Invalid, NotAllowed, OwnRequest
 from dougong.i18n import N_, gettext
-from dougong.services import service
+from dougong.services import Approval, service
 from dougong_desk.domain import VoidState
-from dougong_desk.errors import OwnRequest, TooLateToVoid
+from dougong_desk.errors import TooLateToVoid
 from dougong_desk.models import Shift, TakingPayment, VoidRequest
 from dougong_desk.services.shifts import cashier_of, require_shift
 from dougong_ledger import services as ledger
@@ -58,9 +58,19 @@ def _require_same_day(scope: Scope, payment: Payment, shift: Shift) -> None:
         )
 
 
-@service("void_request.approve", title=("Approve", "同意作废"), step_up=True)
+@service(
+    "void_request.approve",
+    title=("Approve", "同意作废"),
+    step_up=True,
+    approves=Approval(
+        asked_by="asked_by",
+        waiting=(VoidState.ASKED,),
+        about="reason",
+        refuse="void_request.refuse",
+    ),
+)
 def approve_void(scope: Scope, request: VoidRequest) -> VoidRequest:
-    """Let a payment be voided. Nobody approves what he asked for himself: OwnRequest."""
+    """Let a payment be voided."""
     return _decide(scope, request, VoidState.APPROVED)
 
 

@@ -8,10 +8,9 @@ from sqlalchemy import or_, select
 from dougong.db import Scope
 from dougong.errors import Conflict, Invalid
 from dougong.i18n import N_, gettext
-from dougong.services import service
+from dougong.services import Approval, service
 from dougong.tenancy.models import Room
 from dougong_fees.domain.states import WAIVER_STEPS, WaiverState
-from dougong_fees.errors import OwnRequest
 from dougong_fees.models import BillLine, Charge, Discount, DiscountKind, FeeItem
 
 PLACES = Decimal("0.000001")
@@ -57,16 +56,23 @@ def request_discount(
     return discount
 
 
-@service("discount.approve", title=("Approve", "批准"))
+@service(
+    "discount.approve",
+    title=("Approve", "批准"),
+    approves=Approval(
+        asked_by="requested_by",
+        waiting=(WaiverState.REQUESTED,),
+        about="basis",
+        refuse="discount.refuse",
+    ),
+)
 def approve_discount(scope: Scope, discount: Discount) -> Discount:
     """Let a discount count: the room's charges of the fee are cut at its days.
 
-    Nobody approves what he asked for: OwnRequest. Raises Conflict where the room is not charged the
+    Raises Conflict where the room is not charged the
     fee then, where another discount runs, and for days that are billed already: those are waived.
     """
     discount = _decided(scope, discount, WaiverState.APPROVED)
-    if discount.requested_by is not None and discount.requested_by == scope.actor.user_id:
-        raise OwnRequest(N_("Another person must approve this."))
     let_count(scope, discount)
     discount.approved_by = scope.actor.user_id
     scope.session.flush()

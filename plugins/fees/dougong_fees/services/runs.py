@@ -14,11 +14,11 @@ from sqlalchemy import TextClause, select, text
 from dougong.db import Scope
 from dougong.errors import Invalid
 from dougong.i18n import N_, gettext
-from dougong.services import service
+from dougong.services import Approval, service
 from dougong.tenancy.models import Room
 from dougong_fees.domain.periods import PeriodMethod, calendar_months, months
 from dougong_fees.domain.states import RUN_STEPS, RunState
-from dougong_fees.errors import OwnRequest, RunClosed
+from dougong_fees.errors import RunClosed
 from dougong_fees.models import Bill, BillKind, BillRun
 from dougong_fees.services import run_sql
 from dougong_fees.services.formulas import counts_people, formulas_of
@@ -291,12 +291,19 @@ def previous_run(scope: Scope, run: BillRun) -> BillRun | None:
     return scope.session.scalars(query.order_by(BillRun.id.desc()).limit(1)).first()
 
 
-@service("bill_run.approve", title=("Approve", "审核通过"))
+@service(
+    "bill_run.approve",
+    title=("Approve", "审核通过"),
+    approves=Approval(
+        asked_by="prepared_by",
+        waiting=(RunState.DRAFT,),
+        amount="amount",
+        about="name",
+        is_request=False,
+    ),
+)
 def approve_run(scope: Scope, run: BillRun) -> BillRun:
-    """Approve a draft for publishing. Nobody approves a draft that he reckoned himself."""
-    run = scope.get(BillRun, run.id, lock=True)
-    if run.prepared_by is not None and run.prepared_by == scope.actor.user_id:
-        raise OwnRequest(N_("Another person must approve this."))
+    """Approve a draft for publishing; somebody else reckoned it."""
     step(run, RunState.APPROVED)
     run.approved_by = scope.actor.user_id
     scope.session.flush()

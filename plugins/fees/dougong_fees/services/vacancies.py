@@ -9,11 +9,10 @@ from sqlalchemy import or_, select
 from dougong.db import Scope, uuid7
 from dougong.errors import Conflict, Invalid
 from dougong.i18n import N_, gettext
-from dougong.services import service
+from dougong.services import Approval, service
 from dougong.tenancy.models import Room
 from dougong_fees.domain.periods import add_months
 from dougong_fees.domain.states import WAIVER_STEPS, WaiverState
-from dougong_fees.errors import OwnRequest
 from dougong_fees.models import Charge, Discount, DiscountKind, FeeRule, RuleKind, Vacancy
 from dougong_fees.services.discounts import end_discount, let_count
 
@@ -52,16 +51,23 @@ def declare_vacancy(
     return vacancy
 
 
-@service("vacancy.approve", title=("Approve", "批准"))
+@service(
+    "vacancy.approve",
+    title=("Approve", "批准"),
+    approves=Approval(
+        asked_by="requested_by",
+        waiting=(WaiverState.REQUESTED,),
+        about="proof",
+        refuse="vacancy.refuse",
+    ),
+)
 def approve_vacancy(scope: Scope, vacancy: Vacancy) -> list[Discount]:
     """Let a vacancy count: each fee with a rule for vacant rooms is cut in the days that it allows.
 
-    Nobody approves what he declared: OwnRequest. Raises Conflict when no rule concerns the room,
+    Raises Conflict when no rule concerns the room,
     when it overlaps another, and for days that are billed already.
     """
     vacancy = _decided(scope, vacancy, WaiverState.APPROVED)
-    if vacancy.requested_by is not None and vacancy.requested_by == scope.actor.user_id:
-        raise OwnRequest(N_("Another person must approve this."))
     vacancy.approved_by = scope.actor.user_id
     scope.session.flush()
     made = [

@@ -7,9 +7,9 @@ from sqlalchemy import func, select
 from dougong.db import Scope
 from dougong.errors import Conflict, Invalid
 from dougong.i18n import N_, gettext
-from dougong.services import service
+from dougong.services import Approval, service
 from dougong_fees.domain.states import WAIVER_STEPS, WaiverState
-from dougong_fees.errors import BillNotOwed, OwnRequest
+from dougong_fees.errors import BillNotOwed
 from dougong_fees.models import Bill, Waiver
 from dougong_fees.services.bills import lock_bills, owed, settle_state
 from dougong_ledger import services as ledger
@@ -54,17 +54,19 @@ def _asked_for(scope: Scope, waiver: Waiver) -> Decimal:
     return total or Decimal(0)
 
 
-@service("waiver.approve", title=("Approve", "批准"))
+@service(
+    "waiver.approve",
+    title=("Approve", "批准"),
+    approves=Approval(
+        asked_by="requested_by",
+        waiting=(WaiverState.REQUESTED,),
+        amount="amount",
+        about="reason",
+        refuse="waiver.refuse",
+    ),
+)
 def approve_waiver(scope: Scope, waiver: Waiver) -> Waiver:
-    """Let a waiver count. Nobody approves what he asked for himself: OwnRequest.
-
-    Above the setting ``fees.waiver_large`` it takes the permission fees.waiver.approve_large.
-    """
-    waiver = scope.get(Waiver, waiver.id, lock=True)
-    if waiver.requested_by is not None and waiver.requested_by == scope.actor.user_id:
-        raise OwnRequest(N_("Another person must approve this."))
-    if waiver.amount > Decimal(str(scope.setting("fees.waiver_large", "5000.00"))):
-        scope.require("fees.waiver.approve_large")
+    """Let a waiver count, up to what the actor's role may approve."""
     return _grant(scope, waiver)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import select, text
 
 from dougong.db import Scope
-from dougong.errors import Conflict, Invalid, NotAllowed
+from dougong.errors import Conflict, Invalid
 from dougong.i18n import N_, gettext
-from dougong.services import service
+from dougong.services import Approval, service
 from dougong_ledger.domain import RECEIVABLE, ZERO, PeriodState, next_month
 from dougong_ledger.hookspecs import MonthEndItem
 from dougong_ledger.models import BookPeriod
@@ -130,17 +130,23 @@ def ask_reopening(scope: Scope, period: BookPeriod, reason: str) -> BookPeriod:
     return period
 
 
-@service("book_period.reopen", title=("Allow reopening", "批准反结账"))
+@service(
+    "book_period.reopen",
+    title=("Allow reopening", "批准反结账"),
+    approves=Approval(
+        asked_by="reopening_by",
+        waiting=(PeriodState.REOPENING,),
+        about="reopening_reason",
+        is_request=False,
+    ),
+)
 def reopen_month(scope: Scope, period: BookPeriod) -> BookPeriod:
     """Open a month again that somebody else asked for; its frozen figures stay until it is closed.
 
-    Raises NotAllowed for who asked himself, Conflict when nobody did.
+    Raises Conflict when nobody asked.
     """
-    period = scope.get(BookPeriod, period.id, lock=True)
     if period.state is not PeriodState.REOPENING:
         raise Conflict(N_("Nobody asked for this month to be opened again."))
-    if period.reopening_by is not None and period.reopening_by == scope.actor.user_id:
-        raise NotAllowed(N_("Another person must approve this."))
     period.state, period.reopened_by = PeriodState.REOPENED, scope.actor.user_id
     scope.session.flush()
     return period

@@ -5,9 +5,9 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dougong.db import Scope, uuid7
-from dougong.errors import Conflict, DougongError, Invalid, NotAllowed
+from dougong.errors import Conflict, DougongError, Invalid
 from dougong.i18n import N_, gettext, translate_error
-from dougong.services import entered, service
+from dougong.services import Approval, entered, service
 from dougong_ledger.channels import ChannelRefused, RefundRequest, Standing
 from dougong_ledger.domain import (
     SUSPENSE,
@@ -81,17 +81,26 @@ def propose_refund(scope: Scope, surplus_payment: SurplusPayment, reason: str) -
     return surplus
 
 
-@service("surplus_payment.approve", title=("Approve the refund", "批准退款"), step_up=True)
+@service(
+    "surplus_payment.approve",
+    title=("Approve the refund", "批准退款"),
+    step_up=True,
+    approves=Approval(
+        asked_by="proposed_by",
+        waiting=(SurplusState.PROPOSED,),
+        amount="amount",
+        about="proposal",
+        is_request=False,
+    ),
+)
 def approve_refund(scope: Scope, surplus_payment: SurplusPayment) -> SurplusPayment:
     """Approve a proposed refund; the money goes back through its channel.
 
-    Raises NotAllowed for who proposed it, Conflict when nobody did.
+    Raises Conflict when nobody proposed it.
     """
-    surplus = scope.get(SurplusPayment, surplus_payment.id, lock=True)
+    surplus = surplus_payment
     if surplus.state is not SurplusState.PROPOSED:
         raise Conflict(N_("Nobody has proposed this refund."))
-    if surplus.proposed_by is not None and surplus.proposed_by == scope.actor.user_id:
-        raise NotAllowed(N_("Another person must approve this."))
     surplus.state, surplus.approved_by = SurplusState.APPROVED, scope.actor.user_id
     attempt = scope.get(PaymentAttempt, surplus.attempt_id)
     _write(scope, attempt, surplus.amount, surplus.proposal or "", surplus_id=surplus.id)
