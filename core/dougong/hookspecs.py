@@ -14,16 +14,32 @@ wrote is undone, the others still answer, and the failure is counted. A plugin w
 repeat is quarantined. ``None`` means "nothing to say" and is left out. It has a deadline of five
 seconds, or what ``DEADLINES_S`` says.
 
+What an answer needs from the database it may *yield*: a select, or several, and is given their
+rows; then it returns the answer. All plugins' selects go out as one statement, so that a page asks
+as much of the database with fifty plugins as with five::
+
+    @hookimpl
+    def dashboard_cards(scope):
+        if not scope.may("lifts.lift.view"):
+            return None
+        rows = yield select(func.count()).where(Lift.state == LiftState.STOPPED)
+        return [Card(gettext("Lifts out of service"), str(rows.scalar_one()))]
+
+``first, second = yield select(…), select(…)`` asks two things at once. Rows are SQLAlchemy results
+(``.one()``, ``.scalars()``, …) of columns or records. What depends on an earlier answer is yielded
+in a further round; there are at most three. ``dashboard_cards``, ``compare_communities``,
+``portal_cards`` and ``record_panels`` stand on pages that every plugin shares: they ask only so.
+
 A plugin may ask questions of its own: it declares them with ``@hookspec`` in its ``hookspecs.py``,
 and asks with ``scope.ask("room_arrears", room=room)``. Plugins that depend on it answer like here.
 """
 
 # mypy: disable-error-code="empty-body"
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import pluggy
@@ -35,6 +51,10 @@ if TYPE_CHECKING:
     from dougong.devices import Reading
     from dougong.devices.models import DeviceCommand
     from dougong.installation import Installation
+
+Said = TypeVar("Said")
+# What an implementation that yields selects returns: a generator that ends with the answer.
+Asks = Generator[Any, Any, Sequence[Said] | None]
 
 hookspec = pluggy.HookspecMarker("dougong")
 hookimpl = pluggy.HookimplMarker("dougong")
@@ -194,8 +214,8 @@ def dashboard_cards(scope: "Scope") -> Sequence[Card]:
     """Return the figures that belong on the dashboard of a community or group.
 
     scope: the place shown; one of a group reads every community that the actor may read.
-    Called when the dashboard is rendered, once per enabled plugin. Keep to one statement per card
-    and return only cards whose records the actor may view (``scope.may``).
+    Called when the dashboard is rendered, once per enabled plugin. Yield the selects, and return
+    only cards whose records the actor may view (``scope.may``).
     Result: cards in any order; the page sorts them by ``order``.
     """
 
@@ -206,7 +226,7 @@ def compare_communities(scope: "Scope") -> Sequence[Comparison]:
 
     scope: the group; it reads every community that the actor may read. Called when the group's
     dashboard is rendered, once per plugin that is on in any of them. Answer all communities in one
-    statement; one that is left out shows no figure. Result: columns, sorted by ``order``.
+    select; one that is left out shows no figure. Result: columns, sorted by ``order``.
     """
 
 
@@ -236,7 +256,8 @@ def record_panels(scope: "Scope", record: Any) -> Sequence[Panel]:
     """Return facts to show on the page of another distribution's record.
 
     scope: the place shown. record: the row, such as a Room or a Person; check its class first.
-    Called when the record's page is rendered. A fees plugin shows a room's arrears this way.
+    Called when the record's page is rendered, so yield the selects. A fees plugin shows a room's
+    arrears this way.
     Result: panels in any order; the page sorts them by ``order``.
     """
 
@@ -246,7 +267,8 @@ def portal_cards(scope: "Scope", person_id: UUID) -> Sequence[Card]:
     """Return the figures that an owner or occupant sees first in the portal.
 
     scope: the person's community. person_id: who looks; show nothing of anybody else.
-    Called when the portal's first page is rendered. Result: cards, sorted by ``order``.
+    Called when the portal's first page is rendered, so yield the selects. Result: cards, sorted by
+    ``order``.
     """
 
 

@@ -4,9 +4,11 @@ from datetime import date
 
 import pytest
 
+from dougong.db.scope import Actor
 from dougong.documents import render, render_html, render_many, template_texts, write_text
 from dougong.errors import Invalid, NotFound
 from dougong.i18n import use_locale
+from dougong.tenancy.models import Room
 
 NOTICE = {
     "title": "停水通知",
@@ -27,6 +29,19 @@ def test_a_notice_names_its_place_and_its_issuer(scope):
     made = render(scope, "dougong:notice", NOTICE)
     assert made.content.startswith(b"%PDF")
     assert made.filename == f"通知-{scope.today.isoformat()}.pdf"
+
+
+def test_what_is_printed_on_a_groups_page_is_issued_by_the_community_s_legal_entity(
+    installation, place, scope
+):
+    write_text(scope, "dougong:notice", "closing", "请打 24 小时热线")
+    name = scope.place.name
+    scope.session.commit()
+    with installation.scope(Actor.system(), group=place.group_id) as group:
+        about = group.get(Room, place.room_ids[0])
+        html = render_html(group, "dougong:notice", NOTICE | {"about": about})
+        assert name in html and "物业公司" in html and "24 小时热线" in html
+        assert "物业公司" not in render_html(group, "dougong:notice", NOTICE)
 
 
 def test_a_document_speaks_the_reader_s_language(scope):

@@ -10,6 +10,7 @@ from dougong.installation import Installation
 from dougong.plugins import operations
 from dougong.plugins.models import PluginState
 from dougong.plugins.watching import read_usage, report_hanging, write_usage
+from dougong.testing.budgets import watched
 from dougong.testing.factories import make_place
 from dougong.testing.planting import plant_small, rows, workshop
 
@@ -206,3 +207,70 @@ def test_a_second_process_adds_to_the_same_figures(shop):
     write_usage(other)
     assert [(t.plugin, t.calls, t.failures) for t in read_usage(installation)] == [("pumps", 3, 0)]
     other.close()
+
+
+YIELDS = """
+from dougong.hookspecs import Card, hookimpl
+from sqlalchemy import Text, cast, func, literal, select
+
+@hookimpl
+def dashboard_cards(scope):
+    first, second = yield select(literal(1)), select(literal(2))
+    third = yield select(literal(first.scalar_one() + second.scalar_one()))
+    return [Card("sum", str(third.scalar_one()))]
+"""
+YIELDS_WRONG = """
+from dougong.hookspecs import hookimpl
+from sqlalchemy import text
+
+@hookimpl
+def dashboard_cards(scope):
+    scope.session.execute(text("update dougong.building set name = 'half'"))
+    yield text("select 1")
+"""
+YIELDS_BROKEN = YIELDS.replace("literal(2)", "func.sqrt(literal(-1))")
+SLEEP = "select(literal(2)).where(cast(func.pg_sleep({}), Text) == '')"
+YIELDS_SLOWLY = YIELDS.replace("select(literal(2))", SLEEP.format(60))
+YIELDS_FOREVER = """
+from dougong.hookspecs import hookimpl
+from sqlalchemy import literal, select
+
+@hookimpl
+def dashboard_cards(scope):
+    while True:
+        yield select(literal(1))
+"""
+
+
+def test_what_many_plugins_yield_is_one_statement_in_each_round(shop):
+    installation = shop(lifts=YIELDS, pumps=YIELDS, doors=GOOD)
+    with installation.scope(SYSTEM, community=installation.place.community_id) as scope:
+        scope.session.connection()
+        with watched() as seen:
+            answers = scope.ask("dashboard_cards")
+    assert [card.value for cards in answers for card in cards] == ["3", "3", "1"]
+    assert len(seen.statements) == 2
+
+
+@pytest.mark.parametrize(
+    "hooks", [YIELDS_WRONG, YIELDS_BROKEN, YIELDS_SLOWLY, YIELDS_FOREVER],
+    ids=["no select", "broken", "slow", "forever"],
+)  # fmt: skip
+def test_of_those_that_ask_together_only_the_one_to_blame_is_lost(shop, hooks):
+    installation = shop(lifts=hooks, pumps=YIELDS)
+    for plugin in ("lifts", "pumps"):
+        deadline(installation, plugin, 0.5)
+    assert titles(installation) == ["sum"]
+    failures = rows(installation, "select plugin, point from dougong.plugin_failure")
+    assert failures == [("lifts", "hook dashboard_cards")]
+    assert rows(installation, "select count(*) from dougong.building where name = 'half'") == [(0,)]
+
+
+def test_after_a_slow_round_each_is_asked_alone_so_that_the_slow_one_is_counted(shop):
+    slow = YIELDS.replace("select(literal(2))", SLEEP.format(0.3))
+    installation, over = shop(lifts=slow, pumps=YIELDS), []
+    installation.plugins.usage.on_over = lambda spent, taken_s: over.append(spent.plugin)
+    for plugin in ("lifts", "pumps"):
+        deadline(installation, plugin, 1.0)
+    assert titles(installation) == ["sum", "sum"] and not over
+    assert titles(installation) == ["sum", "sum"] and over == ["lifts"]

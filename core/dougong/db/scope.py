@@ -6,7 +6,7 @@ are the second layer.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import event, select
+from sqlalchemy import Result, event, select
 from sqlalchemy.orm import Session, UOWTransaction
 
 from dougong.db.base import InCommunity, InGroup, Row
 from dougong.db.narrowing import narrow
+from dougong.db.together import answer_alone, fetch_together
 from dougong.errors import NotAllowed, NotFound, StepUpRequired
 from dougong.i18n import N_
 
@@ -330,16 +331,20 @@ class Scope:
 
     # --- rows -------------------------------------------------------------------------------
 
-    def get(self, model: type[T], id: UUID | str, *, lock: bool = False) -> T:
+    def get(
+        self, model: type[T], id: UUID | str, *, lock: bool = False, options: Sequence[Any] = ()
+    ) -> T:
         """Return the row of ``model`` with this id; raises NotFound when it cannot be seen.
 
-        lock: SELECT … FOR UPDATE, for whoever is about to change it.
+        lock: SELECT … FOR UPDATE, for whoever is about to change it. options: of the statement,
+        such as ``joinedload``.
         """
         try:
             wanted = id if isinstance(id, UUID) else UUID(str(id))
         except ValueError:
             raise self._missing(model) from None
         query = select(model).where(model.id == wanted)  # type: ignore[attr-defined]
+        query = query.options(*options) if options else query
         if lock:
             query = query.with_for_update(of=model).execution_options(populate_existing=True)
         found = self.session.scalars(query).first()
@@ -367,6 +372,14 @@ class Scope:
     def ask(self, hook: str, /, **arguments: Any) -> list[Any]:
         """Return the answers of the enabled plugins to ``hook``, each plugin isolated."""
         return self.installation.plugins.hooks.ask(self, hook, **arguments)
+
+    def together(self, *selects: Any) -> list[Result[Any]]:
+        """Return the rows of several selects, asked in one statement."""
+        return fetch_together(self.session, selects)
+
+    def answer(self, asking: Generator[Any, Any, Any]) -> Any:
+        """Return what a generator that yields selects comes to, as a hook's would (``Asks``)."""
+        return answer_alone(self.session, asking)
 
     def emit(self, name: str, /, **ids: Any) -> None:
         """Write a past fact to the outbox, in this transaction."""

@@ -48,11 +48,9 @@ def _value(_scope: Scope, record: Any) -> str:
 def _names(scope: Scope, records: Sequence[Any]) -> dict[UUID, str]:
     """Return the gateway's or device's name by the id of its state."""
     wanted = {record.subject_id for record in records}
-    names = {
-        one.id: one.name
-        for model in (Gateway, Device)
-        for one in scope.session.execute(select(model.id, model.name).where(model.id.in_(wanted)))
-    }
+    models = (Gateway, Device)
+    found = scope.together(*(select(m.id, m.name).where(m.id.in_(wanted)) for m in models))
+    names = {one.id: one.name for rows in found for one in rows}
     return {record.id: names.get(record.subject_id, "") for record in records}
 
 

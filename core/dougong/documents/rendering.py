@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound, nodes, pass_context
 from jinja2.runtime import Context
@@ -13,6 +14,7 @@ from markupsafe import Markup, escape
 from sqlalchemy import select
 
 from dougong import texts
+from dougong.db.base import InCommunity
 from dougong.db.scope import Scope
 from dougong.documents.amounts import chinese_amount
 from dougong.documents.codes import qr_image
@@ -21,7 +23,7 @@ from dougong.documents.printing import to_pdf, to_pdfs
 from dougong.documents.seals import seal
 from dougong.errors import NotFound
 from dougong.i18n import N_, bilingual
-from dougong.tenancy.models import Community, LegalEntity, PropertyGroup
+from dougong.tenancy.models import Community, LegalEntity
 
 KERNEL = "dougong"
 KERNEL_TEMPLATES = Path(__file__).with_name("templates")
@@ -39,7 +41,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Letterhead:
-    """Who issues a document. legal_entity is None for a group-wide document."""
+    """Who issues a document. legal_entity is None for one that is of no single community."""
 
     group: str
     community: str = ""
@@ -76,31 +78,45 @@ def render_many(
 
     Files are numbered. Raises NotFound where the plugin is off or has no such document.
     """
-    frame = _frame(scope, name)
+    title = document_title(scope, name)
     template = _environment(scope.installation).get_template(name)
-    htmls = [template.render(_with_values(context) | frame) for context in contexts]
+    frames: dict[UUID | None, dict[str, Any]] = {}
+    htmls = []
+    for context in contexts:
+        issuer = issuer_of(scope, context)
+        if issuer not in frames:
+            frames[issuer] = _frame(scope, name, issuer)
+        htmls.append(template.render(_with_values(context) | frames[issuer]))
     for number, content in enumerate(to_pdfs(htmls), 1):
-        stem = f"{frame['document_title']}-{scope.today.isoformat()}-{number:04}"
+        stem = f"{title}-{scope.today.isoformat()}-{number:04}"
         yield Document(content, f"{stem}.pdf")
 
 
 def render_html(scope: Scope, name: str, context: Mapping[str, Any]) -> str:
     """Return the document's HTML: what `render` prints, for tests and previews."""
-    frame = _frame(scope, name)
+    frame = _frame(scope, name, issuer_of(scope, context))
     template = _environment(scope.installation).get_template(name)
     return template.render(_with_values(context) | frame)
 
 
-def _frame(scope: Scope, name: str) -> dict[str, Any]:
+def issuer_of(scope: Scope, context: Mapping[str, Any]) -> UUID | None:
+    """Return the community that issues a document: on a group's page that of what it is about."""
+    if scope.community_id is not None:
+        return scope.community_id
+    found = {each.community_id for each in context.values() if isinstance(each, InCommunity)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _frame(scope: Scope, name: str, issuer: UUID | None) -> dict[str, Any]:
     """Return what every copy of a document shares; raises NotFound where there is none."""
     return {
         "document_title": document_title(scope, name),
-        "letterhead": letterhead(scope),
+        "letterhead": letterhead(scope, issuer),
         "printed_at": scope.now,
         "zone": str(scope.zone),
         "locale": scope.locale,
         "shows_seal": bool(scope.setting("documents.shows_seal", True)),
-        "_texts": _own_texts(scope, name),
+        "_texts": _own_texts(scope, name, issuer),
     }
 
 
@@ -120,19 +136,16 @@ def document_title(scope: Scope, name: str) -> str:
     raise NotFound(N_("There is no document %(name)s here."), name=name)
 
 
-def letterhead(scope: Scope) -> Letterhead:
-    """Return who issues documents in this place."""
-    if scope.community_id is None:
-        group = scope.session.scalars(select(PropertyGroup)).first()
-        return Letterhead(group.name if group else "")
-    community = scope.session.get_one(Community, scope.community_id)
-    entity = None
-    if community.legal_entity_id:
-        wanted = LegalEntity.id == community.legal_entity_id
-        entity = scope.session.scalars(select(LegalEntity).where(wanted)).first()
-    return Letterhead(
-        getattr(scope.place, "group_name", ""), community.name, community.address or "", entity
-    )
+def letterhead(scope: Scope, issuer: UUID | None = None) -> Letterhead:
+    """Return who issues documents in this place. issuer: a community, on a group's page."""
+    issuer = issuer or scope.community_id
+    group: str = getattr(scope.place, "group_name", "") or getattr(scope.place, "name", "")
+    if issuer is None:
+        return Letterhead(group)
+    query = select(Community, LegalEntity).where(Community.id == issuer)
+    query = query.outerjoin(LegalEntity, LegalEntity.id == Community.legal_entity_id)
+    community, entity = scope.session.execute(query).one()
+    return Letterhead(group, community.name, community.address or "", entity)
 
 
 def template_texts(scope: Scope, name: str) -> list[TemplateText]:
@@ -155,11 +168,13 @@ def _constant(node: nodes.Node) -> str:
     return str(node.as_const())  # type: ignore[attr-defined]
 
 
-def _own_texts(scope: Scope, name: str) -> dict[str, str]:
+def _own_texts(scope: Scope, name: str, issuer: UUID | None) -> dict[str, str]:
     query = select(DocumentText.name, DocumentText.body).where(
-        DocumentText.document == name, DocumentText.locale == scope.locale
+        DocumentText.document == name,
+        DocumentText.locale == scope.locale,
+        DocumentText.community_id == issuer,
     )
-    if scope.community_id is None:
+    if issuer is None:
         return {}
     return {row.name: row.body for row in scope.session.execute(query)}
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, update
 
 from dougong.db.scope import Scope
 from dougong.errors import NotFound
@@ -26,8 +26,13 @@ def tell_reader(scope: Scope, message: Message) -> None:
 
 def unread_count(scope: Scope) -> int:
     """Return how many messages the actor has not read, in every community of the scope."""
+    return scope.session.scalar(unread_query(scope)) or 0
+
+
+def unread_query(scope: Scope) -> Select[int]:
+    """Return the query of how many messages the actor has not read."""
     query = select(func.count()).select_from(Message)
-    return scope.session.scalar(query.where(_mine(scope), Message.read_at.is_(None))) or 0
+    return query.where(_mine(scope), Message.read_at.is_(None))
 
 
 def inbox(

@@ -91,9 +91,12 @@ def title_of(scope: Scope, template: str) -> str:
     return FILLED_IN.sub("…", subject)
 
 
-def variables(scope: Scope, template: str, locale: str) -> list[Variable]:
+def variables(
+    scope: Scope, template: str, locale: str, reader: str | None = None
+) -> list[Variable]:
     """Return what the template's wordings may fill in, in the order in which the default does.
 
+    reader: the locale of the meanings, where it is not the wording's.
     Meanings and samples come from ``templates/messages/<name>.toml``, a table per variable with
     ``en``, ``zh_Hans_CN`` and ``sample``; a variable that it does not name is its own sample.
     """
@@ -106,9 +109,10 @@ def variables(scope: Scope, template: str, locale: str) -> list[Variable]:
     if path is not None and path.is_file():
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     ordered = sorted(names | told.keys(), key=lambda n: (default.find(n) < 0, default.find(n), n))
+    described = ((name, told.get(name, {})) for name in ordered)
     return [
-        Variable(n, told.get(n, {}).get(locale, ""), _sample(n, told.get(n, {}).get("sample")))
-        for n in ordered
+        Variable(name, of.get(reader or locale, ""), _sample(name, of.get("sample")))
+        for name, of in described
     ]
 
 

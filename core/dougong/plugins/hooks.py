@@ -8,7 +8,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from time import perf_counter
-from types import ModuleType
+from types import GeneratorType, ModuleType
 from typing import Any, NamedTuple
 
 import pluggy
@@ -16,6 +16,7 @@ import pluggy
 from dougong import hookspecs
 from dougong.errors import Conflict, DougongError
 from dougong.i18n import N_
+from dougong.plugins.rounds import Asker, Rounds, finished
 from dougong.plugins.savepoint import LazySavepoint
 from dougong.plugins.usage import DEADLINE_S, LONG_S, Call, Spent, Usage
 
@@ -55,6 +56,7 @@ class Hooks:
         self.usage = usage or Usage()
         self._deadlines_s: dict[str, float] = {}
         self.silenced: set[str] = set()
+        self.to_ask_apart: set[str] = set()
         self._manager = pluggy.PluginManager("dougong")
         self._owner_of_spec: dict[str, str] = {}
         self._implementations: dict[str, tuple[Implementation, ...]] = {}
@@ -151,7 +153,7 @@ class Hooks:
         if not self._implementations[name]:
             return []
         arguments["scope"] = scope
-        session, silenced, answers = scope.session, self.silenced, []
+        session, silenced, answers, is_asking = scope.session, self.silenced, [], False
         session.flush()
         with LazySavepoint(session, self.usage) as savepoint:
             for plugin, function, names, spent in self._asked(name, scope.enablement):
@@ -178,7 +180,17 @@ class Hooks:
                     continue
                 if answer is not None:
                     answers.append(answer)
-        return answers
+                    if answer.__class__ is GeneratorType:
+                        answers[-1] = Asker(spent, answer)
+                        is_asking = True
+        return self._in_rounds(scope, name, answers) if is_asking else answers
+
+    def _in_rounds(self, scope: Any, name: str, answers: list[Any]) -> list[Any]:
+        """Return the answers, those included that are made in rounds."""
+        askers = [answer for answer in answers if isinstance(answer, Asker)]
+        Rounds(self, scope, name).drive(askers)
+        made = (each.answer if isinstance(each, Asker) else each for each in answers)
+        return [answer for answer in made if answer is not None]
 
     def _lost(
         self, savepoint: LazySavepoint, spent: Spent, name: str, error: BaseException
@@ -186,7 +198,7 @@ class Hooks:
         """Undo what a failed implementation wrote, and count it."""
         savepoint.undo()
         savepoint.end()
-        self._failed(spent, name, error)
+        self.failed(spent, name, error)
 
     def _asked(self, name: str, enablement: Mapping[str, Any]) -> tuple[Implementation, ...]:
         """Return the implementations of what is switched on; kept as long as the switches are.
@@ -215,7 +227,7 @@ class Hooks:
                 except DougongError:
                     raise
                 except Exception as error:
-                    self._failed(found.spent, name, error)
+                    self.failed(found.spent, name, error)
                     raise
         return None
 
@@ -223,7 +235,7 @@ class Hooks:
         with Call(self.usage) as call:
             call.spent = found.spent
             try:
-                return found.call(arguments)
+                return finished(arguments.get("scope"), found.call(arguments))
             finally:
                 call.end()
 
@@ -235,12 +247,13 @@ class Hooks:
             try:
                 answer = self._timed(found, arguments)
             except Exception as error:  # noqa: BLE001 - the plugin boundary
-                self._failed(found.spent, name, error)
+                self.failed(found.spent, name, error)
                 continue
             if answer is not None:
                 yield found.plugin, answer
 
-    def _failed(self, spent: Spent, name: str, error: BaseException) -> None:
+    def failed(self, spent: Spent, name: str, error: BaseException) -> None:
+        """Count a failure, and tell whoever decides on quarantine."""
         spent.failures += 1
         log.error("hook %s of plugin %s failed", name, spent.plugin, exc_info=error)
         self.on_failure(spent.plugin, f"hook {name}", error)

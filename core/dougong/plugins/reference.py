@@ -35,6 +35,35 @@ the repairs page with its reason. Its statements end at its deadline; what takes
 that is over its budget, and twenty such calls within a minute quarantine as well. `None` means
 "nothing to say" and is left out.
 
+## Asking the database
+
+What an answer needs from the database it may *yield*: a select, or several, and is given their
+rows. All plugins' selects go out as one statement, so that a page costs as much with fifty plugins
+as with five:
+
+```python
+@hookimpl
+def dashboard_cards(scope):
+    if not scope.may("lifts.lift.view"):
+        return None
+    stopped, late = yield (
+        select(func.count()).where(Lift.state == LiftState.STOPPED),
+        select(Lift).where(Lift.inspected_on < scope.today).limit(5),
+    )
+    names = ", ".join(lift.registration for lift in late.scalars())
+    return [Card(gettext("Lifts out of service"), str(stopped.scalar_one()), names)]
+```
+
+One select is given as one SQLAlchemy result (`.one()`, `.scalars()`, …), several as a list of
+them. Columns and records both work; of a record that the session knows, the session's values
+count. What depends on an earlier answer is yielded in a further round; there are at most three.
+When the statement fails or passes its deadline, each plugin is asked alone and the one to blame is
+counted. `dashboard_cards`, `compare_communities`, `portal_cards` and `record_panels` stand on
+pages that all plugins share: they ask only so, which the conformance suite checks. A plugin's own
+pages may ask as cheaply with `scope.together(select(…), select(…))`.
+
+## Plugins that may be absent
+
 Mark an implementation of a hook that another plugin declares, and that may be absent, with
 `@hookimpl(optionalhook=True)`. A plugin declares hooks of its own with `@hookspec` in its
 `hookspecs.py` and asks with `scope.ask("room_arrears", room=room)`.

@@ -23,6 +23,7 @@ from dougong.i18n import N_, LazyText, bilingual
 from dougong.services.approvals import Approval
 from dougong.services.constraints import explain_constraint
 from dougong.services.inputs import invalid_from, record_input
+from dougong.services.phones import PhoneNumber, given_phone
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -283,6 +284,7 @@ def checked(model: Any, mode: str, values: Mapping[str, Any]) -> dict[str, Any]:
 __all__ = [
     "SERVICES",
     "Approval",
+    "PhoneNumber",
     "Service",
     "acts_as",
     "call",
@@ -292,6 +294,7 @@ __all__ = [
     "delete",
     "entered",
     "find",
+    "given_phone",
     "label_of",
     "permission_of",
     "plugin_of_module",

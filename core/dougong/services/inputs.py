@@ -15,6 +15,7 @@ from sqlalchemy import inspect as sa_inspect
 from dougong.db.columns import Money
 from dougong.errors import Invalid
 from dougong.i18n import N_, gettext
+from dougong.services.phones import NOT_A_NUMBER, PhoneNumber
 
 NO_NUL = r"^[^\x00]*$"
 LARGEST_FEN = Decimal("92233720368547758.07")
@@ -38,6 +39,7 @@ MESSAGES = {
     "greater_than_equal": N_("At least %(ge)s."),
     "less_than_equal": N_("At most %(le)s."),
     "greater_than": N_("More than %(gt)s."),
+    "phone_number": NOT_A_NUMBER,
     "finite_number": N_("This is not a number."),
 }
 CHANGELESS = {"id", "community_id", "group_id"}
@@ -74,7 +76,9 @@ def writable_columns(model: Any) -> dict[str, tuple[Any, bool, bool]]:
         column = attribute.columns[0]
         encrypted = column.info.get("encrypted")
         if encrypted:
-            found[encrypted] = (_text(500), column.nullable, column.nullable)
+            is_phone = column.info.get("mask") == "phone"
+            kind = PhoneNumber if is_phone else _text(500)
+            found[encrypted] = (kind, column.nullable, column.nullable)
             continue
         if attribute.key in CHANGELESS or column.computed is not None:
             continue

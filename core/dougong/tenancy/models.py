@@ -187,8 +187,8 @@ class Community(Row, KernelBase):
         primary_key=True, default=uuid7, server_default=text("uuidv7()")
     )
     group_id: Mapped[UUID]
-    region_id: Mapped[UUID | None]
-    legal_entity_id: Mapped[UUID | None]
+    region_id: Mapped[UUID | None] = mapped_column(info=label("Region", "区域"))
+    legal_entity_id: Mapped[UUID | None] = mapped_column(info=label("Legal entity", "法人主体"))
     name: Mapped[str] = mapped_column(String(120), info=label("Name", "名称"))
     kind: Mapped[CommunityKind] = state(
         CommunityKind, default=CommunityKind.ESTATE, info=label("Kind", "类型")

@@ -50,6 +50,16 @@ COMMUNITY = text(
 )
 
 
+GROUP = text(
+    "select c.id, g.id as group_id, c.name, c.zone, c.kind, c.legal_entity_id,"
+    " coalesce(v.version, 0) as version, g.name as group_name,"
+    " coalesce(w.version, 0) as group_version"
+    " from dougong.property_group g left join dougong.scope_version w on w.id = g.id"
+    " left join dougong.community c on c.group_id = g.id"
+    " left join dougong.scope_version v on v.id = c.id where g.id = :id order by c.name"
+)
+
+
 def community_facts(session: Session | Connection, community_id: UUID) -> CommunityFacts:
     """Return the facts of one community; raises NotFound. One statement, as the access role."""
     row = (
@@ -63,25 +73,17 @@ def community_facts(session: Session | Connection, community_id: UUID) -> Commun
 
 
 def group_facts(session: Session | Connection, group_id: UUID) -> GroupFacts:
-    """Return the facts of a group and its communities; raises NotFound. Two statements."""
-    group = (
-        session.execute(
-            text(
-                "select g.id, g.name, coalesce(v.version, 0) as version"
-                " from dougong.property_group g left join dougong.scope_version v on v.id = g.id"
-                " where g.id = :id"
-            ),
-            {"id": group_id},
-        )
-        .mappings()
-        .first()
-    )
-    if group is None:
+    """Return the facts of a group and its communities; raises NotFound. One statement."""
+    rows = session.execute(GROUP, {"id": group_id}).mappings().all()
+    if not rows:
         raise NotFound(N_("There is no such property group."))
-    rows = session.execute(
-        text(f"{COMMUNITY.text} where c.group_id = :id order by c.name"), {"id": group_id}
-    ).mappings()
-    return GroupFacts(**group, communities=tuple(CommunityFacts(**row) for row in rows))
+    communities = []
+    for row in rows:
+        facts = dict(row)
+        version = facts.pop("group_version")
+        communities += [CommunityFacts(**facts)] if facts["id"] is not None else []
+    name = rows[0]["group_name"]
+    return GroupFacts(group_id, name, version, tuple(communities))
 
 
 def bump_version(session: Session, *scope_ids: UUID) -> None:

@@ -4,14 +4,14 @@ from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Flask, Response, g, redirect, render_template, request
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 
 from dougong.db.scope import Actor, Scope
 from dougong.errors import NotAllowed
 from dougong.hookspecs import Card
 from dougong.i18n import N_, gettext
 from dougong.installation import Installation
-from dougong.messages import unread_count
+from dougong.messages import unread_query
 from dougong.tenancy.models import Ownership, Person, Room
 from dougong.web.app import current_installation, require_scope, sign_in_first
 
@@ -80,12 +80,25 @@ def portal() -> str:
     person_id = scope.actor.persons.get(scope.community_id) if scope.community_id else None
     if person_id is None:
         raise NotAllowed(N_("This page is for people who own or live here."))
-    person = scope.get(Person, person_id)
+    people, counted, owned = scope.together(
+        select(Person).where(Person.id == person_id), unread_query(scope), _owned(scope, person_id)
+    )
+    person, unread = people.scalar_one(), counted.scalar_one()
     cards = [card for answer in scope.ask("portal_cards", person_id=person_id) for card in answer]
-    if unread := unread_count(scope):
+    if unread:
         value = gettext("%(count)s new messages", count=unread)
         cards.append(Card(gettext("Inbox"), value, tone="warning", url="inbox/", order=15))
-    rooms = scope.session.scalars(
+    return render_template(
+        "portal/home.html",
+        person_name=person.name,
+        cards=sorted(cards, key=lambda card: card.order),
+        rooms=owned.scalars().all(),
+    )
+
+
+def _owned(scope: Scope, person_id: UUID) -> Select[Room]:
+    """Return the query of the rooms that somebody owns today."""
+    return (
         select(Room)
         .join(Ownership, (Ownership.room_id == Room.id))
         .where(
@@ -95,10 +108,4 @@ def portal() -> str:
         )
         .order_by(Room.sort_key)
         .limit(20)
-    ).all()
-    return render_template(
-        "portal/home.html",
-        person_name=person.name,
-        cards=sorted(cards, key=lambda card: card.order),
-        rooms=rooms,
     )

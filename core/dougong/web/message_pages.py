@@ -154,7 +154,7 @@ def wordings() -> str:
     kept = select(MessageTemplate.template, MessageTemplate.locale)
     own = {tuple(row) for row in scope.session.execute(kept)}
     rows = [
-        (name, default_wording(scope, name, scope.locale)[0],
+        (name, preview(scope, name, *default_wording(scope, name, scope.locale), scope.locale)[0],
          {locale: (name, locale) in own for locale in LOCALES})
         for name in template_names(scope)
     ]  # fmt: skip
@@ -213,7 +213,7 @@ def _wording(
         shown=shown,
         problem=problem,
         is_own=community_wording(scope, template, locale) is not None,
-        variables=variables(scope, template, locale),
+        variables=variables(scope, template, locale, scope.locale),
         default_locale=DEFAULT_LOCALE,
         crumbs=_crumbs(scope, (gettext(N_("Wordings of messages")), url_for(".wordings")),
                        (title_of(scope, template), None)),

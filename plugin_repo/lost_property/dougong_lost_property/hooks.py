@@ -21,8 +21,9 @@ def dashboard_cards(scope):
         return None
     days = int(scope.setting("lost_property.keep_days", 90))
     kept = select(func.count()).select_from(Item).where(Item.state == ItemState.KEPT)
-    count = scope.session.scalar(kept)
-    old = scope.session.scalar(kept.where(Item.found_on < scope.today - timedelta(days=days)))
+    since = scope.today - timedelta(days=days)
+    found = yield kept, kept.where(Item.found_on < since)
+    count, old = [rows.scalar_one() for rows in found]
     note = gettext("%(count)s kept for longer than %(days)s days", count=old, days=days)
     url = "admin/lost_property/item/?state=kept"
     return [Card(gettext("Items kept"), str(count), note if old else "", url=url)]

@@ -3,22 +3,22 @@
 from sqlalchemy import func, select
 
 from dougong.db import Scope, member_label
-from dougong.hookspecs import Card, Panel
+from dougong.hookspecs import Asks, Card, Panel
 from dougong.i18n import gettext
 from dougong.tenancy.models import Room
 from dougong_arrears.domain import AgreementState, PromiseState
 from dougong_arrears.models import Agreement, Contact, PaymentPromise
-from dougong_arrears.services.owning import agreements_of
 
 
-def dashboard(scope: Scope) -> list[Card]:
+def dashboard(scope: Scope) -> Asks[Card]:
     """Return the promises to pay that are due by today or broken."""
     if not scope.may("arrears.contact.view"):
         return []
     due = (PaymentPromise.state == PromiseState.OPEN, PaymentPromise.by_on <= scope.today)
-    row = scope.session.execute(
+    found = yield (
         select(func.count(), func.coalesce(func.sum(PaymentPromise.amount), 0)).where(*due)
-    ).one()
+    )
+    row = found.one()
     promised = f"{row[1]:,.2f}"
     note = gettext("¥%(amount)s promised by today", amount=promised)
     tone = "warning" if row[0] else "plain"
@@ -26,9 +26,12 @@ def dashboard(scope: Scope) -> list[Card]:
     return [Card(title, str(row[0]), note, tone, "arrears/desk", order=35)]
 
 
-def portal(scope: Scope, person_id) -> list[Card]:
+def portal(scope: Scope, person_id) -> Asks[Card]:
     """Return the instalment agreement in force of a payer."""
-    active = [a for a in agreements_of(scope, person_id) if a.state is AgreementState.ACTIVE]
+    query = select(Agreement.amount, Agreement.signed_on).where(
+        Agreement.payer_id == person_id, Agreement.state == AgreementState.ACTIVE
+    )
+    active = yield query.order_by(Agreement.id.desc()).limit(1)
     return [
         Card(
             gettext("Instalment agreement"),
@@ -37,11 +40,11 @@ def portal(scope: Scope, person_id) -> list[Card]:
             url="arrears/my/",
             order=15,
         )
-        for each in active[:1]
+        for each in active
     ]
 
 
-def panels(scope: Scope, record) -> list[Panel]:
+def panels(scope: Scope, record) -> Asks[Panel]:
     """Return what was last said about a room's arrears."""
     if isinstance(record, Agreement) and scope.may("arrears.agreement.print"):
         return [
@@ -54,8 +57,9 @@ def panels(scope: Scope, record) -> list[Panel]:
         ]
     if not isinstance(record, Room) or not scope.may("arrears.contact.view"):
         return []
-    query = select(Contact).where(Contact.room_id == record.id)
-    found = scope.session.scalars(query.order_by(Contact.happened_on.desc()).limit(4)).all()
+    query = select(Contact.happened_on, Contact.kind, Contact.outcome, Contact.payer_id)
+    query = query.where(Contact.room_id == record.id).order_by(Contact.happened_on.desc())
+    found = (yield query.limit(4)).all()
     if not found:
         return []
     rows = [

@@ -12,7 +12,15 @@ from dougong.db.scope import Actor
 from dougong.tenancy.models import Person, Room
 from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_arrears import services
-from dougong_arrears.models import Agreement, Contact, Dispute, NoticeRun, Reminder
+from dougong_arrears.models import (
+    Agreement,
+    Collector,
+    CollectorBuilding,
+    Contact,
+    Dispute,
+    NoticeRun,
+    Reminder,
+)
 from dougong_arrears.services.agreements import parts_of
 from dougong_fees.models import Bill
 
@@ -156,3 +164,25 @@ def test_a_payer_sees_his_agreement_and_declines_early_reminders(
     assert stranger.get(desk).status_code in (403, 404)
     with installation.scope(Actor.system(), community=place.community_id) as scope:
         assert scope.get(Agreement, agreement.id).payer_id == place.person_ids[0]
+
+
+def test_the_collector_of_a_building_is_chosen_in_the_list(installation, place, browser):
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        first, second = (Collector(name=name) for name in ("甲", "乙"))
+        scope.session.add_all([first, second])
+        scope.session.flush()
+        portfolio = CollectorBuilding(collector_id=first.id, building_id=place.building_ids[0])
+        scope.session.add(portfolio)
+    manager = browser("community_manager")
+    address = (
+        f"/c/{place.community_id}/admin/arrears/collector_building/{portfolio.id}/cell/collector"
+    )
+    cell = manager.get(address).get_data(as_text=True)
+    assert f'<option value="{first.id}" selected>甲</option>' in cell
+    listed = manager.get(address.partition(str(portfolio.id))[0]).get_data(as_text=True)
+    token = re.search(r'name="csrf_token" value="([^"]+)"', listed)[1]
+    sent = {"csrf_token": token, "collector_id": str(second.id)}
+    answer = manager.post(address, data=sent)
+    assert answer.status_code == 200 and "乙" in answer.get_data(as_text=True)
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        assert scope.get(CollectorBuilding, portfolio.id).collector_id == second.id

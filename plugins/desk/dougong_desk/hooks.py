@@ -14,8 +14,7 @@ def dashboard_cards(scope):
         return None
     waiting = select(func.count()).where(VoidRequest.state == VoidState.ASKED)
     unsigned = select(func.count()).where(Shift.state == ShiftState.CLOSED)
-    query = select(waiting.scalar_subquery(), unsigned.scalar_subquery())
-    voids, shifts = scope.session.execute(query).one()
+    voids, shifts = [rows.scalar_one() for rows in (yield waiting, unsigned)]
     cards = []
     if shifts:
         url = "admin/desk/shift/?state=closed"

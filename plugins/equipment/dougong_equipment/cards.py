@@ -6,25 +6,27 @@ from typing import Any
 from sqlalchemy import func, or_, select
 
 from dougong.db import Scope, member_label
-from dougong.hookspecs import Card, Panel, SearchHit
+from dougong.hookspecs import Asks, Card, Panel, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Building
 from dougong_equipment.domain.kinds import AlarmState, EquipmentState, FaultState, TaskState
 from dougong_equipment.models import (
     Alarm,
     Answer,
+    ChecklistItem,
     Equipment,
+    EquipmentKind,
     Fault,
     MaintenanceTask,
     PointVisit,
 )
-from dougong_equipment.services.life import Life, lives
+from dougong_equipment.services.life import Life, life_queries, lives_from
 
 RUNS = (EquipmentState.IN_USE, EquipmentState.STANDBY, EquipmentState.FAULTY)
 TO_DO = (TaskState.OPEN, TaskState.STARTED)
 
 
-def dashboard(scope: Scope) -> list[Card]:
+def dashboard(scope: Scope) -> Asks[Card]:
     """Return faulty equipment, legal dates that are near, and alarms."""
     if not scope.may("equipment.equipment.view"):
         return []
@@ -37,11 +39,15 @@ def dashboard(scope: Scope) -> list[Card]:
         MaintenanceTask.state.in_((TaskState.PLANNED, *TO_DO)),
         MaintenanceTask.due_on <= soon,
     )
-    late, near = scope.session.execute(legal).one()
     alarms = select(func.count()).where(Alarm.state == AlarmState.RAISED)
-    raised = scope.session.scalar(alarms) or 0
+    running = select(
+        func.count(), func.count().filter(Equipment.state == EquipmentState.FAULTY)
+    ).where(Equipment.state.in_(RUNS))
+    dates, alarms, running = yield legal, alarms, running
+    late, near = dates.one()
+    raised = alarms.scalar_one()
     return [
-        _running(scope),
+        _running(*running.one()),
         Card(
             gettext("Legal checks within 30 days"),
             str(near + late),
@@ -60,11 +66,7 @@ def dashboard(scope: Scope) -> list[Card]:
     ]
 
 
-def _running(scope: Scope) -> Card:
-    query = select(
-        func.count(), func.count().filter(Equipment.state == EquipmentState.FAULTY)
-    ).where(Equipment.state.in_(RUNS))
-    total, faulty = scope.session.execute(query).one()
+def _running(total: int, faulty: int) -> Card:
     share = f"{100 * (total - faulty) / total:.1f} %" if total else "–"
     return Card(
         gettext("Equipment in order"),
@@ -98,53 +100,60 @@ def search(scope: Scope, words: str, limit: int) -> list[SearchHit]:
     ]
 
 
-def panels(scope: Scope, record: Any) -> list[Panel]:
+def panels(scope: Scope, record: Any) -> Asks[Panel]:
     """Return the life of equipment, the answers of a task or visit, what stands in a building."""
     if isinstance(record, Equipment):
-        return equipment_panels(scope, record)
+        return (yield from equipment_panels(scope, record))
     if isinstance(record, MaintenanceTask):
-        return _answers(scope, Answer.task_id == record.id)
+        return (yield from _answers(Answer.task_id == record.id))
     if isinstance(record, PointVisit):
-        return _answers(scope, Answer.visit_id == record.id)
+        return (yield from _answers(Answer.visit_id == record.id))
     if not isinstance(record, Building) or not scope.may("equipment.equipment.view"):
         return []
-    query = select(Equipment).where(Equipment.building_id == record.id).order_by(Equipment.name)
+    query = select(Equipment.name, Equipment.number, Equipment.state)
+    query = query.where(Equipment.building_id == record.id).order_by(Equipment.name)
     rows = [
         (each.name, f"{each.number} · {member_label(each.state)}")
-        for each in scope.session.scalars(query.limit(8))
+        for each in (yield query.limit(8))
     ]
     url = f"admin/equipment/equipment/?building={record.id}"
     return [Panel(gettext("Equipment"), rows, url=url)] if rows else []
 
 
-def _answers(scope: Scope, condition: Any) -> list[Panel]:
-    query = select(Answer).where(condition).order_by(Answer.id)
+def _answers(condition: Any) -> Asks[Panel]:
+    query = select(ChecklistItem.title, ChecklistItem.uom, Answer.value, Answer.is_fine)
+    query = query.join(ChecklistItem, ChecklistItem.id == Answer.item_id)
+    query = query.where(condition).order_by(Answer.id)
     words = {"ok": gettext("in order"), "wrong": gettext("not in order")}
     rows = [
-        (a.item.title, f"{'' if a.is_fine else '⚠ '}{words.get(a.value, a.value)} {a.item.uom}")
-        for a in scope.session.scalars(query)
+        (a.title, f"{'' if a.is_fine else '⚠ '}{words.get(a.value, a.value)} {a.uom}")
+        for a in (yield query)
     ]
     return [Panel(gettext("Checklist"), rows)] if rows else []
 
 
-def equipment_panels(scope: Scope, equipment: Equipment) -> list[Panel]:
+def equipment_panels(scope: Scope, equipment: Equipment) -> Asks[Panel]:
     """Return what equipment cost and may be expected of, what is to be done, what was wrong."""
-    found = [life_panel(lives(scope, [equipment])[0])]
-    tasks = select(MaintenanceTask).where(
+    tasks = select(MaintenanceTask.due_on, MaintenanceTask.name, MaintenanceTask.state).where(
         MaintenanceTask.equipment_id == equipment.id,
         MaintenanceTask.state.in_((TaskState.PLANNED, *TO_DO)),
     )
-    rows = [
-        (str(task.due_on), f"{task.name} · {member_label(task.state)}")
-        for task in scope.session.scalars(tasks.order_by(MaintenanceTask.due_on).limit(5))
-    ]
+    faults = select(Fault).where(Fault.equipment_id == equipment.id)
+    costs, breakdowns, kinds, to_do, wrong = yield (
+        *life_queries([equipment.id]),
+        select(EquipmentKind).where(EquipmentKind.id == equipment.kind_id),
+        tasks.order_by(MaintenanceTask.due_on).limit(5),
+        faults.order_by(Fault.raised_at.desc()).limit(5),
+    )
+    kinds.all()  # the life reads the kind's years: the session knows it from now on
+    found = [life_panel(lives_from(scope, [equipment], costs, breakdowns)[0])]
+    rows = [(str(task.due_on), f"{task.name} · {member_label(task.state)}") for task in to_do]
     if rows:
         url = f"admin/equipment/maintenance_task/?equipment={equipment.id}"
         found.append(Panel(gettext("Maintenance"), rows, url=url))
-    faults = select(Fault).where(Fault.equipment_id == equipment.id)
     rows = [
         (f"{fault.raised_at.astimezone(scope.zone):%Y-%m-%d}", fault_words(fault))
-        for fault in scope.session.scalars(faults.order_by(Fault.raised_at.desc()).limit(5))
+        for fault in wrong.scalars()
     ]
     if rows:
         url = f"admin/equipment/fault/?equipment={equipment.id}"

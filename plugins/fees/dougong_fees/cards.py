@@ -5,7 +5,7 @@ from decimal import Decimal
 from sqlalchemy import func, select
 
 from dougong.db import Scope
-from dougong.hookspecs import Card, Comparison, Panel, RoomHit, SearchHit
+from dougong.hookspecs import Asks, Card, Comparison, Panel, RoomHit, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Person, Room
 from dougong_fees.domain.numbers import bill_named
@@ -15,7 +15,7 @@ from dougong_fees.services.bills import overdue
 from dougong_fees.services.explain import explain_bill, fact_text
 from dougong_fees.services.formulas import try_formula
 from dougong_fees.services.mine import my_bills
-from dougong_fees.services.prompt import payable
+from dougong_fees.services.prompt import early_parts_from, early_query, payable_from
 
 UNPAID = "admin/fees/bill/?state=open,partly_paid"
 
@@ -41,14 +41,16 @@ def rooms_by_arrears(scope: Scope, room, answer: str):
     return {"yes": room.id.in_(late), "no": room.id.not_in(late)}.get(answer)
 
 
-def dashboard(scope: Scope) -> list[Card]:
+def dashboard(scope: Scope) -> Asks[Card]:
     """Return arrears and the collection rate of the last published period."""
     if not scope.may("fees.bill.view"):
         return []
     today = scope.today
-    owed = scope.session.execute(
-        select(func.sum(Bill.balance), func.count()).where(*overdue(today))
-    ).one()
+    owed, collected = yield (
+        select(func.sum(Bill.balance), func.count()).where(*overdue(today)),
+        _collected(),
+    )
+    owed = owed.one()
     arrears = Card(
         gettext("Overdue"),
         yuan_text(owed[0]),
@@ -57,13 +59,14 @@ def dashboard(scope: Scope) -> list[Card]:
         f"{UNPAID}&due_on.to={today}",
         30,
     )
-    return [arrears, *_collection(scope)]
+    return [arrears, *_collection(collected.one())]
 
 
-def _collection(scope: Scope) -> list[Card]:
+def _collected():
+    """Return the query of what the last published period came to, and what of it was paid."""
     published = (BillRun.state == RunState.PUBLISHED, BillRun.room_id.is_(None))
     last = select(func.max(BillRun.from_on)).where(*published)
-    row = scope.session.execute(
+    return (
         select(
             func.min(BillRun.name).label("name"),
             func.sum(Bill.paid).label("paid"),
@@ -75,7 +78,10 @@ def _collection(scope: Scope) -> list[Card]:
             BillRun.from_on == last.scalar_subquery(),
             Bill.state.not_in(("draft", "withdrawn")),
         )
-    ).one()
+    )
+
+
+def _collection(row) -> list[Card]:
     if not row.due:
         return []
     rate = row.paid / row.due * 100
@@ -96,13 +102,13 @@ def _collection(scope: Scope) -> list[Card]:
     ]
 
 
-def comparison(scope: Scope) -> list[Comparison]:
-    """Return collection rate and arrears of each community of a group, in one statement."""
+def comparison(scope: Scope) -> Asks[Comparison]:
+    """Return collection rate and arrears of each community of a group."""
     if not scope.may("fees.bill.view"):
         return []
     published = Bill.state.not_in(("draft", "withdrawn"))
     late = func.sum(Bill.balance).filter(*overdue(scope.today))
-    rows = scope.session.execute(
+    found = yield (
         select(
             Bill.community_id,
             func.sum(Bill.paid).label("paid"),
@@ -111,7 +117,8 @@ def comparison(scope: Scope) -> list[Comparison]:
         )
         .where(published)
         .group_by(Bill.community_id)
-    ).all()
+    )
+    rows = found.all()
     rates = {r.community_id: r.paid / r.due * 100 for r in rows if r.due}
     return [
         Comparison(
@@ -131,18 +138,20 @@ def comparison(scope: Scope) -> list[Comparison]:
     ]
 
 
-def portal(scope: Scope, person_id) -> list[Card]:
-    """Return what a person has to pay today, and until when. Two statements."""
-    bills = scope.session.scalars(my_bills(scope, person_id).where(Bill.state.in_(OWED))).all()
+def portal(scope: Scope, person_id) -> Asks[Card]:
+    """Return what a person has to pay today, and until when. Two rounds."""
+    found = yield my_bills(scope, person_id).where(Bill.state.in_(OWED))
+    bills = found.scalars().all()
     if not bills:
         return [Card(gettext("To pay"), yuan_text(0), gettext("All paid"), "good", "fees/my/", 10)]
+    early = early_parts_from(bills, (yield early_query(bills)))
     due_on = min(bill.due_on for bill in bills)
     is_late = due_on < scope.today
     note = gettext("%(count)s bills, due on %(day)s", count=len(bills), day=due_on.isoformat())
     return [
         Card(
             gettext("To pay"),
-            yuan_text(sum(payable(scope, bills).values())),
+            yuan_text(sum(payable_from(scope, bills, early).values())),
             note,
             "danger" if is_late else "warning",
             "fees/my/",
@@ -185,7 +194,7 @@ def room_of_bill(scope: Scope, words: str) -> list[RoomHit]:
     return [RoomHit(row.room_id, row.title, gettext("Bill"))] if row else []
 
 
-def panels(scope: Scope, record) -> list[Panel]:
+def panels(scope: Scope, record) -> Asks[Panel]:
     """Return what a room or a person owes; a bill's lines and a run's sums in short."""
     if isinstance(record, Bill) and scope.may("fees.bill.explain"):
         rows = [(line.title, line.formula) for line in explain_bill(scope, record)]
@@ -208,8 +217,9 @@ def panels(scope: Scope, record) -> list[Panel]:
         return []
     by = Bill.room_id if isinstance(record, Room) else Bill.payer_id
     kind = "room" if isinstance(record, Room) else "payer"
-    query = select(Bill).where(by == record.id, Bill.state.in_(OWED)).order_by(Bill.due_on)
-    found = scope.session.scalars(query.limit(6)).all()
+    query = select(Bill.title, Bill.balance, Bill.due_on)
+    query = query.where(by == record.id, Bill.state.in_(OWED)).order_by(Bill.due_on)
+    found = yield query.limit(6)
     rows = [(bill.title, f"{yuan_text(bill.balance)} · {bill.due_on}") for bill in found]
     rows = rows or [(gettext("To pay"), yuan_text(0))]
     return [Panel(gettext("Bills to pay"), rows, f"{UNPAID}&{kind}={record.id}", 20)]

@@ -55,7 +55,6 @@ class PaymentView(RecordView, model=Payment):
         "refunded",
         "state",
         "reconciliation",
-        "reference",
     )
     said = {"provider": _provider}
     filters = ("state", "channel", "provider", "reconciliation", "paid_at", "amount")

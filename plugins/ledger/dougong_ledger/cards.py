@@ -6,7 +6,7 @@ from urllib.parse import quote
 from sqlalchemy import func, select
 
 from dougong.db import Scope, member_label
-from dougong.hookspecs import Card
+from dougong.hookspecs import Asks, Card
 from dougong.i18n import gettext
 from dougong_ledger import services
 from dougong_ledger.domain import PaymentChannel
@@ -15,7 +15,7 @@ from dougong_ledger.models import Payment
 LIST = "admin/ledger/payment/"
 
 
-def dashboard(scope: Scope) -> list[Card] | None:
+def dashboard(scope: Scope) -> Asks[Card]:
     """Return received today, the same by channel, and unreconciled; each opens its list."""
     if not scope.may("ledger.payment.view"):
         return None
@@ -26,7 +26,8 @@ def dashboard(scope: Scope) -> list[Card] | None:
         .where(Payment.paid_at >= start)
         .group_by(Payment.channel, Payment.provider)
     )
-    rows = scope.session.execute(query).all()
+    taken_today, unreconciled = yield query, services.unreconciled_query()
+    rows = taken_today.all()
     total = sum((row.amount for row in rows), Decimal(0))
     note = gettext("%(count)s payments", count=sum(row.n for row in rows))
     found = [Card(gettext("Received today"), f"¥{total:,.2f}", note, url=LIST)]
@@ -40,7 +41,7 @@ def dashboard(scope: Scope) -> list[Card] | None:
         title = gettext("Today: %(channel)s", channel=name)
         note = gettext("%(count)s payments", count=row.n)
         found.append(Card(title, f"¥{row.amount:,.2f}", note, url=where, order=101))
-    count, amount = services.unreconciled(scope)
+    count, amount = unreconciled.one()
     if count:
         found.append(_unreconciled(count, amount))
     return found

@@ -1,5 +1,7 @@
 """What the ledger answers when others ask."""
 
+from decimal import Decimal
+
 from sqlalchemy import select
 
 from dougong.errors import Conflict
@@ -37,7 +39,7 @@ def dashboard_cards(scope):
 
 @hookimpl
 def portal_cards(scope, person_id):
-    balance = services.balance_of(scope, person_id)
+    balance = (yield services.balance_query(person_id)).scalar() or Decimal(0)
     return [Card(gettext("My wallet"), f"¥{balance:,.2f}", url="fees/my/", order=20)]
 
 
@@ -76,7 +78,7 @@ def record_panels(scope, record):
         return [Panel(gettext("Print the receipt (PDF)"), rows, f"ledger/print/{record.id}")]
     if not isinstance(record, Person) or not scope.may("ledger.wallet.view"):
         return None
-    balance = services.balance_of(scope, record.id)
+    balance = (yield services.balance_query(record.id)).scalar() or Decimal(0)
     return [Panel(gettext("Wallet"), [(gettext("Balance"), f"¥{balance:,.2f}")])]
 
 

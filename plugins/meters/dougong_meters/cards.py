@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select
 
 from dougong.db import Scope, member_label
 from dougong.devices.models import Device, DeviceHealth, DevicePoint
-from dougong.hookspecs import Card, Panel, RoomHit, SearchHit
+from dougong.hookspecs import Asks, Card, Panel, RoomHit, SearchHit
 from dougong.i18n import gettext, ngettext
 from dougong.tenancy.models import Occupancy, Ownership, Room
 from dougong_meters.models import (
@@ -21,7 +22,7 @@ from dougong_meters.models import (
     Reading,
     ReadingState,
 )
-from dougong_meters.services import RoomUsage, usage_by_month, usage_for_period
+from dougong_meters.services import RoomUsage, months_from, months_query, usage_by_month
 
 UOM = {
     Commodity.WATER: "m³",
@@ -32,45 +33,45 @@ UOM = {
 OVERDUE_DAYS = 35
 
 
-def dashboard(scope: Scope) -> list[Card]:
+def dashboard(scope: Scope) -> Asks[Card]:
     """Return how many readings wait for a check, meters for a reading, and lines for an answer."""
-    cards: list[Card] = []
+    asked: dict[Any, Any] = {}
     if scope.may("meters.reading.view"):
-        suspect = select(func.count()).where(Reading.state == ReadingState.SUSPECT)
-        cards.append(
-            _count(
-                gettext("Readings to check"),
-                scope.session.execute(suspect).scalar_one(),
-                "admin/meters/reading/?state=suspect",
-                40,
-            )
-        )
+        asked[_suspect] = select(func.count()).where(Reading.state == ReadingState.SUSPECT)
     if scope.may("meters.meter.view"):
-        cards.append(_overdue(scope))
+        asked[_overdue] = _overdue_query(scope)
     if scope.may("meters.alarm.view"):
-        raised = select(func.count()).where(Alarm.state == AlarmState.OPEN)
-        number = scope.session.execute(raised).scalar_one()
-        url = "admin/meters/alarm/?state=open"
-        cards.append(_count(gettext("Open meter alarms"), number, url, 43))
+        asked[_raised] = select(func.count()).where(Alarm.state == AlarmState.OPEN)
     if scope.may("dougong.device.view"):
-        cards.append(_mute(scope))
-    return cards
+        asked[_mute] = _mute_query()
+    found = yield [*asked.values()]
+    return [show(*rows.one()) for show, rows in zip(asked, found, strict=True)]
 
 
-def _overdue(scope: Scope) -> Card:
+def _suspect(number: int) -> Card:
+    return _count(gettext("Readings to check"), number, "admin/meters/reading/?state=suspect", 40)
+
+
+def _raised(number: int) -> Card:
+    return _count(gettext("Open meter alarms"), number, "admin/meters/alarm/?state=open", 43)
+
+
+def _overdue_query(scope: Scope) -> Any:
     before = scope.now - timedelta(days=OVERDUE_DAYS)
     is_late = or_(Meter.last_read_at.is_(None), Meter.last_read_at < before)
-    query = select(func.count().filter(is_late), func.count()).where(
+    return select(func.count().filter(is_late), func.count()).where(
         Meter.state == MeterState.INSTALLED
     )
-    late, count = scope.session.execute(query).one()
+
+
+def _overdue(late: int, count: int) -> Card:
     note = ngettext("%(num)d meter in all", "%(num)d meters in all", count)
     return _count(gettext("Meters not read for long"), late, "admin/meters/meter/", 41, note)
 
 
-def _mute(scope: Scope) -> Card:
-    """Return how many collected meters do not answer at the moment."""
-    query = (
+def _mute_query() -> Any:
+    """Return the query of how many collected meters do not answer at the moment, and of all."""
+    return (
         select(
             func.count(func.distinct(Device.id)).filter(DeviceHealth.is_ok.is_(False)),
             func.count(func.distinct(Device.id)),
@@ -90,7 +91,9 @@ def _mute(scope: Scope) -> Card:
         )
         .where(Device.is_enabled, DevicePoint.subject_kind == "meters.meter")
     )
-    mute, count = scope.session.execute(query).one()
+
+
+def _mute(mute: int, count: int) -> Card:
     note = ngettext("%(num)d collected meter", "%(num)d collected meters", count)
     return _count(
         gettext("Meters that do not answer"), mute, "admin/dougong/device_health/", 42, note
@@ -141,7 +144,7 @@ def rooms_by_meter(scope: Scope, words: str, limit: int) -> list[RoomHit] | None
     ]
 
 
-def panels(scope: Scope, record: object) -> list[Panel] | None:
+def panels(scope: Scope, record: object) -> Asks[Panel]:
     """Return the meters of a room, or those that a device reads."""
     if not scope.may("meters.meter.view"):
         return None
@@ -152,8 +155,8 @@ def panels(scope: Scope, record: object) -> list[Panel] | None:
         condition = Meter.id.in_(bound.where(DevicePoint.subject_kind == "meters.meter"))
     else:
         return None
-    found = scope.session.scalars(select(Meter).where(condition).order_by(Meter.serial).limit(20))
-    rows = [(f"{member_label(m.commodity)} {m.serial}", _shown(m) or "—") for m in found]
+    found = yield select(Meter).where(condition).order_by(Meter.serial).limit(20)
+    rows = [(f"{member_label(m.commodity)} {m.serial}", _shown(m) or "—") for m in found.scalars()]
     url = f"admin/meters/meter/?room={record.id}" if isinstance(record, Room) else None
     return [Panel(gettext("Meters"), rows, url, 40)] if rows else None
 
@@ -165,15 +168,17 @@ def _shown(meter: Meter) -> str:
     return f"{text} · {meter.last_read_at:%Y-%m-%d}" if meter.last_read_at else text
 
 
-def portal(scope: Scope, person_id: UUID) -> list[Card]:
-    """Return what a person's rooms used last month, per commodity."""
-    rooms = rooms_of(scope, person_id)
+def portal(scope: Scope, person_id: UUID) -> Asks[Card]:
+    """Return what a person's rooms used last month, per commodity. Two rounds."""
+    held = yield rooms_queries(scope, person_id)
+    rooms = sorted({room_id for rows in held for room_id in rows.scalars()})
     if not rooms:
         return []
-    start, end = last_month(scope.today)
+    rows = yield months_query(scope, rooms, [last_month(scope.today)[0]])
+    used = months_from(scope, rows.mappings())
     cards = []
     for commodity in (Commodity.WATER, Commodity.ELECTRICITY):
-        found = usage_for_period(scope, rooms, start, end, commodity.value)
+        found = [usage for _, kind, usage in used if kind == commodity.value]
         known = [u.quantity for u in found if u.quantity is not None]
         if known:
             title = gettext("%(what)s last month", what=member_label(commodity))
@@ -191,16 +196,21 @@ def _counters(found: Sequence[RoomUsage]) -> str:
 
 def rooms_of(scope: Scope, person_id: UUID) -> list[UUID]:
     """Return the rooms that a person owns or lives in today."""
+    held = scope.together(*rooms_queries(scope, person_id))
+    return sorted({room_id for rows in held for room_id in rows.scalars()})
+
+
+def rooms_queries(scope: Scope, person_id: UUID) -> list[Any]:
+    """Return the queries of the rooms that a person owns, and lives in."""
     today = scope.today
-    found: set[UUID] = set()
-    for model in (Ownership, Occupancy):
-        query = select(model.room_id).where(
+    return [
+        select(model.room_id).where(
             model.person_id == person_id,
             model.from_on <= today,
             or_(model.to_on.is_(None), model.to_on > today),
         )
-        found |= set(scope.session.scalars(query))
-    return sorted(found)
+        for model in (Ownership, Occupancy)
+    ]
 
 
 def last_month(today: date) -> tuple[date, date]:

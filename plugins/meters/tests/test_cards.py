@@ -42,7 +42,7 @@ def by_title(found):
 
 
 def test_the_dashboard_counts_what_waits(metered):
-    found = by_title(cards.dashboard(metered))
+    found = by_title(metered.answer(cards.dashboard(metered)))
     assert found["待核读数"].value == "0"
     assert found["长期未抄表"].note == "共 1 只"
     assert found["离线表计"].note == "远程采集 0 只"
@@ -64,18 +64,20 @@ def test_a_mute_device_is_counted(metered):
         ]
     )  # fmt: skip
     metered.session.flush()
-    card = by_title(cards.dashboard(metered))["离线表计"]
+    card = by_title(metered.answer(cards.dashboard(metered)))["离线表计"]
     assert (card.value, card.tone) == ("1", "warning")
-    (panel,) = cards.panels(metered, device)
+    (panel,) = metered.answer(cards.panels(metered, device))
     assert panel.rows[0][0].endswith("W0001")
 
 
 def test_nobody_sees_figures_of_records_that_he_may_not_view(installation, place):
     actor = place.actor("dougong.room.view")
     with installation.scope(actor, community=place.community_id) as scope:
-        assert cards.dashboard(scope) == []
+        assert scope.answer(cards.dashboard(scope)) == []
         assert cards.search(scope, "W0", 5) is None
-        assert cards.panels(scope, scope.session.scalars(select(Room)).first()) is None
+        assert (
+            scope.answer(cards.panels(scope, scope.session.scalars(select(Room)).first())) is None
+        )
 
 
 def test_a_meter_is_found_by_the_beginning_of_its_serial(metered):
@@ -86,16 +88,16 @@ def test_a_meter_is_found_by_the_beginning_of_its_serial(metered):
 
 
 def test_a_rooms_page_shows_its_meters(metered, place):
-    (panel,) = cards.panels(metered, metered.get(Room, place.room_ids[0]))
+    (panel,) = metered.answer(cards.panels(metered, metered.get(Room, place.room_ids[0])))
     assert panel.rows[0][0] == "水 W0001"
-    assert cards.panels(metered, metered.get(Room, place.room_ids[1])) is None
-    assert cards.panels(metered, metered.get(Person, place.person_ids[0])) is None
+    assert metered.answer(cards.panels(metered, metered.get(Room, place.room_ids[1]))) is None
+    assert metered.answer(cards.panels(metered, metered.get(Person, place.person_ids[0]))) is None
 
 
 def test_the_portal_shows_what_the_room_used_and_only_to_its_people(metered, place):
-    (card,) = cards.portal(metered, place.person_ids[0])
+    (card,) = metered.answer(cards.portal(metered, place.person_ids[0]))
     assert (str(card.title), card.value, card.note) == ("上月用水", "12.5 m³", "100 → 112.5")
-    assert cards.portal(metered, place.person_ids[1]) == []
+    assert metered.answer(cards.portal(metered, place.person_ids[1])) == []
 
 
 def test_an_owner_reads_his_months_on_his_page(installation, place):

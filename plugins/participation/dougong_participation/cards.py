@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, select
 
 from dougong.db import Scope, member_label
-from dougong.hookspecs import Card, Comparison, Panel, SearchHit
+from dougong.hookspecs import Asks, Card, Comparison, Panel, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Person, Room
 from dougong_participation.domain import ComplaintState
@@ -22,35 +22,37 @@ from dougong_participation.models import (
 )
 from dougong_participation.services import (
     examples_of,
-    my_questionnaires,
-    replies,
-    unread_notices,
-    votes_to_cast,
+    questionnaires_query,
+    replies_query,
+    unread_query,
+    votes_query,
 )
 
 UNANSWERED = (ComplaintState.OPEN, ComplaintState.IN_PROGRESS)
 
 
-def dashboard(scope: Scope) -> list[Card]:
+def dashboard(scope: Scope) -> Asks[Card]:
     """Return complaints that wait, how people rate the answers, and this month's feedback."""
-    cards = []
+    asked: dict[Any, Any] = {}
     if scope.may("participation.complaint.view"):
-        cards += [_waiting(scope), _rating(scope)]
+        asked |= {_waiting: _waiting_query(scope), _rating: _rating_query(scope)}
     if scope.may("participation.feedback.view"):
-        cards.append(_feedback(scope))
-    return cards
+        asked[_feedback] = _feedback_query(scope)
+    found = yield [*asked.values()]
+    return [show(scope, *rows.one()) for show, rows in zip(asked, found, strict=True)]
 
 
-def comparison(scope: Scope) -> list[Comparison]:
+def comparison(scope: Scope) -> Asks[Comparison]:
     """Return the complaints that wait in each community of a group, late ones marked."""
     if not scope.may("participation.complaint.view"):
         return []
     late = func.count().filter(Complaint.due_at < scope.now)
-    rows = scope.session.execute(
+    found = yield (
         select(Complaint.community_id, func.count().label("waiting"), late.label("late"))
         .where(Complaint.state.in_(UNANSWERED))
         .group_by(Complaint.community_id)
-    ).all()
+    )
+    rows = found.all()
     counted = {c: "0" for c in scope.readable if "participation" in scope.places.get(c, {})}
     return [
         Comparison(
@@ -63,12 +65,13 @@ def comparison(scope: Scope) -> list[Comparison]:
     ]
 
 
-def _waiting(scope: Scope) -> Card:
-    waiting, late = scope.session.execute(
-        select(func.count(), func.count().filter(Complaint.due_at < scope.now)).where(
-            Complaint.state.in_(UNANSWERED)
-        )
-    ).one()
+def _waiting_query(scope: Scope) -> Any:
+    return select(func.count(), func.count().filter(Complaint.due_at < scope.now)).where(
+        Complaint.state.in_(UNANSWERED)
+    )
+
+
+def _waiting(scope: Scope, waiting: int, late: int) -> Card:
     return Card(
         gettext("Complaints to answer"),
         str(waiting),
@@ -79,12 +82,13 @@ def _waiting(scope: Scope) -> Card:
     )
 
 
-def _rating(scope: Scope) -> Card:
-    mean, count = scope.session.execute(
-        select(func.avg(Complaint.rating), func.count(Complaint.rating)).where(
-            Complaint.rating.is_not(None), Complaint.closed_at >= _month_start(scope)
-        )
-    ).one()
+def _rating_query(scope: Scope) -> Any:
+    return select(func.avg(Complaint.rating), func.count(Complaint.rating)).where(
+        Complaint.rating.is_not(None), Complaint.closed_at >= _month_start(scope)
+    )
+
+
+def _rating(scope: Scope, mean: Any, count: int) -> Card:
     return Card(
         gettext("Satisfaction this month"),
         f"{mean:.1f}" if mean is not None else "–",
@@ -95,9 +99,12 @@ def _rating(scope: Scope) -> Card:
     )
 
 
-def _feedback(scope: Scope) -> Card:
+def _feedback_query(scope: Scope) -> Any:
     query = select(func.count()).select_from(Feedback)
-    count = scope.session.scalar(query.where(Feedback.given_at >= _month_start(scope)))
+    return query.where(Feedback.given_at >= _month_start(scope))
+
+
+def _feedback(scope: Scope, count: int) -> Card:
     return Card(
         gettext("Feedback this month"), str(count), url="admin/participation/feedback/", order=42
     )
@@ -107,14 +114,20 @@ def _month_start(scope: Scope) -> datetime:
     return datetime.combine(scope.today.replace(day=1), time(), scope.zone)
 
 
-def portal(scope: Scope, person_id: UUID) -> list[Card]:
+def portal(scope: Scope, person_id: UUID) -> Asks[Card]:
     """Return a person's unread notices, open complaints and unanswered questionnaires."""
-    unread = unread_notices(scope, person_id)
-    mine = select(func.count()).where(Complaint.person_id == person_id)
-    waiting, answered = (
-        scope.session.scalar(mine.where(Complaint.state.in_(states))) or 0
-        for states in (UNANSWERED, (ComplaintState.ANSWERED,))
+    mine = select(
+        func.count().filter(Complaint.state.in_(UNANSWERED)),
+        func.count().filter(Complaint.state == ComplaintState.ANSWERED),
+    ).where(Complaint.person_id == person_id)
+    notices, complaints, votes, questionnaires = yield (
+        unread_query(scope, person_id),
+        mine,
+        votes_query(scope, person_id),
+        questionnaires_query(scope, person_id),
     )
+    unread, to_vote = notices.scalar_one(), votes.scalar_one()
+    waiting, answered = complaints.one()
     cards = [
         Card(
             gettext("Notices"),
@@ -135,9 +148,8 @@ def portal(scope: Scope, person_id: UUID) -> list[Card]:
     cards.append(
         Card(gettext("Feedback"), gettext("Tell us"), url="participation/my/feedback", order=90)
     )
-    waiting = votes_to_cast(scope, person_id)
-    if waiting:
-        value = gettext("%(count)s to vote on", count=waiting)
+    if to_vote:
+        value = gettext("%(count)s to vote on", count=to_vote)
         cards.append(
             Card(
                 gettext("Votes of the owners"),
@@ -147,7 +159,7 @@ def portal(scope: Scope, person_id: UUID) -> list[Card]:
                 order=15,
             )
         )
-    asked = [q for q, is_answered in my_questionnaires(scope, person_id) if not is_answered]
+    asked = [q for q, is_answered in questionnaires if not is_answered]
     if asked:
         url = f"participation/my/questionnaires/{asked[0].id}"
         cards.append(Card(gettext("Questionnaire"), asked[0].title, url=url, order=35))
@@ -189,10 +201,11 @@ def _complaints(scope: Scope, words: str, limit: int) -> Sequence[Complaint]:
     return scope.session.scalars(query.limit(limit)).all()
 
 
-def _results(scope: Scope, questionnaire: Questionnaire) -> Panel:
-    count = scope.session.scalar(
-        select(func.count()).where(AnswerSheet.questionnaire_id == questionnaire.id)
-    )
+def _sheets(questionnaire: Questionnaire) -> Any:
+    return select(func.count()).where(AnswerSheet.questionnaire_id == questionnaire.id)
+
+
+def _results(questionnaire: Questionnaire, count: int) -> Panel:
     url = f"participation/questionnaire/{questionnaire.id}/results"
     return Panel(gettext("Results"), [(gettext("Answer sheets"), str(count))], url=url)
 
@@ -201,24 +214,27 @@ def _moment(scope: Scope, at: datetime) -> str:
     return f"{at.astimezone(scope.zone):%Y-%m-%d %H:%M}"
 
 
-def panels(scope: Scope, record: Any) -> list[Panel]:
+def panels(scope: Scope, record: Any) -> Asks[Panel]:
     """Return the complaints of a person or room, and what was said and answered, on its page."""
     if isinstance(record, Complaint):
+        found = yield replies_query(record)
         said = [
             (f"{reply.author} · {_moment(scope, reply.replied_at)}", reply.text)
-            for reply in replies(scope, record)
+            for reply in found.scalars()
         ]
         return [Panel(gettext("Replies"), said)] if said else []
     if isinstance(record, Questionnaire):
-        return [_results(scope, record)]
+        found = yield _sheets(record)
+        return [_results(record, found.scalar_one())]
     if isinstance(record, Improvement):
-        found = examples_of(scope, record)
-        return [Panel(gettext("What many said, with examples"), found)] if found else []
+        said = examples_of(scope, record)
+        return [Panel(gettext("What many said, with examples"), said)] if said else []
     if not isinstance(record, Person | Room) or not scope.may("participation.complaint.view"):
         return []
     key = Complaint.person_id if isinstance(record, Person) else Complaint.room_id
     query = select(Complaint).where(key == record.id).order_by(Complaint.number.desc()).limit(5)
-    rows = [(str(c), member_label(c.state)) for c in scope.session.scalars(query)]
+    found = yield query
+    rows = [(str(c), member_label(c.state)) for c in found.scalars()]
     if not rows:
         return []
     name = "person" if isinstance(record, Person) else "room"

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from dougong.db import Scope, member_label
-from dougong.hookspecs import Card, Panel
+from dougong.hookspecs import Asks, Card, Panel
 from dougong.i18n import gettext
 from dougong.tenancy.models import Room
 from dougong_prepaid import services
@@ -16,8 +16,8 @@ from dougong_prepaid.models import EnergyAccount
 VIEW = "prepaid.energy_account.view"
 
 
-def dashboard(scope: Scope) -> list[Card]:
-    """Return how many supplies are off, and how many balances are used up; one statement."""
+def dashboard(scope: Scope) -> Asks[Card]:
+    """Return how many supplies are off, and how many balances are used up."""
     if not scope.may(VIEW):
         return []
     query = select(
@@ -26,7 +26,7 @@ def dashboard(scope: Scope) -> list[Card]:
         func.count().filter(EnergyAccount.problem.is_not(None)),
         func.count(),
     ).where(EnergyAccount.closed_on.is_(None))
-    off, empty, wrong, count = scope.session.execute(query).one()
+    off, empty, wrong, count = (yield query).one()
     if not count:
         return []
     address = "admin/prepaid/energy_account/"
@@ -42,7 +42,7 @@ def dashboard(scope: Scope) -> list[Card]:
     ]
 
 
-def panels(scope: Scope, record: object) -> list[Panel] | None:
+def panels(scope: Scope, record: object) -> Asks[Panel]:
     """Return what a room's prepaid energy holds."""
     if not isinstance(record, Room) or not scope.may(VIEW):
         return None
@@ -50,16 +50,16 @@ def panels(scope: Scope, record: object) -> list[Panel] | None:
         EnergyAccount.room_id == record.id, EnergyAccount.closed_on.is_(None)
     )
     rows = []
-    for account in scope.session.scalars(query):
+    for account in (yield query).scalars():
         rows.append((member_label(account.commodity), f"¥{account.balance:,.2f}"))
         rows.append((gettext("Supply"), str(member_label(account.supply))))
     url = f"admin/prepaid/energy_account/?room={record.id}"
     return [Panel(gettext("Prepaid energy"), rows, url, 42)] if rows else None
 
 
-def portal(scope: Scope, person_id: UUID) -> list[Card]:
+def portal(scope: Scope, person_id: UUID) -> Asks[Card]:
     """Return what the rooms of a person hold, with the shortest way to top up."""
-    accounts = services.my_accounts(scope, person_id)
+    accounts = (yield services.my_accounts_query(scope, person_id)).scalars().all()
     if not accounts:
         return []
     balance = sum((account.balance for account in accounts), Decimal(0))

@@ -54,7 +54,7 @@ def test_whoever_lives_there_tops_up_from_his_wallet_or_through_a_channel(
     assert "/ledger/pay/" in pay("20", key=f"{key}-2").location
     with installation.scope(Actor.system(), community=place.community_id) as scope:
         assert scope.get(EnergyAccount, dormitory.account_id).balance == Decimal(30)
-        (card,) = cards.portal(scope, dormitory.person_ids[1])
+        (card,) = scope.answer(cards.portal(scope, dormitory.person_ids[1]))
         assert card.value == "¥30.00"
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, select
 
 from dougong.db import Scope, member_label
-from dougong.hookspecs import Card, Panel, SearchHit
+from dougong.hookspecs import Asks, Card, Panel, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Room
 from dougong_renovation.domain.states import (
@@ -19,7 +19,13 @@ from dougong_renovation.domain.states import (
     WORKING,
 )
 from dougong_renovation.models import Application, Violation, ViolationState
-from dougong_renovation.services import claims_of, missing_documents, steps_of
+from dougong_renovation.services import (
+    claims_query,
+    documents_query,
+    missing_from,
+    owns_query,
+    steps_query,
+)
 from dougong_renovation.words import verb_words
 
 VIEW = "renovation.application.view"
@@ -27,12 +33,13 @@ ADMIN = "admin/renovation/application/"
 TO_DECIDE = (SUBMITTED, FINISHED)
 
 
-def dashboard(scope: Scope) -> list[Card]:
+def dashboard(scope: Scope) -> Asks[Card]:
     """Return what waits for the desk, what is underway, and deposits that may go back."""
     if not scope.may(VIEW):
         return []
-    waiting, underway, ended, back = _counts(scope)
-    open_ones = _open_violations(scope)
+    counts, violations = yield _counts(scope), _open_violations()
+    waiting, underway, ended, back = counts.one()
+    open_ones = violations.scalar_one()
     return [
         Card(
             gettext("Renovations to decide on"),
@@ -69,27 +76,26 @@ def dashboard(scope: Scope) -> list[Card]:
 def _counts(scope: Scope) -> Any:
     state = Application.state
     back = Application.refund_from_on <= scope.today
-    return scope.session.execute(
-        select(
-            func.count().filter(state.in_(TO_DECIDE)),
-            func.count().filter(state.in_(WORKING)),
-            func.count().filter(state.in_(WORKING), Application.valid_until_on < scope.today),
-            func.count().filter(state == ACCEPTED, back),
-        ).select_from(Application)
-    ).one()
+    return select(
+        func.count().filter(state.in_(TO_DECIDE)),
+        func.count().filter(state.in_(WORKING)),
+        func.count().filter(state.in_(WORKING), Application.valid_until_on < scope.today),
+        func.count().filter(state == ACCEPTED, back),
+    ).select_from(Application)
 
 
-def _open_violations(scope: Scope) -> int:
+def _open_violations() -> Any:
     stands = Violation.state.in_((ViolationState.OPEN, ViolationState.REPORTED))
-    return scope.session.scalar(select(func.count()).where(stands)) or 0
+    return select(func.count()).where(stands)
 
 
-def portal(scope: Scope, person_id: UUID) -> list[Card]:
+def portal(scope: Scope, person_id: UUID) -> Asks[Card]:
     """Return where a person's renovation stands, or the way to apply for one."""
     query = select(Application.state).where(
         Application.person_id == person_id, Application.state.not_in(OVER)
     )
-    state = scope.session.scalars(query.order_by(Application.number.desc()).limit(1)).first()
+    found = yield query.order_by(Application.number.desc()).limit(1)
+    state = found.scalars().first()
     asks = state in (RETURNED, AGREED)
     return [
         Card(
@@ -127,24 +133,32 @@ def search(scope: Scope, words: str, limit: int) -> list[SearchHit]:
     ]
 
 
-def panels(scope: Scope, record: Any) -> list[Panel]:
+def panels(scope: Scope, record: Any) -> Asks[Panel]:
     """Return works, missing papers and the story on a renovation's page; a room's renovations."""
     if not scope.may(VIEW):
         return []
     if isinstance(record, Application):
-        return _of_application(scope, record)
+        return (yield from _of_application(scope, record))
     if not isinstance(record, Room):
         return []
-    query = select(Application).where(Application.room_id == record.id)
-    found = scope.session.scalars(query.order_by(Application.number.desc()).limit(5))
+    query = select(Application.number, Application.starts_on, Application.state)
+    query = query.where(Application.room_id == record.id).order_by(Application.number.desc())
+    found = yield query.limit(5)
     rows = [(f"{one.number} · {one.starts_on}", member_label(one.state)) for one in found]
     return [Panel(gettext("Renovations"), rows, url=f"{ADMIN}?room={record.id}")] if rows else []
 
 
-def _of_application(scope: Scope, application: Application) -> list[Panel]:
+def _of_application(scope: Scope, application: Application) -> Asks[Panel]:
+    steps, claimed, papers, owned = yield (
+        steps_query(application),
+        claims_query(application),
+        documents_query(application),
+        owns_query(scope, application.person_id, application.room_id),
+    )
     works = [(member_label(work), "") for work in application.kinds]
     panels = [Panel(gettext("Works"), works)]
-    missing = missing_documents(scope, application) if application.state in TO_DECIDE else []
+    missing = missing_from(application, papers.scalars(), is_owner=owned.scalar_one())
+    missing = missing if application.state in TO_DECIDE else []
     if missing:
         rows = [(member_label(kind), gettext("missing")) for kind in missing]
         panels.append(Panel(gettext("Papers that are missing"), rows))
@@ -153,10 +167,10 @@ def _of_application(scope: Scope, application: Application) -> list[Panel]:
             f"{step.taken_at.astimezone(scope.zone):%Y-%m-%d %H:%M} {verb_words(step.verb)}",
             " · ".join(filter(None, (step.author, step.note))),
         )
-        for step in steps_of(scope, application)
+        for step in steps.scalars()
     ]
     panels.append(Panel(gettext("What happened"), told))
-    if claims := claims_of(scope, application):
+    if claims := claimed.scalars().all():
         rows = [(str(violation), f"¥{violation.claim:,.2f}") for violation in claims]
         panels.append(Panel(gettext("Claims against the deposit"), rows))
     return panels + (_papers(application) if application.permit_number else [])

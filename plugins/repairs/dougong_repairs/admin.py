@@ -37,6 +37,7 @@ def _from(verb: str) -> tuple[str, ...]:
 class WorkOrderView(RecordView, model=WorkOrder):
     title = ("Work orders", "工单")
     icon = "tool"
+    said = {"dispatch_reason": lambda scope, order: services.reason_words(order.dispatch_reason)}
     columns = (
         "number",
         "text",

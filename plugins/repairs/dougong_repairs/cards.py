@@ -8,31 +8,33 @@ from uuid import UUID
 from sqlalchemy import Float, case, cast, func, or_, select
 
 from dougong.db import Scope, member_label
-from dougong.hookspecs import Card, Panel, SearchHit
+from dougong.hookspecs import Asks, Card, Panel, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Person, Room
 from dougong_repairs.domain.kinds import OrderState
 from dougong_repairs.domain.states import OPEN
 from dougong_repairs.models import WorkOrder
-from dougong_repairs.services import parts_of_order, steps_of, warranty_of
+from dougong_repairs.services import parts_query, steps_query, warranties_from, warranty_queries
 from dougong_repairs.words import verb_words
 
 OPEN_STATES = ",".join(sorted(state.value for state in OPEN))
 WINDOW = timedelta(days=30)
 
 
-def dashboard(scope: Scope) -> list[Card]:
+def dashboard(scope: Scope) -> Asks[Card]:
     """Return open and late orders, how long a repair takes, and how satisfied people are."""
     if not scope.may("repairs.work_order.view"):
         return []
-    open_count, late = scope.session.execute(
+    now, month = yield (
         select(
             func.count(),
             func.count().filter(
                 WorkOrder.resolve_due_at < scope.now, WorkOrder.state != OrderState.PAUSED
             ),
-        ).where(WorkOrder.state.in_(OPEN))
-    ).one()
+        ).where(WorkOrder.state.in_(OPEN)),
+        _month(_since(scope)),
+    )
+    open_count, late = now.one()
     return [
         Card(
             gettext("Open work orders"),
@@ -48,21 +50,26 @@ def dashboard(scope: Scope) -> list[Card]:
             url=f"admin/repairs/work_order/?state={OPEN_STATES}&resolve_due_at.to={scope.today}",
             order=31,
         ),
-        *_last_month(scope),
+        *_last_month(scope, *month.one()),
     ]
 
 
-def _last_month(scope: Scope) -> list[Card]:
-    since = datetime.combine(scope.today - WINDOW, time(), scope.zone)
+def _since(scope: Scope) -> datetime:
+    return datetime.combine(scope.today - WINDOW, time(), scope.zone)
+
+
+def _month(since: datetime) -> Any:
     hours = func.extract("epoch", WorkOrder.done_at - WorkOrder.reported_at) / 3600
-    median, mean, rated, poor = scope.session.execute(
-        select(
-            cast(func.percentile_cont(0.5).within_group(hours), Float),
-            func.avg(WorkOrder.rating),
-            func.count(WorkOrder.rating),
-            func.count(case((WorkOrder.rating <= 2, 1))),
-        ).where(WorkOrder.done_at >= since)
-    ).one()
+    return select(
+        cast(func.percentile_cont(0.5).within_group(hours), Float),
+        func.avg(WorkOrder.rating),
+        func.count(WorkOrder.rating),
+        func.count(case((WorkOrder.rating <= 2, 1))),
+    ).where(WorkOrder.done_at >= since)
+
+
+def _last_month(scope: Scope, median: Any, mean: Any, rated: int, poor: int) -> list[Card]:
+    since = _since(scope)
     return [
         Card(
             gettext("Median handling time"),
@@ -82,14 +89,15 @@ def _last_month(scope: Scope) -> list[Card]:
     ]
 
 
-def portal(scope: Scope, person_id: UUID) -> list[Card]:
+def portal(scope: Scope, person_id: UUID) -> Asks[Card]:
     """Return a person's open repairs, and those to rate."""
-    waiting, to_rate = scope.session.execute(
+    found = yield (
         select(
             func.count().filter(WorkOrder.state.in_(OPEN)),
             func.count().filter(WorkOrder.state == OrderState.DONE),
         ).where(WorkOrder.person_id == person_id)
-    ).one()
+    )
+    waiting, to_rate = found.one()
     value = gettext("%(count)s in progress", count=waiting) if waiting else gettext("Report")
     if to_rate:
         value = gettext("%(count)s to rate", count=to_rate)
@@ -123,33 +131,40 @@ def search(scope: Scope, words: str, limit: int) -> list[SearchHit]:
     ]
 
 
-def panels(scope: Scope, record: Any) -> list[Panel]:
+def panels(scope: Scope, record: Any) -> Asks[Panel]:
     """Return the story and parts of an order, or the orders of a person or room."""
     if isinstance(record, WorkOrder):
-        return _of_order(scope, record)
+        return (yield from _of_order(scope, record))
     if not isinstance(record, Person | Room) or not scope.may("repairs.work_order.view"):
         return []
     key = WorkOrder.person_id if isinstance(record, Person) else WorkOrder.room_id
     query = select(WorkOrder).where(key == record.id).order_by(WorkOrder.number.desc()).limit(5)
-    rows = [(str(order), member_label(order.state)) for order in scope.session.scalars(query)]
+    found = yield query
+    rows = [(str(order), member_label(order.state)) for order in found.scalars()]
     name = "person" if isinstance(record, Person) else "room"
     url = f"admin/repairs/work_order/?{name}={record.id}"
     return [Panel(gettext("Work orders"), rows, url=url)] if rows else []
 
 
-def _of_order(scope: Scope, order: WorkOrder) -> list[Panel]:
+def _of_order(scope: Scope, order: WorkOrder) -> Asks[Panel]:
+    steps, parts, deliveries, terms = yield (
+        steps_query(order),
+        parts_query(order),
+        *warranty_queries([order]),
+    )
     story = [
         (
             f"{step.taken_at.astimezone(scope.zone):%m-%d %H:%M} · {step.author}",
             f"{verb_words(step.verb)}{'：' + step.note if step.note else ''}",
         )
-        for step in steps_of(scope, order)
+        for step in steps.scalars()
     ]
-    parts = [(str(p), f"¥{p.unit_price * p.quantity:.2f}") for p in parts_of_order(scope, order)]
+    used = [(str(p), f"¥{p.unit_price * p.quantity:.2f}") for p in parts.scalars()]
     made = [Panel(gettext("Steps"), story)] if story else []
-    if parts:
-        made.append(Panel(gettext("Parts used"), parts))
-    if covered := warranty_of(scope, order):
+    if used:
+        made.append(Panel(gettext("Parts used"), used))
+    covers = warranties_from(scope, [order], deliveries.scalars(), terms.scalars())
+    if covered := covers[order.id]:
         until = [(cover.part, str(cover.last_on)) for cover in covered]
         made.append(Panel(gettext("Developer's warranty until"), until))
     return made

@@ -269,7 +269,7 @@ def _present(
     _step(rows, order, "report", at, "业主")
     if state != "reported":
         order |= {"technician_id": technician, "dispatched_at": at + timedelta(minutes=4)}
-        order["dispatch_reason"] = "技能 3/3；在手 0 单；距离 90 米"
+        order["dispatch_reason"] = "skill=3;load=0;distance=90"
         _step(rows, order, "dispatch", at + timedelta(minutes=4), "自动派单", name)
     if state in ("accepted", "in_progress", "paused", "done"):
         order["responded_at"] = at + timedelta(minutes=9)

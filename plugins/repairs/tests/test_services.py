@@ -1,6 +1,7 @@
 """Work orders on a real PostgreSQL: every part that people have in them."""
 
 import io
+import re
 import threading
 from datetime import timedelta
 from importlib import import_module
@@ -14,6 +15,7 @@ from dougong.db import uuid7
 from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
 from dougong.events import OutboxEvent
 from dougong.hookspecs import hookimpl
+from dougong.i18n import use_locale
 from dougong.messages import inbox
 from dougong.tenancy.models import Person
 from dougong.tenancy.operations import set_setting
@@ -359,7 +361,12 @@ def test_automatic_dispatch_gives_its_reasons(installation, enter, owner, techni
         assert services.dispatch_waiting(scope) == 4
         orders = [order_of(scope, id) for id in ids]
         assert {o.technician_id for o in orders} == set(technicians.values())
-        assert all("技能 2/3" in o.dispatch_reason for o in orders)
+        assert all(o.dispatch_reason.startswith("skill=2;") for o in orders)
+        assert services.reason_words(orders[0].dispatch_reason).startswith("技能 2/3；")
+        with use_locale("en"):
+            words = services.reason_words(orders[0].dispatch_reason)
+        assert words.startswith("skill 2 of 3") and not re.search("[\u4e00-\u9fff]", words)
+        assert services.reason_words("业主点名要他") == "业主点名要他"
         assert services.dispatch_waiting(scope) == 0
 
 
@@ -509,14 +516,14 @@ def test_a_correction_is_kept_once_and_starts_the_clocks_anew(enter, owner, disp
 def test_cards_and_panels_tell_of_orders(enter, owner, worker, technicians, place):
     finished(enter, owner, worker, technicians)
     with enter() as scope:
-        titles = [card.title for card in cards.dashboard(scope)]
+        titles = [card.title for card in scope.answer(cards.dashboard(scope))]
         assert titles == ["在办工单", "超时工单", "处理时长中位数", "维修满意度"]
         assert cards.search(scope, "水龙头", 5)[0].title == "1 水龙头漏水"
-        assert cards.panels(scope, scope.get(Person, place.person_ids[0]))[0].rows
-        story = cards.panels(scope, scope.session.scalars(select(WorkOrder)).one())
+        assert scope.answer(cards.panels(scope, scope.get(Person, place.person_ids[0])))[0].rows
+        story = scope.answer(cards.panels(scope, scope.session.scalars(select(WorkOrder)).one()))
         assert len(story[0].rows) == 4
     with enter(owner()) as scope:
-        [card] = cards.portal(scope, place.person_ids[0])
+        [card] = scope.answer(cards.portal(scope, place.person_ids[0]))
         assert card.value == "1 件待评价"
 
 

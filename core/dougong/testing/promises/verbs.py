@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import event
 
 from dougong.db.scope import Actor, Scope
+from dougong.db.together import TOGETHER
 from dougong.errors import DougongError, NotAllowed, NotFound
-from dougong.hookspecs import Card, HealthFinding, Panel, RoomHit, SearchHit
+from dougong.hookspecs import Card, Comparison, HealthFinding, Panel, RoomHit, SearchHit
 from dougong.i18n import use_locale
 from dougong.services import SERVICES
 from dougong.tenancy.models import Room
@@ -20,12 +21,15 @@ from dougong.web.admin.role_editing import COLUMN, VERBS
 PORTAL = "portal"  # what owners may do with their own; the shipped roles hold it
 GENERIC = ("view", "create", "change", "delete")
 MOST_STATEMENTS = 12
+# Their pages are shared by all plugins; what each sends on its own would add up.
+SHARED = ("dashboard_cards", "portal_cards", "record_panels", "compare_communities")
 ANSWERS: dict[str, type] = {
     "dashboard_cards": Card,
     "portal_cards": Card,
     "search_records": SearchHit,
     "find_rooms": RoomHit,
     "record_panels": Panel,
+    "compare_communities": Comparison,
     "health_checks": HealthFinding,
 }
 
@@ -203,9 +207,11 @@ def _asked(
 ) -> Iterator[str]:
     counted: list[str] = []
     bind = scope.session.get_bind()
+    scope.setting("messages.channels")  # the settings are read once for a whole page
 
-    def count(connection: Any, cursor: Any, statement: str, *_rest: Any) -> None:
-        counted.append(statement)
+    def count(_link: Any, _cursor: Any, statement: str, _given: Any, context: Any, _: Any) -> None:
+        is_shared = name in SHARED and context and context.execution_options.get(TOGETHER)
+        counted.extend([] if is_shared else [statement])
 
     event.listen(bind, "before_cursor_execute", count)
     try:
@@ -221,5 +227,7 @@ def _asked(
         yield f"{name} answered with {', '.join(wrong)} instead of {kind.__name__}"
     if scope.session.new or scope.session.dirty or scope.session.deleted:
         yield f"{name} changed something"
-    if len(counted) > MOST_STATEMENTS:
+    if name in SHARED and counted:
+        yield f"{name} sends statements of its own instead of yielding them: {counted[0][:80]}"
+    elif len(counted) > MOST_STATEMENTS:
         yield f"{name} sent {len(counted)} statements"

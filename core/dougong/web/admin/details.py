@@ -12,6 +12,7 @@ from dougong.db.scope import Scope
 from dougong.errors import NotFound
 from dougong.i18n import N_
 from dougong.web.admin import registry
+from dougong.web.admin.listing import with_names
 from dougong.web.admin.menu import list_url
 from dougong.web.admin.views import Column, RecordView
 
@@ -31,6 +32,11 @@ def details_of(scope: Scope, view: type[RecordView], record: Any) -> list[tuple[
     """Return every column that the actor may see and the record, for the page's facts."""
     columns = view.seen_columns(scope).values()
     return [(column, record) for column in columns if not column.is_technical]
+
+
+def record_options(scope: Scope, view: type[RecordView]) -> list[Any]:
+    """Return the options that load what a record's facts name, in the statement that reads it."""
+    return with_names(view, [*view.seen_columns(scope).values()])
 
 
 def link_of(scope: Scope, column: Column, record: Any) -> str:

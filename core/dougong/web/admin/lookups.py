@@ -50,6 +50,14 @@ def choices(scope: Scope, model: Any, words: str) -> list[dict[str, str]]:
     return [{"id": str(r.id), "label": label_of(r)} for r in scope.session.scalars(query)]
 
 
+def short_list(scope: Scope, model: Any, field: Any) -> list[tuple[str, str]]:
+    """Return the first fifty records to choose from in a list's cell, and the one that is set."""
+    found = {each["id"]: each["label"] for each in choices(scope, model, "")}
+    if field.value:
+        found.setdefault(field.value, field.shown)
+    return [*([] if field.is_required else [("", "—")]), *found.items()]
+
+
 def label_of(record: Any) -> str:
     """Return what a record is called in a list of choices; people with their masked phone."""
     if isinstance(record, Person) and is_seen(record, "phone"):

@@ -13,7 +13,14 @@ from dougong.i18n import N_, gettext, translate_error
 from dougong.privacy.detector import warnings_of
 from dougong.web.admin import extensions, lookups
 from dougong.web.admin.actions import input_fields
-from dougong.web.admin.details import details_of, link_of, related_lists, timeline_of, undo_last
+from dougong.web.admin.details import (
+    details_of,
+    link_of,
+    record_options,
+    related_lists,
+    timeline_of,
+    undo_last,
+)
 from dougong.web.admin.forms import FormField, fingerprint, form_fields, values_from
 from dougong.web.admin.menu import list_url
 from dougong.web.admin.pages import (
@@ -39,7 +46,7 @@ def details(plugin: str, model: str, id: UUID) -> str:
     """Show a record with what other plugins know of it."""
     scope = require_scope()
     view = find_view(plugin, model)
-    record = scope.get(view.model, id)
+    record = scope.get(view.model, id, options=record_options(scope, view))
     panels = [p for answer in scope.ask("record_panels", record=record) for p in answer]
     return render_template(
         "admin/details.html",
@@ -207,18 +214,20 @@ def cell(plugin: str, model: str, id: UUID, key: str) -> Any:
     if column is None or key not in view.inline_keys(scope):
         raise NotFound(N_("There is no such page."))
     record = scope.get(view.model, id, lock=request.method == "POST")
-    error = ""
+    name, error = column.attribute, ""
     if request.method == "POST" and "cancel" not in request.form:
         try:
             with scope.session.begin_nested():
                 values = values_from(scope, view, request.form, record)
-                services.change(scope, record, {k: v for k, v in values.items() if k == key})
+                services.change(scope, record, {k: v for k, v in values.items() if k == name})
         except (Invalid, Conflict) as refused:
-            error = getattr(refused, "fields", {}).get(key) or translate_error(refused)
+            error = getattr(refused, "fields", {}).get(name) or translate_error(refused)
     is_editing = request.method == "GET" or bool(error)
     given = dict(request.form) if error else None
-    field = next(f for f in form_fields(scope, view, record, given) if f.name == key)
+    field = next(f for f in form_fields(scope, view, record, given) if f.name == name)
     field.error = error
+    if field.kind == "relation" and is_editing:
+        field.choices = lookups.short_list(scope, column.target, field)
     page = render_template(
         "admin/cell.html",
         view=view,

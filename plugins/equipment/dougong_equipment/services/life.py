@@ -1,12 +1,13 @@
 """What a piece of equipment cost, how reliable it is, and when to replace it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from dougong.db import Scope
 from dougong_equipment.domain.kinds import CostKind
@@ -37,35 +38,45 @@ def lives(scope: Scope, equipment: Sequence[Equipment]) -> list[Life]:
     ids = [each.id for each in equipment]
     if not ids:
         return []
-    costs = _costs(scope, ids)
-    faults = _faults(scope, ids)
-    return [
-        _life(scope, each, costs.get(each.id, {}), faults.get(each.id, [])) for each in equipment
-    ]
+    costs, faults = (scope.session.execute(query) for query in life_queries(ids))
+    return lives_from(scope, equipment, costs, faults)
 
 
-def _costs(scope: Scope, ids: Sequence[UUID]) -> dict[UUID, dict[CostKind, Decimal]]:
-    query = (
+def life_queries(ids: Sequence[UUID]) -> tuple[Select[Any], Select[Any]]:
+    """Return the queries of what ``lives_from`` reads: costs by kind, and breakdowns."""
+    costs = (
         select(EquipmentCost.equipment_id, EquipmentCost.kind, func.sum(EquipmentCost.amount))
         .where(EquipmentCost.equipment_id.in_(ids))
         .group_by(EquipmentCost.equipment_id, EquipmentCost.kind)
     )
-    found: dict[UUID, dict[CostKind, Decimal]] = {}
-    for equipment_id, kind, amount in scope.session.execute(query):
-        found.setdefault(equipment_id, {})[kind] = amount
-    return found
-
-
-def _faults(
-    scope: Scope, ids: Sequence[UUID]
-) -> dict[UUID, list[tuple[datetime, datetime | None]]]:
-    query = (
+    faults = (
         select(Fault.equipment_id, Fault.raised_at, Fault.fixed_at)
         .where(Fault.equipment_id.in_(ids), Fault.is_breakdown)
         .order_by(Fault.raised_at)
     )
+    return costs, faults
+
+
+def lives_from(
+    scope: Scope, equipment: Sequence[Equipment], costs: Iterable[Any], faults: Iterable[Any]
+) -> list[Life]:
+    """Return what ``lives`` does, from rows that were read before."""
+    spent, broken = _costs(costs), _faults(faults)
+    return [
+        _life(scope, each, spent.get(each.id, {}), broken.get(each.id, [])) for each in equipment
+    ]
+
+
+def _costs(rows: Iterable[Any]) -> dict[UUID, dict[CostKind, Decimal]]:
+    found: dict[UUID, dict[CostKind, Decimal]] = {}
+    for equipment_id, kind, amount in rows:
+        found.setdefault(equipment_id, {})[kind] = amount
+    return found
+
+
+def _faults(rows: Iterable[Any]) -> dict[UUID, list[tuple[datetime, datetime | None]]]:
     found: dict[UUID, list[tuple[datetime, datetime | None]]] = {}
-    for equipment_id, raised_at, fixed_at in scope.session.execute(query):
+    for equipment_id, raised_at, fixed_at in rows:
         found.setdefault(equipment_id, []).append((raised_at, fixed_at))
     return found
 

@@ -49,7 +49,7 @@ def _record(equipment_id: UUID, **values: Any) -> str:
         "record",
         equipment=found,
         above=ancestors(scope, found),
-        panels=cards.equipment_panels(scope, found),
+        panels=scope.answer(cards.equipment_panels(scope, found)),
         documents=attachments_of(scope, found),
         may_control=scope.may("equipment.equipment.control"),
         may_report=scope.may("equipment.fault.report"),

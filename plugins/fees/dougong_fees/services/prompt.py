@@ -1,10 +1,11 @@
 """Discounts for paying early: offered with a bill, granted by the payment, gone with its refund."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select
@@ -41,9 +42,20 @@ def early_parts(scope: Scope, bills: Iterable[Bill]) -> Mapping[UUID, list[Early
 
     A bill of which something was paid or waived, or that a run did not make, is not discounted.
     """
-    wanted = {b.id: b for b in bills if b.kind is BillKind.FEES and _is_untouched(b)}
+    bills = [bill for bill in bills if _may_be_early(bill)]
+    return early_parts_from(bills, scope.session.execute(early_query(bills)) if bills else ())
+
+
+def early_query(bills: Iterable[Bill]):
+    """Return the query of what ``early_parts_from`` reads."""
+    return _query([bill.id for bill in bills if _may_be_early(bill)])
+
+
+def early_parts_from(bills: Iterable[Bill], rows: Iterable[Any]) -> Mapping[UUID, list[EarlyPart]]:
+    """Return what ``early_parts`` does, from rows that were read before."""
+    wanted = {bill.id: bill for bill in bills}
     found: dict[UUID, list[EarlyPart]] = defaultdict(list)
-    for row in scope.session.execute(_query(list(wanted))) if wanted else ():
+    for row in rows:
         rule: FeeRule = row.FeeRule
         less = early_discount([(row.amount, rule.share or Decimal(0))])
         until = wanted[row.bill_id].due_on - timedelta(days=rule.days_before or 0)
@@ -51,6 +63,10 @@ def early_parts(scope: Scope, bills: Iterable[Bill]) -> Mapping[UUID, list[Early
         if less > 0:
             found[row.bill_id].append(part)
     return found
+
+
+def _may_be_early(bill: Bill) -> bool:
+    return bill.kind is BillKind.FEES and _is_untouched(bill)
 
 
 def _is_untouched(bill: Bill) -> bool:
@@ -87,7 +103,14 @@ def less_by(parts: Iterable[EarlyPart], on: date) -> Decimal:
 def payable(scope: Scope, bills: Iterable[Bill]) -> dict[UUID, Decimal]:
     """Return what settles each bill today: what is left, less what paying early leaves off."""
     bills = list(bills)
-    parts = early_parts(scope, bills)
+    return payable_from(scope, bills, early_parts(scope, bills))
+
+
+def payable_from(
+    scope: Scope, bills: Iterable[Bill], parts: Mapping[UUID, Sequence[EarlyPart]]
+) -> dict[UUID, Decimal]:
+    """Return what ``payable`` does, from what was read before."""
+    bills = list(bills)
     left = {b.id: b.amount - b.paid - b.waived for b in bills}
     return {b.id: left[b.id] - less_by(parts.get(b.id, ()), scope.today) for b in bills}
 

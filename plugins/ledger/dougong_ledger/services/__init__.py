@@ -49,9 +49,17 @@ from dougong_ledger.services.reconciling import (
     fetch_day,
     reconcile,
     unreconciled,
+    unreconciled_query,
 )
 from dougong_ledger.services.returns import approve_refund, propose_refund, send_return
-from dougong_ledger.services.wallets import add_to_wallet, balance_of, pay_out, top_up, wallet_of
+from dougong_ledger.services.wallets import (
+    add_to_wallet,
+    balance_of,
+    balance_query,
+    pay_out,
+    top_up,
+    wallet_of,
+)
 
 __all__ = [
     "BankImport",
@@ -82,6 +90,7 @@ __all__ = [
     "start_payment",
     "take_notice",
     "unreconciled",
+    "unreconciled_query",
     "ask_reopening",
     "close_month",
     "deduct_deposit",
@@ -97,6 +106,7 @@ __all__ = [
     "account_ids",
     "add_to_wallet",
     "balance_of",
+    "balance_query",
     "cancel_order",
     "ensure_account",
     "ensure_chart",

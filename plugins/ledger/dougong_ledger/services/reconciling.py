@@ -6,7 +6,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import Select, func, or_, select, update
 
 from dougong.db import Scope
 from dougong.errors import Conflict, DougongError, Invalid, NotFound
@@ -382,14 +382,16 @@ def _resolve(
 
 def unreconciled(scope: Scope) -> tuple[int, Decimal]:
     """Return how many online payments no bill has confirmed yet, and their yuan."""
-    from sqlalchemy import func
+    count, amount = scope.session.execute(unreconciled_query()).one()
+    return count, amount
 
+
+def unreconciled_query() -> Select[int, Decimal]:
+    """Return the query of how many online payments no bill has confirmed, and their yuan."""
     waiting = (Reconciliation.WAITING, Reconciliation.DIFFERS)
-    query = select(func.count(), func.coalesce(func.sum(Payment.amount), 0)).where(
+    return select(func.count(), func.coalesce(func.sum(Payment.amount), 0)).where(
         Payment.reconciliation.in_(waiting)
     )
-    count, amount = scope.session.execute(query).one()
-    return count, amount
 
 
 __all__ = [
@@ -401,4 +403,5 @@ __all__ = [
     "fetch_day",
     "reconcile",
     "unreconciled",
+    "unreconciled_query",
 ]

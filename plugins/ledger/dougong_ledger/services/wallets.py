@@ -3,7 +3,7 @@
 from decimal import Decimal
 from uuid import UUID, uuid5
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 
 from dougong.db import Scope, uuid7
@@ -38,8 +38,12 @@ def wallet_of(scope: Scope, person_id: UUID) -> Wallet:
 
 def balance_of(scope: Scope, person_id: UUID) -> Decimal:
     """Return what a person's wallet holds in yuan; zero without a wallet."""
-    query = select(Wallet.balance).where(Wallet.person_id == person_id)
-    return scope.session.scalars(query).one_or_none() or ZERO
+    return scope.session.scalars(balance_query(person_id)).one_or_none() or ZERO
+
+
+def balance_query(person_id: UUID) -> Select[Decimal]:
+    """Return the query of what a person's wallet holds in yuan; no row without a wallet."""
+    return select(Wallet.balance).where(Wallet.person_id == person_id)
 
 
 def require_balance(wallet: Wallet, amount: Decimal) -> None:

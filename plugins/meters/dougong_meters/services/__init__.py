@@ -20,6 +20,8 @@ from dougong_meters.services.residents import (
 from dougong_meters.services.route import Stop, Stretch, next_stop, record_at, stop_at, stretches
 from dougong_meters.services.usage import (
     RoomUsage,
+    months_from,
+    months_query,
     usage_by_month,
     usage_for_period,
     usage_of_meters,
@@ -49,6 +51,8 @@ __all__ = [
     "stop_at",
     "stretches",
     "too_high",
+    "months_from",
+    "months_query",
     "usage_by_month",
     "usage_for_period",
     "usage_of_meters",

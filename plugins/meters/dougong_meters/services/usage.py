@@ -1,13 +1,24 @@
 """Usage per meter and period, and the readings that prove it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import (
+    Boolean,
+    Date,
+    DateTime,
+    Integer,
+    Numeric,
+    String,
+    TextClause,
+    TextualSelect,
+    Uuid,
+    text,
+)
 
 from dougong.db import Scope
 from dougong.i18n import N_
@@ -90,6 +101,22 @@ def _statement(which: str, by: str = ":", head: str = "", source: str = "") -> T
 
 OF_ROOMS = _statement("m.commodity = :commodity and m.room_id = any (:chosen)")
 OF_METERS = _statement("m.commodity = :commodity and m.id = any (:chosen)")
+MONTH_COLUMNS = {
+    "from_on": Date,
+    "commodity": String,
+    "room_id": Uuid,
+    "meter_id": Uuid,
+    "serial": String,
+    "multiplier": Numeric,
+    "digits": Integer,
+    "is_removed": Boolean,
+    "opening": Numeric,
+    "opening_at": DateTime(timezone=True),
+    "closing": Numeric,
+    "closing_at": DateTime(timezone=True),
+    "rolled": Integer,
+    "is_estimated": Boolean,
+}
 OF_MONTHS = _statement("m.room_id = any (:chosen)", "p.", "p.from_on, m.commodity,", MONTHS)
 
 
@@ -120,29 +147,39 @@ def usage_by_month(
 
     months: the first day of each.
     """
-    ends = [(first + timedelta(days=32)).replace(day=1) for first in months]
+    rows = scope.session.execute(months_query(scope, room_ids, months))
+    return months_from(scope, rows.mappings())
+
+
+def _month_after(first: date) -> date:
+    return (first + timedelta(days=32)).replace(day=1)
+
+
+def months_query(scope: Scope, room_ids: Sequence[UUID], months: Sequence[date]) -> TextualSelect:
+    """Return the query of what ``months_from`` reads."""
+    ends = [_month_after(first) for first in months]
+    return OF_MONTHS.bindparams(
+        community=scope.community_id,
+        chosen=list(room_ids),
+        from_on=list(months),
+        to_on=ends,
+        start=[datetime.combine(first, time(), scope.zone) for first in months],
+        finish=[datetime.combine(end, time(), scope.zone) for end in ends],
+        zone=scope.zone.key,
+    ).columns(**MONTH_COLUMNS)
+
+
+def months_from(
+    scope: Scope, rows: Iterable[Mapping[str, Any]]
+) -> list[tuple[date, str, RoomUsage]]:
+    """Return what ``usage_by_month`` does, from rows that were read before."""
     tolerance = timedelta(days=int(scope.setting("meters.closing_tolerance_days", 5)))
-    rows = scope.session.execute(
-        OF_MONTHS,
-        {
-            "community": scope.community_id,
-            "chosen": list(room_ids),
-            "from_on": list(months),
-            "to_on": ends,
-            "start": [datetime.combine(first, time(), scope.zone) for first in months],
-            "finish": [datetime.combine(end, time(), scope.zone) for end in ends],
-            "zone": scope.zone.key,
-        },
-    ).mappings()
-    finishes = {
-        first: datetime.combine(end, time(), scope.zone)
-        for first, end in zip(months, ends, strict=True)
-    }
     found = []
     for row in rows:
         fields = dict(row)
         first, commodity = fields.pop("from_on"), fields.pop("commodity")
-        found.append((first, commodity, _room_usage(fields, finishes[first] - tolerance)))
+        finish = datetime.combine(_month_after(first), time(), scope.zone)
+        found.append((first, commodity, _room_usage(fields, finish - tolerance)))
     return found
 
 

@@ -10,6 +10,7 @@ from dougong_participation.services.complaints import (
     rate_complaint,
     reopen_complaint,
     replies,
+    replies_query,
     reply_to_complaint,
     take_complaint,
 )
@@ -27,7 +28,7 @@ from dougong_participation.services.notices import (
     publish_notice,
     read_counts,
     read_notice,
-    unread_notices,
+    unread_query,
     withdraw_notice,
 )
 from dougong_participation.services.people import me, my_rooms
@@ -37,6 +38,7 @@ from dougong_participation.services.questionnaires import (
     close_questionnaire,
     my_questionnaires,
     open_questionnaire,
+    questionnaires_query,
     questions,
     results,
 )
@@ -59,7 +61,7 @@ from dougong_participation.services.votes import (
     print_vote,
     seen_vote,
     turnout,
-    votes_to_cast,
+    votes_query,
 )
 
 __all__ = [
@@ -91,6 +93,7 @@ __all__ = [
     "my_complaints",
     "my_notices",
     "my_questionnaires",
+    "questionnaires_query",
     "my_rights",
     "my_rooms",
     "my_votes",
@@ -106,12 +109,13 @@ __all__ = [
     "read_notice",
     "reopen_complaint",
     "replies",
+    "replies_query",
     "reply_to_complaint",
     "results",
     "seen_vote",
     "take_complaint",
     "turnout",
-    "votes_to_cast",
-    "unread_notices",
+    "votes_query",
+    "unread_query",
     "withdraw_notice",
 ]

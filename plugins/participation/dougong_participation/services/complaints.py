@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Select, func, select, text, update
 
 from dougong.db import Scope, member_label
 from dougong.errors import Invalid, NotFound
@@ -213,10 +213,15 @@ def my_complaint(scope: Scope, complaint_id: UUID) -> Complaint:
     return found
 
 
+def replies_query(complaint: Complaint) -> Select[ComplaintReply]:
+    """Return the query of what was said about a complaint, in order."""
+    query = select(ComplaintReply).where(ComplaintReply.complaint_id == complaint.id)
+    return query.order_by(ComplaintReply.replied_at)
+
+
 def replies(scope: Scope, complaint: Complaint) -> Sequence[ComplaintReply]:
     """Return what was said about a complaint, in order."""
-    query = select(ComplaintReply).where(ComplaintReply.complaint_id == complaint.id)
-    return scope.session.scalars(query.order_by(ComplaintReply.replied_at)).all()
+    return scope.session.scalars(replies_query(complaint)).all()
 
 
 def _move(complaint: Complaint, verb: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from dougong.db import Scope, uuid7
@@ -123,10 +123,10 @@ def read_notice(scope: Scope, notice_id: UUID) -> Notice:
     return notice
 
 
-def unread_notices(scope: Scope, person_id: UUID) -> int:
-    """Return how many notices for a person he has not opened. One statement."""
+def unread_query(scope: Scope, person_id: UUID) -> Select[int]:
+    """Return the query of how many notices for a person he has not opened."""
     query = select(func.count()).where(is_for(scope, person_id), ~_is_read(person_id))
-    return scope.session.scalar(query.select_from(Notice)) or 0
+    return query.select_from(Notice)
 
 
 def is_for(scope: Scope, person_id: UUID) -> ColumnElement[bool]:

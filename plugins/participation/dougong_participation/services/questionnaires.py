@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import Select, exists, func, or_, select
 
 from dougong.db import Scope
 from dougong.errors import Conflict, Invalid, NotFound
@@ -65,15 +65,20 @@ def close_questionnaire(scope: Scope, questionnaire: Questionnaire) -> Questionn
     return questionnaire
 
 
-def my_questionnaires(scope: Scope, person_id: UUID) -> Sequence[tuple[Questionnaire, bool]]:
-    """Return the open questionnaires, each with whether the person has answered it."""
+def questionnaires_query(scope: Scope, person_id: UUID) -> Select[Questionnaire, bool]:
+    """Return the query of the open questionnaires, each with whether the person answered it."""
     answered = exists().where(
         Respondent.community_id == Questionnaire.community_id,
         Respondent.questionnaire_id == Questionnaire.id,
         Respondent.person_id == person_id,
     )
     query = select(Questionnaire, answered).where(*_takes_answers(scope))
-    rows = scope.session.execute(query.order_by(Questionnaire.id.desc()))
+    return query.order_by(Questionnaire.id.desc())
+
+
+def my_questionnaires(scope: Scope, person_id: UUID) -> Sequence[tuple[Questionnaire, bool]]:
+    """Return the open questionnaires, each with whether the person has answered it."""
+    rows = scope.session.execute(questionnaires_query(scope, person_id))
     return [(questionnaire, is_answered) for questionnaire, is_answered in rows]
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import Select, func, or_, select, text
 from sqlalchemy.orm import joinedload
 
 from dougong.db import Scope, member_label
@@ -170,9 +170,9 @@ def my_votes(scope: Scope) -> Sequence[Vote]:
     return scope.session.scalars(select(Vote).where(shown).order_by(Vote.id.desc()).limit(50)).all()
 
 
-def votes_to_cast(scope: Scope, person_id: UUID) -> int:
-    """Return in how many open votes a person has not voted yet. One statement."""
-    query = (
+def votes_query(scope: Scope, person_id: UUID) -> Select[int]:
+    """Return the query of in how many open votes a person has not voted yet."""
+    return (
         select(func.count(func.distinct(VoteRight.vote_id)))
         .join(Vote, (Vote.community_id == VoteRight.community_id) & (Vote.id == VoteRight.vote_id))
         .where(
@@ -182,7 +182,6 @@ def votes_to_cast(scope: Scope, person_id: UUID) -> int:
             VoteRight.cast_at.is_(None),
         )
     )
-    return scope.session.scalar(query) or 0
 
 
 def seen_vote(scope: Scope, vote_id: UUID) -> Vote:

@@ -13,6 +13,7 @@ from dougong_prepaid.services.loads import take_readings
 from dougong_prepaid.services.residents import (
     movements_of,
     my_accounts,
+    my_accounts_query,
     my_person,
     pay_mine,
     people_in,
@@ -29,6 +30,7 @@ __all__ = [
     "interlocks_before",
     "movements_of",
     "my_accounts",
+    "my_accounts_query",
     "my_person",
     "open_accounts",
     "pay_back",

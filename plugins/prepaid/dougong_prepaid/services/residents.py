@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 
 from dougong.db import Scope
 from dougong.errors import NotFound
@@ -41,6 +41,11 @@ def people_in(scope: Scope, room_id: UUID) -> list[Person]:
 
 def my_accounts(scope: Scope, person_id: UUID) -> list[EnergyAccount]:
     """Return the open accounts of the rooms that a person owns or lives in today."""
+    return list(scope.session.scalars(my_accounts_query(scope, person_id)))
+
+
+def my_accounts_query(scope: Scope, person_id: UUID) -> Select[EnergyAccount]:
+    """Return the query of the open accounts of the rooms that a person owns or lives in today."""
     rooms = [
         select(held.room_id).where(
             held.person_id == person_id,
@@ -53,7 +58,7 @@ def my_accounts(scope: Scope, person_id: UUID) -> list[EnergyAccount]:
         EnergyAccount.closed_on.is_(None),
         or_(*(EnergyAccount.room_id.in_(each) for each in rooms)),
     )
-    return list(scope.session.scalars(query.order_by(EnergyAccount.id)))
+    return query.order_by(EnergyAccount.id)
 
 
 def my_person(scope: Scope) -> UUID:

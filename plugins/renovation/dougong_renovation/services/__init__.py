@@ -3,8 +3,10 @@
 from dougong_renovation.services.applying import (
     add_document,
     documents_of,
+    documents_query,
     hand_in,
     missing_documents,
+    missing_from,
     my_application,
     my_applications,
     open_document,
@@ -19,6 +21,7 @@ from dougong_renovation.services.deciding import (
     accept_work,
     agree_application,
     claims_of,
+    claims_query,
     extend_permit,
     find_defects,
     let_go_on,
@@ -31,7 +34,7 @@ from dougong_renovation.services.deciding import (
     stop_work,
     take_deposit,
 )
-from dougong_renovation.services.people import me, my_rooms, neighbours_of, parts_of
+from dougong_renovation.services.people import me, my_rooms, neighbours_of, owns_query, parts_of
 from dougong_renovation.services.rules import usual_deposit, work_hours
 from dougong_renovation.services.site import (
     ask_for_pass,
@@ -52,7 +55,7 @@ from dougong_renovation.services.site import (
     revoke_pass,
     violations_of,
 )
-from dougong_renovation.services.stepping import steps_of
+from dougong_renovation.services.stepping import steps_of, steps_query
 
 __all__ = [
     "accept_work",
@@ -61,9 +64,11 @@ __all__ = [
     "ask_for_pass",
     "claim_damage",
     "claims_of",
+    "claims_query",
     "confirm_violation",
     "dismiss_violation",
     "documents_of",
+    "documents_query",
     "extend_permit",
     "find_defects",
     "hand_in",
@@ -72,12 +77,14 @@ __all__ = [
     "let_go_on",
     "me",
     "missing_documents",
+    "missing_from",
     "my_application",
     "my_applications",
     "my_rooms",
     "near_me",
     "neighbours_of",
     "open_document",
+    "owns_query",
     "parts_of",
     "pass_of",
     "passes_of",
@@ -97,6 +104,7 @@ __all__ = [
     "sign_agreement",
     "sign_on_paper",
     "steps_of",
+    "steps_query",
     "stop_work",
     "submit_again",
     "submit_application",

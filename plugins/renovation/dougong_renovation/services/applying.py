@@ -5,13 +5,13 @@ from datetime import date
 from typing import IO
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Select, func, select, text
 
 from dougong.db import Scope, member_label
 from dougong.errors import NotFound
 from dougong.files import Attachment, Opened, attach, attachments_of, read_attachment
 from dougong.i18n import N_, gettext
-from dougong.services import entered, service
+from dougong.services import entered, given_phone, service
 from dougong_renovation.domain.states import BEFORE_PERMIT, OVER
 from dougong_renovation.domain.works import DocumentKind, Work, forbidden, needed
 from dougong_renovation.errors import WrongState
@@ -68,7 +68,7 @@ def submit_for(
         works=[kind.value for kind in kinds],
         text=text.strip()[:1000],
         contractor=contractor.strip()[:120] or None,
-        contact_phone=contact_phone.strip()[:20] or None,
+        contact_phone=given_phone("contact_phone", contact_phone),
         starts_on=starts_on,
         ends_on=ends_on,
         submitted_at=scope.now,
@@ -146,18 +146,31 @@ def add_document(
 
 def documents_of(scope: Scope, application: Application) -> Sequence[Document]:
     """Return the papers of an application, in the order in which they came."""
+    return scope.session.scalars(documents_query(application)).all()
+
+
+def documents_query(application: Application) -> Select[Document]:
+    """Return the query of the papers of an application, in the order in which they came."""
     query = select(Document).where(Document.application_id == application.id)
-    return scope.session.scalars(query.order_by(Document.id)).all()
+    return query.order_by(Document.id)
 
 
 def missing_documents(scope: Scope, application: Application) -> list[DocumentKind]:
     """Return the kinds of papers that an application needs and does not have."""
+    is_owner = owns(scope, application.person_id, application.room_id)
+    return missing_from(application, documents_of(scope, application), is_owner=is_owner)
+
+
+def missing_from(
+    application: Application, documents: Iterable[Document], *, is_owner: bool
+) -> list[DocumentKind]:
+    """Return what ``missing_documents`` does, from rows that were read before."""
     wanted = needed(
         application.kinds,
         has_contractor=bool(application.contractor),
-        is_owner=owns(scope, application.person_id, application.room_id),
+        is_owner=is_owner,
     )
-    has = {document.kind for document in documents_of(scope, application)}
+    has = {document.kind for document in documents}
     return [kind for kind in DocumentKind if kind in wanted and kind not in has]
 
 

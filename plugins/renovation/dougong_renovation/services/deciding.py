@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid5
 
-from sqlalchemy import exists, select
+from sqlalchemy import Select, exists, select
 
 from dougong.db import Scope, member_label
 from dougong.errors import Conflict
@@ -277,8 +277,13 @@ def _pay_back(scope: Scope, application: Application, deposit_id: UUID, channel:
 
 def claims_of(scope: Scope, application: Application) -> Sequence[Violation]:
     """Return the violations of a renovation for which money is claimed."""
+    return scope.session.scalars(claims_query(application)).all()
+
+
+def claims_query(application: Application) -> Select[Violation]:
+    """Return the query of the violations of a renovation for which money is claimed."""
     query = select(Violation).where(Violation.application_id == application.id, Violation.claim > 0)
-    return scope.session.scalars(query.order_by(Violation.id)).all()
+    return query.order_by(Violation.id)
 
 
 @service(

@@ -35,10 +35,15 @@ def my_rooms(scope: Scope) -> list[Room]:
 
 def owns(scope: Scope, person_id: UUID, room_id: UUID) -> bool:
     """Tell whether a person owns a room today; an occupant needs the owner's consent."""
+    return bool(scope.session.scalar(owns_query(scope, person_id, room_id)))
+
+
+def owns_query(scope: Scope, person_id: UUID, room_id: UUID) -> Select[bool]:
+    """Return the query of whether a person owns a room today."""
     query = _held(
         scope, Ownership.id, Ownership.person_id == person_id, Ownership.room_id == room_id
     )
-    return scope.session.scalars(query.limit(1)).first() is not None
+    return select(query.exists())
 
 
 def parts_of(scope: Scope, application: Application) -> set[Part]:

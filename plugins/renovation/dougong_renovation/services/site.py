@@ -13,7 +13,7 @@ from dougong.db import Scope, member_label
 from dougong.errors import NotFound
 from dougong.files import attachments_of
 from dougong.i18n import N_, gettext
-from dougong.services import service
+from dougong.services import given_phone, service
 from dougong.tenancy.models import Room
 from dougong_renovation.domain.states import OVER, UNDERWAY, WORKING, ApplicationState
 from dougong_renovation.errors import WrongState
@@ -93,7 +93,7 @@ def _issue(
         name=name.strip()[:60],
         trade=trade.strip()[:40],
         id_number=number,
-        phone=(phone or "").strip()[:20] or None,
+        phone=given_phone("phone", phone),
         code=secrets.token_urlsafe(12),
         issued_at=scope.now,
         **({"id": id} if id else {}),

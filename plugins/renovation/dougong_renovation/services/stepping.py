@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from dougong.db import Scope, member_label
 from dougong.errors import Invalid
@@ -88,9 +88,13 @@ def _send(scope: Scope, application: Application, template: str, context: Mappin
 
 def steps_of(scope: Scope, application: Application) -> Sequence[ApplicationStep]:
     """Return the story of a renovation, oldest first."""
+    return scope.session.scalars(steps_query(application)).all()
+
+
+def steps_query(application: Application) -> Select[ApplicationStep]:
+    """Return the query of the story of a renovation, oldest first."""
     query = select(ApplicationStep).where(ApplicationStep.application_id == application.id)
-    ordered = query.order_by(ApplicationStep.taken_at, ApplicationStep.id)
-    return scope.session.scalars(ordered).all()
+    return query.order_by(ApplicationStep.taken_at, ApplicationStep.id)
 
 
 def invalid(field: str, words: str) -> Invalid:

@@ -7,6 +7,7 @@ from dougong_repairs.services.dispatching import (
     pool,
     positions,
     propose,
+    reason_words,
     waiting_orders,
     workers,
 )
@@ -19,6 +20,7 @@ from dougong_repairs.services.owning import (
     reopen_mine,
     reopen_order,
     steps_of,
+    steps_query,
     urge_mine,
     urge_order,
 )
@@ -55,7 +57,13 @@ from dougong_repairs.services.roster import (
     on_call_now,
 )
 from dougong_repairs.services.rules import own_work_orders_only
-from dougong_repairs.services.warranties import legal_terms, warranties_of, warranty_of
+from dougong_repairs.services.warranties import (
+    legal_terms,
+    warranties_from,
+    warranties_of,
+    warranty_of,
+    warranty_queries,
+)
 from dougong_repairs.services.watching import close_unrated, watch_clocks
 from dougong_repairs.services.working import (
     accept_order,
@@ -69,6 +77,7 @@ from dougong_repairs.services.working import (
     grab_order,
     hand_over_order,
     parts_of_order,
+    parts_query,
     pause_order,
     resume_order,
     start_order,
@@ -96,6 +105,7 @@ __all__ = [
     "dispatch_waiting",
     "drop_order",
     "explain",
+    "reason_words",
     "finish_order",
     "give_back_order",
     "grab_order",
@@ -115,6 +125,7 @@ __all__ = [
     "own_work_orders_only",
     "parts_of",
     "parts_of_order",
+    "parts_query",
     "pause_order",
     "point_of",
     "pool",
@@ -132,6 +143,7 @@ __all__ = [
     "suggest_order",
     "rows_of",
     "steps_of",
+    "steps_query",
     "technician_of",
     "tell_me",
     "transfer_order",
@@ -140,6 +152,8 @@ __all__ = [
     "waiting_orders",
     "warranties_of",
     "warranty_of",
+    "warranties_from",
+    "warranty_queries",
     "watch_clocks",
     "workers",
 ]

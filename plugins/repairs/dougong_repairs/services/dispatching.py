@@ -1,5 +1,6 @@
 """How orders find a technician by themselves: in turn, or by an assignment that gives reasons."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -12,7 +13,7 @@ from dougong.i18n import gettext
 from dougong.services import service
 from dougong.tenancy.models import Building
 from dougong_repairs.domain import assignment
-from dougong_repairs.domain.assignment import Choice, Job, Term, Worker
+from dougong_repairs.domain.assignment import Choice, Job, Worker
 from dougong_repairs.domain.kinds import Category, DispatchMode, OrderState, Urgency
 from dougong_repairs.domain.states import WAITING, WITH_TECHNICIAN
 from dougong_repairs.models import BuildingPosition, OnCall, Technician, TechnicianSkill, WorkOrder
@@ -21,6 +22,7 @@ from dougong_repairs.services.roster import is_now
 from dougong_repairs.services.working import dispatch_order
 
 MOST_AT_ONCE = 60
+CODED = re.compile(r"(skill|load|distance|fairness)=-?\d+(;(skill|load|distance|fairness)=-?\d+)*")
 SPACING_M = 60
 RANK = {Urgency.EMERGENCY: 0, Urgency.URGENT: 1, Urgency.NORMAL: 2, Urgency.LOW: 3}
 
@@ -91,7 +93,7 @@ def _assigned(scope: Scope, orders: Sequence[WorkOrder]) -> int:
     choices = propose(scope, orders)
     by_id = {str(order.id): order for order in orders}
     for choice in choices:
-        dispatch_order(scope, by_id[choice.job], UUID(choice.worker), explain(choice))
+        dispatch_order(scope, by_id[choice.job], UUID(choice.worker), coded(choice))
     return len(choices)
 
 
@@ -179,17 +181,31 @@ def place_in(places: Mapping[UUID, Spot], building_id: UUID | None) -> tuple[int
 
 def explain(choice: Choice) -> str:
     """Return why a technician gets an order, for people, the best reason first."""
-    return "；".join(text for term in choice.terms if (text := _words(term)))
+    return reason_words(coded(choice))
 
 
-def _words(term: Term) -> str:
-    if term.kind == "skill":
-        return gettext("skill %(level)s of 3", level=term.figure)
-    if term.kind == "load":
-        return gettext("%(count)s open orders", count=term.figure)
-    if term.kind == "distance":
-        return gettext("%(metres)s m away", metres=term.figure) if term.figure >= 0 else ""
-    return gettext("%(count)s orders today", count=term.figure)
+def coded(choice: Choice) -> str:
+    """Return why a technician gets an order as it is kept: the same for readers of any language."""
+    return ";".join(f"{term.kind}={term.figure}" for term in choice.terms)
+
+
+def reason_words(stored: str | None) -> str:
+    """Return a kept reason in the locale in force; what a person wrote is as he wrote it."""
+    if not stored or not CODED.fullmatch(stored):
+        return stored or ""
+    terms = (part.partition("=") for part in stored.split(";"))
+    texts = [_words(kind, figure) for kind, _, figure in terms]
+    return gettext("; ").join(text for text in texts if text)
+
+
+def _words(kind: str, figure: str) -> str:
+    if kind == "skill":
+        return gettext("skill %(level)s of 3", level=figure)
+    if kind == "load":
+        return gettext("%(count)s open orders", count=figure)
+    if kind == "distance":
+        return "" if figure.startswith("-") else gettext("%(metres)s m away", metres=figure)
+    return gettext("%(count)s orders today", count=figure)
 
 
 def pool(scope: Scope, technician: Technician) -> list[WorkOrder]:

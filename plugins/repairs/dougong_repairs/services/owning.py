@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from dougong.db import Scope
 from dougong.errors import Invalid, NotFound
@@ -36,10 +36,16 @@ def my_order(scope: Scope, work_order_id: UUID) -> WorkOrder:
 
 def steps_of(scope: Scope, order: WorkOrder, *, is_owner: bool = False) -> list[WorkOrderStep]:
     """Return the story of an order, oldest first; an owner sees the public steps."""
-    query = select(WorkOrderStep).where(WorkOrderStep.work_order_id == order.id)
+    query = steps_query(order)
     if is_owner:
         query = query.where(WorkOrderStep.is_public)
-    return list(scope.session.scalars(query.order_by(WorkOrderStep.taken_at, WorkOrderStep.id)))
+    return list(scope.session.scalars(query))
+
+
+def steps_query(order: WorkOrder) -> Select[WorkOrderStep]:
+    """Return the query of the story of an order, oldest first."""
+    query = select(WorkOrderStep).where(WorkOrderStep.work_order_id == order.id)
+    return query.order_by(WorkOrderStep.taken_at, WorkOrderStep.id)
 
 
 @service("work_order.urge_mine", title=("Urge", "催单"), permission=PORTAL)

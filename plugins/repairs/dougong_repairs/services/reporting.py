@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 from dougong.db import Scope, member_label
 from dougong.errors import Conflict, Invalid, NotFound
 from dougong.i18n import N_, gettext
-from dougong.services import service
+from dougong.services import given_phone, service
 from dougong.tenancy.models import Room
 from dougong_repairs.domain.kinds import Category, Source, Urgency
 from dougong_repairs.models import ReportPoint, WorkOrder
@@ -63,8 +63,8 @@ def create_work_order(
         client_id=client_id,
         **({"id": id} if id else {}),
     )
-    if contact_phone:
-        order.contact_phone = contact_phone.strip()[:20]
+    if phone := given_phone("contact_phone", contact_phone):
+        order.contact_phone = phone
     deadlines.start_clocks(scope, order)
     scope.session.add(order)
     write_down(scope, order, "report")

@@ -1,12 +1,12 @@
 """Whether the developer still answers for what is broken."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from dougong.db import Scope
 from dougong_repairs.domain.kinds import Category
@@ -34,12 +34,31 @@ def warranties_of(scope: Scope, orders: Sequence[WorkOrder]) -> dict[UUID, list[
     The day on which the room was handed over counts, else its building's; unknown: no warranty.
     The community's own terms take the place of the legal ones of their trade. Two statements.
     """
-    query = select(Delivery).where(Delivery.building_id.in_({o.building_id for o in orders}))
-    days = {(d.building_id, d.room_id): d.delivered_on for d in scope.session.scalars(query)}
+    deliveries, terms = warranty_queries(orders)
+    return warranties_from(
+        scope, orders, scope.session.scalars(deliveries), scope.session.scalars(terms)
+    )
+
+
+def warranty_queries(
+    orders: Sequence[WorkOrder],
+) -> tuple[Select[Delivery], Select[WarrantyTerm]]:
+    """Return the queries of what ``warranties_from`` reads: deliveries, and the own terms."""
+    buildings = {order.building_id for order in orders}
+    return select(Delivery).where(Delivery.building_id.in_(buildings)), select(WarrantyTerm)
+
+
+def warranties_from(
+    scope: Scope,
+    orders: Sequence[WorkOrder],
+    deliveries: Iterable[Delivery],
+    terms: Iterable[WarrantyTerm],
+) -> dict[UUID, list[Cover]]:
+    """Return what ``warranties_of`` does, from rows that were read before."""
+    days = {(d.building_id, d.room_id): d.delivered_on for d in deliveries}
     own: dict[Category, list[Term]] = {}
-    if days:
-        for term in scope.session.scalars(select(WarrantyTerm)):
-            own.setdefault(term.category, []).append(Term(term.part, term.category, term.months))
+    for term in terms:
+        own.setdefault(term.category, []).append(Term(term.part, term.category, term.months))
     found: dict[UUID, list[Cover]] = {order.id: [] for order in orders}
     for order in orders:
         whole = days.get((order.building_id, None))

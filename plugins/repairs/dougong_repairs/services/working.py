@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from dougong.db import Scope
 from dougong.errors import Invalid
@@ -167,8 +167,13 @@ def add_part(
 
 def parts_of_order(scope: Scope, work_order: WorkOrder) -> list[WorkOrderPart]:
     """Return what went into an order, as it was noted."""
+    return list(scope.session.scalars(parts_query(work_order)))
+
+
+def parts_query(work_order: WorkOrder) -> Select[WorkOrderPart]:
+    """Return the query of what went into an order, as it was noted."""
     query = select(WorkOrderPart).where(WorkOrderPart.work_order_id == work_order.id)
-    return list(scope.session.scalars(query.order_by(WorkOrderPart.id)))
+    return query.order_by(WorkOrderPart.id)
 
 
 @service(

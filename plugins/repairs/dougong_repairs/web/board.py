@@ -78,6 +78,7 @@ def _board(scope: Scope) -> dict[str, Any]:
     places = services.positions(scope)
     return {
         "columns": columns,
+        "reason_words": services.reason_words,
         "workers": services.workers(scope, places),
         "waiting": [order for order in orders if order.state in WAITING],
         "assignable": WAITING | {OrderState.DISPATCHED},
