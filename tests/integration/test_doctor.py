@@ -15,6 +15,7 @@ from dougong.db.scope import Actor, ScopeKey
 from dougong.doctor import database, examine, machine, work
 from dougong.doctor.commands import doctor
 from dougong.installation import Installation
+from dougong.testing.budgets import watched
 from dougong.testing.factories import make_place
 from dougong.testing.planting import workshop
 from dougong.web.app import create_app
@@ -168,8 +169,14 @@ def test_the_page_shows_the_same_to_who_may_see_it(installation, place):
             grant_role(session, SYSTEM, user.id, role, group_id=place.group_id)
             tokens[login] = start_session(session, user)
     browser.set_cookie("dougong_session", tokens["system"])
-    page = browser.get(f"/c/{place.community_id}/health")
+    address = f"/c/{place.community_id}/health"
+    with watched() as seen:
+        shell = browser.get(address)
+    assert f'hx-get="{address}/findings"' in shell.get_data(as_text=True)
+    assert len(seen.statements) <= 6
+    page = browser.get(f"{address}/findings")
     assert page.status_code == 200
     assert "PostgreSQL 18" in page.text
     browser.set_cookie("dougong_session", tokens["worker"])
-    assert browser.get(f"/c/{place.community_id}/health").status_code == 403
+    assert browser.get(address).status_code == 403
+    assert browser.get(f"{address}/findings").status_code == 403

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from dougong.db.scope import Scope
 from dougong.devices import services
-from dougong.devices.configuration import drivers_of
+from dougong.devices.configuration import command_title, drivers_of
 from dougong.devices.models import (
     Device,
     DeviceCommand,
@@ -112,6 +112,9 @@ class DeviceCommandView(RecordView, model=DeviceCommand):
     title = ("Commands", "指令")
     icon, menu_order, section = "send", 60, SECTION
     columns = ("ordered_at", "device", "name", "state", "ordered_by", "approved_by", "detail")
+    said = {
+        "name": lambda scope, record: command_title(scope.installation, record.name, record.device)
+    }
     filters = ("state", "device", "ground", "ordered_at")
     can_create = can_change = can_delete = can_import = False
     actions = (

@@ -15,7 +15,7 @@ from dougong.devices.contract import DeviceConfig, GatewayConfig, SimulatedDevic
 from dougong.devices.models import Device, Gateway
 from dougong.devices.registry import Drivers
 from dougong.errors import Invalid
-from dougong.i18n import N_
+from dougong.i18n import N_, bilingual
 
 if TYPE_CHECKING:
     from dougong.installation import Installation
@@ -179,3 +179,17 @@ def simulated_device(device: Device, drivers: Drivers) -> SimulatedDevice:
         device.serial or "",
         **(device.simulation or {}),
     )
+
+
+def command_title(installation: "Installation", name: str, device: Any = None) -> str:
+    """Return what people call a command: as its device's model says, else any that knows it."""
+    working = drivers_of(installation)[0].working
+    profiles = [profile for driver in working.values() for profile in driver.profiles.values()]
+    own = working.get(device.driver) if device is not None else None
+    if own is not None and device.profile in own.profiles:
+        profiles.insert(0, own.profiles[device.profile])
+    for profile in profiles:
+        for spec in profile.commands:
+            if spec.name == name and spec.title:
+                return str(bilingual(*spec.title))
+    return name

@@ -18,6 +18,7 @@ def install(app: Flask, installation: Installation) -> None:
         "health", ("Health", "系统体检"), VIEW, section=ADMINISTRATION, icon="activity", order=90
     )
     app.add_url_rule("/<scope:scope>/health", "health", health, methods=["GET"])
+    app.add_url_rule("/<scope:scope>/health/findings", "findings", findings, methods=["GET"])
     app.add_url_rule("/healthz", "healthz", healthz, methods=["GET"])
 
 
@@ -27,13 +28,21 @@ def healthz() -> Response:
 
 
 def health() -> str:
-    """Show every finding, what is wrong first."""
+    """Show the page at once; the examination, which asks every part, follows on it."""
     scope = require_scope()
     scope.require(VIEW)
-    found = sorted(examine(current_installation()), key=lambda finding: ORDER.index(finding.level))
     return render_template(
         "admin/health.html",
+        crumbs=[(scope.place.name, url_for("admin.dashboard")), (gettext(N_("Health")), None)],
+    )
+
+
+def findings() -> str:
+    """Examine the installation; return every finding, what is wrong first."""
+    require_scope().require(VIEW)
+    found = sorted(examine(current_installation()), key=lambda finding: ORDER.index(finding.level))
+    return render_template(
+        "admin/findings.html",
         findings=found,
         bad=sum(not finding.is_well for finding in found),
-        crumbs=[(scope.place.name, url_for("admin.dashboard")), (gettext(N_("Health")), None)],
     )

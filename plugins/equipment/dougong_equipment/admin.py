@@ -1,5 +1,6 @@
 """The admin's view of the ledger, maintenance, rounds, alarms, control and stock."""
 
+from dougong.devices.configuration import command_title
 from dougong.web.admin import RecordView, action, menu_page
 from dougong_equipment import services
 from dougong_equipment.models import (
@@ -34,6 +35,7 @@ from dougong_equipment.models import (
 from dougong_equipment.rule_words import rule_words
 
 RULE = {"rule": lambda _scope, record: rule_words(record.rule)}
+COMMAND = {"command": lambda scope, record: command_title(scope.installation, record.command)}
 
 
 class EquipmentView(RecordView, model=Equipment):
@@ -250,6 +252,7 @@ class ConditionView(RecordView, model=Condition):
     icon, menu_order = "lock", 87
     columns = ("equipment", "command", "watched", "point", "comparison", "threshold", "name",
                "is_active")  # fmt: skip
+    said = COMMAND
     filters = ("equipment", "is_active")
 
 
@@ -258,7 +261,7 @@ class ControlScheduleView(RecordView, model=ControlSchedule):
     icon, menu_order = "clock", 45
     columns = ("equipment", "name", "command", "moment", "at", "offset_minutes", "rule",
                "is_active")  # fmt: skip
-    said = RULE
+    said = {**RULE, **COMMAND}
     filters = ("equipment", "moment", "is_active")
     inline = ("at", "offset_minutes", "is_active")
 

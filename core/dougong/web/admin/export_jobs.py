@@ -12,7 +12,7 @@ from dougong.db import uuid7
 from dougong.db.scope import Scope
 from dougong.errors import NotAllowed, NotFound
 from dougong.exchange import ExportFile, FileState, write_parts
-from dougong.i18n import N_, gettext
+from dougong.i18n import N_
 from dougong.jobs import submit
 from dougong.messages import notify
 from dougong.services import service
@@ -77,7 +77,7 @@ def make_file(scope: Scope, file_id: UUID) -> int:
     total = file.rows
 
     def tell(done: int) -> None:
-        scope.progress(min(done, total), total, gettext(N_("Rows written")))
+        scope.progress(min(done, total), total, N_("Rows written"))
 
     tell(0)
     place: dict[str, Any] = {"community": scope.community_id}

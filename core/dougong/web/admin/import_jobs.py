@@ -12,7 +12,7 @@ from uuid import UUID
 from dougong import services
 from dougong.db.scope import Scope
 from dougong.exchange import ImportRun, RunState
-from dougong.i18n import N_, gettext
+from dougong.i18n import N_
 from dougong.jobs import submit
 from dougong.services import service
 from dougong.web.admin import import_runs, opening_runs
@@ -83,7 +83,7 @@ def try_import(scope: Scope, run_id: UUID) -> int:
         total = run.lines
 
         def tell(done: int) -> None:
-            scope.progress(done, total, gettext(N_("Rows tried")))
+            scope.progress(done, total, N_("Rows tried"))
 
         tell(0)
         _module(run).trial(own, run, tell)
@@ -103,7 +103,7 @@ def write_import(scope: Scope, run_id: UUID) -> int:
                 total = run.lines
 
                 def tell(written: int, total: int = total) -> None:
-                    scope.progress(written, total, gettext(N_("Rows written")))
+                    scope.progress(written, total, N_("Rows written"))
 
                 is_more = _module(run).write_piece(own, run, tell)
                 done = run.done

@@ -48,10 +48,11 @@ def shown(job: Job | None) -> Progress:
     percent = min(100, job.done * 100 // job.total) if job.total else None
     if job.state is JobState.DONE:
         percent = 100
-    words = job.message
+    told = gettext(job.message) if job.message else ""
+    words = told
     if job.total:
         counted = gettext(N_("%(done)s of %(total)s"), done=f"{job.done:,}", total=f"{job.total:,}")
-        words = f"{job.message} · {counted}" if job.message else counted
+        words = f"{told} · {counted}" if told else counted
     return Progress(job, percent, words, reason_of(job))
 
 

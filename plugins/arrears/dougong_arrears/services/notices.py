@@ -131,7 +131,7 @@ def _write_demands(scope: Scope, run: NoticeRun, owing: Sequence[Any], to: IO[by
         for done, (document, row) in enumerate(zip(printed, owing, strict=True), 1):
             archive.writestr(f"{done:04}-{row.room.replace('/', '_')}.pdf", document.content)
             if done % PROGRESS_EVERY == 0 or done == len(owing):
-                scope.progress(done, len(owing), gettext("Notices printed"))
+                scope.progress(done, len(owing), N_("Notices printed"))
     insert_rows(
         scope,
         Letter,

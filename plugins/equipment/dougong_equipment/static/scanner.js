@@ -4,6 +4,17 @@
   "use strict";
   const script = document.currentScript;
 
+  // The decoder is large: it comes when there is a picture to read.
+  function load(address) {
+    return new Promise((done, failed) => {
+      const made = document.createElement("script");
+      made.addEventListener("load", done);
+      made.addEventListener("error", () => failed(new Error(address)));
+      made.src = address;
+      document.head.append(made);
+    });
+  }
+
   // box: an element with data-words; found: called with the text of a code.
   class Scanner {
     constructor(box, found) {
@@ -26,6 +37,7 @@
 
     static async read(picture) {
       if (!Scanner.ready) {
+        await load(script.dataset.reader);
         ZXingWASM.prepareZXingModule({ overrides: { locateFile: () => script.dataset.wasm } });
         Scanner.ready = true;
       }
