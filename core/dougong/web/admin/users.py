@@ -17,6 +17,7 @@ from dougong.web.admin import registry
 from dougong.web.admin.menu import ADMINISTRATION, menu_page, section_title
 from dougong.web.admin.pages import Crumb, blueprint, go
 from dougong.web.admin.role_editing import full_label
+from dougong.web.admin.views import RecordView
 from dougong.web.app import current_installation, require_scope
 
 menu_page(
@@ -159,13 +160,29 @@ def explain(scope: Scope, path: str) -> list[tuple[bool, str]]:
     steps = [(True, gettext(N_("The plugin %(plugin)s is switched on here."), plugin=title))]
     if view is None:
         return [*steps, (False, gettext(N_("It has no records called %(name)s."), name=parts[5]))]
-    permission = f"{name}.view"
+    rest = [part for part in parts[6:] if part]
+    wanted = {"new": "create", "import": "create", "edit": "change", "delete": "delete"}
+    verbs = ["view", *(wanted[part] for part in rest if part in wanted)]
+    for verb in verbs:
+        steps.append(_explain_verb(scope, view, verb))
+        if not steps[-1][0]:
+            return steps
+    return steps + _explain_record(scope, view.model, rest[0] if rest else "")
+
+
+def _explain_verb(scope: Scope, view: type[RecordView], verb: str) -> tuple[bool, str]:
+    """Return whether the actor may do a verb on a list's records here, and why."""
+    permission = f"{view.name()}.{verb}"
+    said = full_label(permission)
     if not scope.may(permission):
         text = N_("None of your roles holds %(permission)s. Ask your security administrator.")
-        return [*steps, (False, gettext(text, permission=full_label(permission)))]
-    said = full_label(permission)
-    steps.append((True, gettext(N_("You hold %(permission)s."), permission=said)))
-    return steps + _explain_record(scope, view.model, parts[6] if len(parts) > 6 else "")
+        return False, gettext(text, permission=said)
+    if view.may(scope, verb):
+        return True, gettext(N_("You hold %(permission)s."), permission=said)
+    if scope.community_id is None and view.model.__kind__ == "community":
+        text = N_("You hold %(permission)s, but a group's page writes nothing. Open a community.")
+        return False, gettext(text, permission=said)
+    return False, gettext(N_("Nobody does this by hand: what happens writes these records."))
 
 
 def _explain_record(scope: Scope, model: Any, identity: str) -> list[tuple[bool, str]]:
