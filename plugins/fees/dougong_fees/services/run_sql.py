@@ -26,7 +26,8 @@ CHUNK = text(
         order by id limit :most) r
     """
 )
-ANCHOR = """case when i.period_method in ('anchor_month', 'whole_months')
+ANCHORED = "i.period_method in ('anchor_month', 'whole_months')"
+ANCHOR = f"""case when {ANCHORED}
     then coalesce(c.anchor_day, extract(day from c.from_on)::int) else 1 end"""
 IN_PERIOD = "c.from_on < :to_on and (c.to_on is null or c.to_on > :from_on)"
 METERED = "(i.method = 'usage' or i.method = 'formula' and i.commodity is not null)"
@@ -35,10 +36,14 @@ CHOSEN = """i.community_id = :community and i.is_active
 
 METHODS = text(
     f"""
-    select distinct i.period_method as method, {ANCHOR} as anchor_day
+    select i.period_method as method, 1 as anchor_day from fees.fee_item i
+    where {CHOSEN} and not {METERED} and not {ANCHORED}
+    union
+    select i.period_method, {ANCHOR}
     from fees.charge c
     join fees.fee_item i on i.community_id = c.community_id and i.id = c.fee_item_id
     where c.community_id = :community and {IN_PERIOD} and {CHOSEN} and not {METERED}
+        and {ANCHORED}
     """
 )
 CUT_DAYS = text(
@@ -120,7 +125,7 @@ with wanted as materialized (
         union
         select w.charge_id, w.from_on from wanted w join cut on cut.charge_id = w.charge_id
     ) k on k.charge_id = w.charge_id
-), segment as materialized (
+), segment as not materialized (
     select p.*, case when p.is_metered then p.end_on - 1 else p.start_on end as pays_on
     from piece p
 ), payer as materialized (
@@ -229,7 +234,7 @@ CHECKED = """, gap as (
             when worth is null then 'no_value' when worth < 0 then 'negative' end as problem
     from valued"""
 WRITE = """
-), good as materialized (
+), good as not materialized (
     select * from checked where problem is null and payer_id is not null
 ), flat as (
     select g.*, 32 * g.meter as part, g.quantity as share, g.unit_price as price,
@@ -266,6 +271,7 @@ WRITE = """
         price, addition, factor, numerator, denominator, used_before, evidence,
         cast(round(case when method = 'formula'
             then (worth + addition * 0.01) * numerator * factor / denominator
+            when numerator = denominator and factor = 1 and addition = 0 then share * price
             when numerator = denominator then (share * price + addition * 0.01) * factor
             else (share * price + addition * 0.01) * numerator * factor / denominator end, places)
             * 100 as bigint) as amount
@@ -298,7 +304,7 @@ WRITE = """
         b.id, l.charge_id, l.fee_item_id, l.price_id, l.start_on, l.end_on, l.part,
         l.share, l.price, l.addition, l.factor, l.numerator, l.denominator, l.used_before,
         l.amount, l.evidence
-    from line l join new_bill b on b.room_id = l.room_id and b.payer_id = l.payer_id
+    from line l left join new_bill b on b.room_id = l.room_id and b.payer_id = l.payer_id
 )
 select (select count(*) from new_bill) as bills, (select count(*) from line) as lines,
     (select coalesce(sum(amount), 0) from new_bill) as amount,
@@ -338,14 +344,19 @@ PUBLISH = text(
     where community_id = :community and run_id = :run and state = 'draft'
     """
 )
+# Lines are looked up bill by bill, whatever the planner thinks of loops (`offset 0`): joined they
+# would be read with all the years before them.
 INCOME = text(
     """
-    select i.account_code as code, i.name, sum(l.amount) as amount
-    from fees.bill b
-    join fees.bill_line l on l.community_id = b.community_id and l.bill_id = b.id
-    join fees.fee_item i on i.community_id = b.community_id and i.id = l.fee_item_id
-    where b.community_id = :community and b.run_id = :run
-    group by i.account_code, i.name having sum(l.amount) > 0 order by 1, 2
+    select i.account_code as code, i.name, sum(t.amount) as amount
+    from (
+        select l.fee_item_id, sum(l.amount) as amount
+        from fees.bill b cross join lateral (
+            select fee_item_id, amount from fees.bill_line
+            where community_id = b.community_id and bill_id = b.id offset 0) l
+        where b.community_id = :community and b.run_id = :run group by l.fee_item_id
+    ) t join fees.fee_item i on i.community_id = :community and i.id = t.fee_item_id
+    group by i.account_code, i.name having sum(t.amount) > 0 order by 1, 2
     """
 )
 DROP_DRAFT = (
