@@ -7,37 +7,51 @@ PLUGINS := $(sort $(notdir $(patsubst %/setup.cfg,%,$(wildcard plugins/*/setup.c
 SIGNING_KEY ?= var/keys/plugin-signing.pem
 STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed-test
+SOURCES := setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg plugins/*/pyproject.toml)
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 # Eleven distributions share one builder, and a module is compiled when it is first imported.
 QUICKLY := --no-build-isolation --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset setup setup-test test test-fast lint types catalogues bench plugin-repo docs \
+.PHONY: help up down reset setup setup-test programs peers test test-fast lint types docs \
+	catalogues bench plugin-repo \
 	gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands \
 	gate-notices gate-payments gate-pages gate-budgets gates initial clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
-$(STAMP): setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg) $(wildcard plugins/*/pyproject.toml)
+$(BIN)/python:
 	@PYTHON=$(PYTHON) tools/system.sh python
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+
+# One call, so that what fits together is found out once. $(1): the extra of the kernel.
+define install
+	@PYTHON=$(PYTHON) tools/system.sh python
 	@echo "Installing into $(VENV) …"
 	@$(PIP) 'setuptools>=77' wheel
-	@$(PIP) $(QUICKLY) -e . $(foreach p,$(PLUGINS),-e plugins/$(p))
+	@$(PIP) $(QUICKLY) -e '.$(1)' $(foreach p,$(PLUGINS),-e plugins/$(p))
 	@$(BIN)/python -m dougong.i18n
-	@touch $@
+	@touch $(STAMP)
+endef
+
+$(STAMP): $(SOURCES) | $(BIN)/python
+	$(call install,)
 
 setup: $(STAMP) ## install Dougong and its plugins into .venv
 
-$(TEST_STAMP): $(STAMP)
-	@$(PIP) $(QUICKLY) -e '.[test]'
+$(TEST_STAMP): $(SOURCES) | $(BIN)/python
+	$(call install,[test])
 	@$(BIN)/python -c 'from dougong.documents.fonts import font_files; font_files()'
 	@touch $@
 
-setup-test: $(TEST_STAMP) ## install what the tests need as well: tools, browser, protocol peers
+programs: | $(BIN)/python
 	@tools/system.sh test
+
+peers: | $(BIN)/python
 	@$(BIN)/python tools/peers.py
+
+setup-test: $(TEST_STAMP) programs peers ## install what the tests need as well: tools, browser, protocol peers
 
 up: setup ## start Dougong with demo data and device simulators; prints one link
 	@exec $(BIN)/dougong up
@@ -48,9 +62,10 @@ down: ## stop everything that `make up` started
 reset: ## stop and delete all data of the embedded installation
 	@test ! -x $(BIN)/dougong || $(BIN)/dougong reset --yes
 
-test: setup-test ## everything: checks, documentation, unit, integration and acceptance tests
+test: ## everything: checks, documentation, unit, integration and acceptance tests
+	@$(MAKE) --no-print-directory -j3 setup-test
 	@$(MAKE) --no-print-directory -j2 --output-sync lint types docs
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-fast: setup-test ## unit and architecture tests only
 	$(BIN)/python -m pytest tests/unit tests/architecture

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,9 +77,11 @@ def main(words: list[str]) -> int:
     packages = PACKAGES | (BENCH_PACKAGES if "bench" in words else {})
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     PEERS.mkdir(exist_ok=True)
-    for name, requirement in packages.items():
-        if not is_there(name, requirement) and (reason := set_up(name, requirement)):
-            missing.append(f"{requirement} ({reason})")
+    wanted = {name: each for name, each in packages.items() if not is_there(name, each)}
+    with ThreadPoolExecutor() as pool:  # what takes time is the network
+        reasons = pool.map(set_up, wanted, wanted.values())
+    for requirement, reason in zip(wanted.values(), reasons, strict=True):
+        missing += [f"{requirement} ({reason})"] if reason else []
     for each in missing:
         print(f"protocol peer missing: {each}", file=sys.stderr)
     return 0

@@ -39,8 +39,8 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     fi
     apt-get update -qq || true
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" \
-        >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        -o DPkg::Lock::Timeout=300 "${need[@]}" >/dev/null
 elif [ "$1" = test ] && [ "${CI:-}" != true ]; then
     echo "Some tests will be skipped. For all of them: sudo apt-get install ${need[*]}" >&2
 else

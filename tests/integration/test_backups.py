@@ -32,8 +32,6 @@ from dougong.settings import Settings
 from dougong.tenancy.models import Building, Person
 from dougong.testing.factories import make_place
 
-pytestmark = pytest.mark.xdist_group("backups")
-
 SYSTEM = Actor.system("test")
 LETTER = b"%PDF-1.4\n% a contract\n%%EOF\n"
 

@@ -20,8 +20,6 @@ from dougong.testing.factories import make_place
 from dougong.testing.planting import workshop
 from dougong.web.app import create_app
 
-pytestmark = pytest.mark.xdist_group("doctor")
-
 SYSTEM = Actor.system("test")
 
 

@@ -14,8 +14,6 @@ from dougong.testing.factories import make_place
 from dougong.testing.planting import rows, workshop
 from dougong.testing.probe import plant_probe, wait_for, worker
 
-pytestmark = pytest.mark.xdist_group("events")
-
 SYSTEM = Actor.system("test")
 
 

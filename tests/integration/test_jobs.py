@@ -23,8 +23,6 @@ from dougong.testing.factories import make_place
 from dougong.testing.planting import rows, workshop
 from dougong.testing.probe import plant_probe, wait_for, worker
 
-pytestmark = pytest.mark.xdist_group("jobs")
-
 SYSTEM = Actor.system("test")
 LONG_S = 90
 

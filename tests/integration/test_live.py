@@ -19,8 +19,6 @@ from dougong.supervisor.running import listening_socket
 from dougong.supervisor.serving import Application
 from dougong.web import live
 
-pytestmark = pytest.mark.xdist_group("live")
-
 SYSTEM = Actor.system("test")
 
 

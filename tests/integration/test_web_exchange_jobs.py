@@ -27,7 +27,6 @@ from dougong.web.app import SESSION_COOKIE, create_app
 sys.path.insert(0, str(Path(__file__).parent))
 from test_web_exchange import Wizard, browser, csrf, in_scope, opening_file, workbook, xlsx
 
-pytestmark = pytest.mark.xdist_group("exchange")
 SYSTEM = Actor.system("test")
 
 

@@ -9,12 +9,12 @@ import argparse
 import json
 import sys
 import traceback
+from itertools import product
 from random import Random
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import text
 
 from dougong.db import ciphers
 from dougong.db.embedded import EmbeddedPostgres
@@ -26,6 +26,7 @@ from dougong.testing.canaries import (
     Planted,
     encryption_off,
     found_in,
+    found_in_table,
     make_canaries,
     plant_everywhere,
     search_at_rest,
@@ -38,6 +39,7 @@ from dougong.testing.throwaway import throwaway_installation
 
 SYSTEM = Actor.system("gate")
 SPARE = 300
+Places = dict[str, set[str]]
 # What is kept readable on purpose lies in its own table and in the log, never in these.
 ON_THE_WAY = ("outbox_event", "event_delivery", "job", "procrastinate_jobs", "procrastinate_events")
 
@@ -60,11 +62,11 @@ def canaries(installation: Installation, server: EmbeddedPostgres, count: int) -
     with psycopg.connect(server.dsn(), autocommit=True) as link:
         link.execute("set log_statement = 'all'")
         link.execute(f"select '{logged}'".encode())
-    found = search_at_rest(server, installation.settings.paths.home, hidden)
-    controls = search_at_rest(server, installation.settings.paths.home, {control, logged})
-    shown = {name: found_in(iter([raw]), hidden) for name, raw in entered.shown.items()}
-    found |= {name: hits for name, hits in shown.items() if hits}
-    strayed = _strayed(installation, server, planted)
+    wanted = {*hidden, control, logged, *planted.plain.values()}
+    places = search_at_rest(server, installation.settings.paths.home, wanted)
+    places |= {name: found_in(iter([raw]), hidden) for name, raw in entered.shown.items()}
+    found, controls = _those(places, hidden), _those(places, {control, logged})
+    strayed = _strayed(installation, places, planted)
     return {
         "canaries": len(hidden),
         "sealed_columns": sorted(planted.sealed),
@@ -79,20 +81,19 @@ def canaries(installation: Installation, server: EmbeddedPostgres, count: int) -
     }
 
 
-def _strayed(
-    installation: Installation, server: EmbeddedPostgres, planted: Planted
-) -> dict[str, int]:
+def _those(places: Places, canaries: set[str]) -> Places:
+    """Return the places where some of ``canaries`` were found, with these."""
+    return {name: hits & canaries for name, hits in places.items() if hits & canaries}
+
+
+def _strayed(installation: Installation, places: Places, planted: Planted) -> dict[str, int]:
     """Return where canaries of readable columns lie that they should not: logs, files, payloads."""
     wanted = set(planted.plain.values())
-    places = search_at_rest(server, installation.settings.paths.home, wanted)
-    found = {k: len(h) for k, h in places.items() if k not in ("dump", "base", "pg_wal")}
+    found = {name: hits for name, hits in places.items() if name not in ("dump", "base", "pg_wal")}
     with installation.platform() as session:
         for table in ON_THE_WAY:
-            rows = session.scalars(text(f"select t::text from dougong.{table} t")).all()
-            hits = found_in((row.encode() + b"\n" for row in rows), wanted)
-            if hits:
-                found[table] = len(hits)
-    return found
+            found[table] = found_in_table(session, f"dougong.{table}", wanted)
+    return {name: len(hits) for name, hits in _those(found, wanted).items()}
 
 
 def unprotected(installation: Installation, server: EmbeddedPostgres) -> dict[str, Any]:
@@ -131,13 +132,12 @@ def swaps(installation: Installation, count: int) -> dict[str, Any]:
     """Open ``count`` ciphertexts where they do not belong: row, column, table, community."""
     places = [make_place(installation) for _ in range(3)]
     chance, sealed, refused, opened = Random(3), {}, 0, 0
+    tables, columns = ("dougong.person", "dougong.staff"), ("phone", "id_number")
     for place in places:
         key = installation.keyring.current(place.community_id)
-        for row in place.person_ids:
-            for table in ("dougong.person", "dougong.staff"):
-                for column in ("phone", "id_number"):
-                    where = ciphers.Place(place.community_id, table, column, row)
-                    sealed[where] = ciphers.seal(key, where, "13800000000")
+        for row, table, column in product(place.person_ids, tables, columns):
+            where = ciphers.Place(place.community_id, table, column, row)
+            sealed[where] = ciphers.seal(key, where, "13800000000")
     spots = list(sealed)
     for _ in range(count):
         here, there = chance.sample(spots, 2)

@@ -4,6 +4,7 @@ Canaries are eleven digits with a beginning that no telephone has. They are look
 as PostgreSQL writes bytes (hexadecimal).
 """
 
+import os
 import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -13,10 +14,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from tempfile import NamedTemporaryFile
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, select
+from sqlalchemy import Column, select, text
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.exc import DBAPIError, StatementError
@@ -33,7 +35,11 @@ from dougong.testing.factories import Place
 
 SYSTEM = Actor.system("gate")
 BEGINNING = "10055"
-SHAPE = re.compile(rb"10055\d{6}|3130303535(?:3\d){6}")
+# By what they begin with, which is looked for first: as text, and as PostgreSQL writes bytes.
+SHAPES = {
+    b"10055": re.compile(rb"10055\d{6}"),
+    b"3130303535": re.compile(rb"3130303535(?:3\d){6}"),
+}
 VALUES: dict[type, Any] = {
     str: "样例",
     int: 1,
@@ -201,11 +207,38 @@ def found_in(blocks: Iterable[bytes], canaries: set[str]) -> set[str]:
     seen: set[str] = set()
     before = b""
     for block in blocks:
-        for match in SHAPE.finditer(before + block):
-            raw = match.group()
-            seen.add((raw if len(raw) == 11 else bytes.fromhex(raw.decode())).decode())
+        seen |= set(_written_in(before + block))
         before = block[-OVERLAP:]
     return seen & canaries
+
+
+def _written_in(block: bytes) -> Iterator[str]:
+    for beginning, shape in SHAPES.items():
+        if beginning not in block:
+            continue
+        for match in shape.finditer(block):
+            raw = match.group()
+            yield (raw if len(raw) == 11 else bytes.fromhex(raw.decode())).decode()
+
+
+def found_in_table(session: Session, table: str, canaries: set[str]) -> set[str]:
+    """Return the canaries that stand in the rows of a table; the database sorts these out."""
+    written = " or ".join(f"line like '%{beginning.decode()}%'" for beginning in SHAPES)
+    lines = f"select t::text as line from {table} t offset 0"
+    rows = session.scalars(text(f"select line from ({lines}) each where {written}"))
+    return found_in((row.encode() + b"\n" for row in rows), canaries)
+
+
+def dump_blocks(server: EmbeddedPostgres) -> Iterator[bytes]:
+    """Yield a dump of the server's database in pieces.
+
+    It grows with everything that a run has written: it lies on the disk, never whole in memory.
+    """
+    with NamedTemporaryFile(dir=server.data, prefix="dump-") as file:
+        if server.account is not None:
+            os.chown(file.name, server.account.pw_uid, server.account.pw_gid)
+        server.run_tool("pg_dump", "-d", server.dsn(), "-f", file.name)
+        yield from file_blocks(Path(file.name))
 
 
 def file_blocks(path: Path) -> Iterator[bytes]:
@@ -228,8 +261,7 @@ def places_at_rest(server: EmbeddedPostgres, home: Path) -> Iterator[tuple[str, 
     with psycopg.connect(server.dsn(), autocommit=True) as link:
         link.execute("checkpoint")
         name = link.execute("select current_database()").fetchone()
-    done = server.run_tool("pg_dump", "-d", server.dsn())
-    yield f"dump of {name[0] if name else ''}", iter([done.stdout.encode()])
+    yield f"dump of {name[0] if name else ''}", dump_blocks(server)
     for folder in ("base", "pg_wal", "log"):
         for path in sorted((server.data / folder).rglob("*")):
             if path.is_file():

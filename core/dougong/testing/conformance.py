@@ -30,7 +30,7 @@ class PluginConformance:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def subject(cls, installation: Installation) -> Subject:
+    def subject(cls, installation: Installation, kernel_database: str) -> Subject:
         """Return the plugin as this test run has installed it."""
         if cls.plugin not in installation.plugins.found:
             pytest.fail(f"{cls.plugin} is not found: install it or set DOUGONG_PLUGIN_PATH")
@@ -38,7 +38,7 @@ class PluginConformance:
             standing = installation.plugins.standing(cls.plugin)
             reason = installation.plugins.errors.get(cls.plugin, standing.reason)
             pytest.fail(f"{cls.plugin} is {standing.state}: {reason}")
-        return Subject(installation, cls.plugin)
+        return Subject(installation, cls.plugin, kernel_database)
 
     @pytest.mark.parametrize("promise", every_promise(), ids=lambda promise: promise.__name__)
     def test_promise(self, subject: Subject, promise: Promise) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from dougong.privacy.rotation import SealedColumn, sealed_columns
 from dougong.privacy.shredding import recover, shred_scope
 from dougong.privacy.subjects import own_tables, rows_of
 from dougong.tenancy.models import Person
-from dougong.testing.canaries import found_in, make_canaries, plant_everywhere
+from dougong.testing.canaries import dump_blocks, found_in, make_canaries, plant_everywhere
 from dougong.testing.factories import Place, make_place
 
 SYSTEM = Actor.system("gate")
@@ -70,11 +71,11 @@ class Reader:
         )
         for event in events:
             yield event.body
-            for side in ("old", "new"):
-                for column, raw in (event.image.get(side) or {}).items():
-                    each = columns.get((event.name, column))
-                    if each is not None and raw:
-                        yield self._opened(each, UUID(event.row_id), bytes.fromhex(raw[2:]))
+            values = [(event.image.get(side) or {}).items() for side in ("old", "new")]
+            for column, raw in chain.from_iterable(values):
+                each = columns.get((event.name, column))
+                if each is not None and raw:
+                    yield self._opened(each, UUID(event.row_id), bytes.fromhex(raw[2:]))
 
     def _opened(self, each: SealedColumn, id: UUID, raw: bytes) -> str:
         """Return what a ciphertext says, nothing when nobody can tell any more."""
@@ -128,8 +129,7 @@ def erased(installation: Installation, server: EmbeddedPostgres) -> dict[str, An
     seconds = time.monotonic() - started
     gone = {canary for column, canary in told.items() if column not in entry.kept}
     after = reader.canaries(gone | {inside})
-    dump = server.run_tool("pg_dump", "-d", server.dsn()).stdout.encode()
-    in_dump = found_in(iter([dump]), gone | {inside})
+    in_dump = found_in(dump_blocks(server), gone | {inside})
     faults = _faults(installation, here)
     return {
         "columns": len(told),

@@ -1,7 +1,8 @@
 """Takes a plugin through its whole life in a process and on a database of its own.
 
-Usage: python -m dougong.testing.promises.life_story <plugin>. Reads the environment like every
-process of Dougong, and prints what it saw as one line of JSON. Installing and uninstalling loads
+Usage: python -m dougong.testing.promises.life_story <plugin> [<template>]. Reads the environment
+like every process of Dougong, and prints what it saw as one line of JSON. The template is a
+database with nothing but the kernel, to be copied. Installing and uninstalling loads
 and unloads code, which a process that runs other tests would miss afterwards.
 """
 
@@ -87,11 +88,10 @@ def _seen_elsewhere(installation: Installation, plugin: str, place: Place) -> li
 
     seen = []
     with installation.scope(ACTOR, community=place.other_community_id) as scope:
-        for model in models(installation.plugins.manifest(plugin).package):
-            if model.__kind__ == "community":
-                count = scope.session.scalar(select(func.count()).select_from(model.__table__))
-                if count:
-                    seen.append(f"{model.__tablename__}: {count} rows")
+        known = models(installation.plugins.manifest(plugin).package)
+        for table in (model.__table__ for model in known if model.__kind__ == "community"):
+            if count := scope.session.scalar(select(func.count()).select_from(table)):
+                seen.append(f"{table.name}: {count} rows")
     return seen
 
 
@@ -130,10 +130,11 @@ def _views(plugin: str) -> list[str]:
 
 def main() -> int:
     """Tell the story of the plugin named on the command line."""
+    plugin, template = sys.argv[1], next(iter(sys.argv[2:]), None)
     settings = Settings.from_environment()
     server = EmbeddedPostgres(settings.paths.home, settings.paths.keys, fast=True)
-    with workshop(server, *settings.plugin_paths) as installation:
-        story = tell(installation, sys.argv[1])
+    with workshop(server, *settings.plugin_paths, template=template) as installation:
+        story = tell(installation, plugin)
     print(json.dumps(story, ensure_ascii=False))
     return 0
 

@@ -40,9 +40,8 @@ def every_view_shows_what_its_model_has(subject: Subject) -> Iterator[str]:
     for view in views(subject):
         known = view.all_columns()
         for part in ("columns", "filters", "search", "inline"):
-            for key in getattr(view, part):
-                if key not in known:
-                    yield f"{view.__name__}.{part}: {view.model.__name__} has no {key}"
+            for key in (each for each in getattr(view, part) if each not in known):
+                yield f"{view.__name__}.{part}: {view.model.__name__} has no {key}"
 
 
 @promise

@@ -26,10 +26,15 @@ CHINESE = ("\u4e00", "\u9fff")
 
 @dataclass
 class Subject:
-    """One installed plugin of a test installation."""
+    """One installed plugin of a test installation.
+
+    template: a database with nothing but the kernel on the same server, which saves the plugin's
+    life from migrating the kernel again.
+    """
 
     installation: Installation
     plugin: str
+    template: str | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -114,7 +119,10 @@ class Subject:
             "DOUGONG_PLUGIN_PATH": os.pathsep.join(map(str, settings.plugin_paths)),
         }
         done = subprocess.run(
-            [sys.executable, "-m", "dougong.testing.promises.life_story", self.plugin],
+            [
+                *(sys.executable, "-m", "dougong.testing.promises.life_story", self.plugin),
+                *([self.template] if self.template else []),
+            ],
             env=environment,
             capture_output=True,
             text=True,

@@ -19,7 +19,7 @@ from dougong.db.linter import lint
 from dougong.db.migrator import _config
 from dougong.i18n import use_locale
 from dougong.privacy.purposes import undeclared_personal
-from dougong.testing.canaries import found_in, make_canaries, plant_everywhere
+from dougong.testing.canaries import found_in_table, make_canaries, plant_everywhere
 from dougong.testing.promises import Subject, promise
 from dougong.testing.promises.subject import has_chinese
 
@@ -246,8 +246,7 @@ def sealed_values_lie_nowhere_in_clear(subject: Subject) -> Iterator[str]:
     wanted = {canary: column for column, canary in planted.sealed.items()}
     with subject.installation.platform() as session:
         for table in (*(f'{m.__schema__}."{m.__tablename__}"' for m in subject.models), *LEAKY):
-            rows = session.scalars(text(f"select t::text from {table} t"))
-            for canary in found_in((row.encode() + b"\n" for row in rows), set(wanted)):
+            for canary in found_in_table(session, table, set(wanted)):
                 yield f"{wanted[canary]} lies in clear in {table}"
 
 
