@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import or_, select, text
+from sqlalchemy import and_, or_, select, text
 from sqlalchemy.orm import aliased
 
 from dougong.access.models import Delegation, RoleGrant, User
@@ -36,17 +36,31 @@ class StandIn:
     reason: str
 
 
-def colleagues(scope: Scope) -> Sequence[tuple[UUID, str]]:
-    """Return at most 200 others with a role in this group, by name: id and name with login."""
+@dataclass(frozen=True)
+class Colleague:
+    """A login by name. may_stand_in: for the actor, in this group."""
+
+    id: UUID
+    name: str
+    login: str
+    may_stand_in: bool
+
+
+def people(scope: Scope, also: Sequence[UUID] = ()) -> list[Colleague]:
+    """Return the others with a role in this group, at most 200 by name, and the logins of ``also``.
+
+    One statement.
+    """
     inside = select(RoleGrant.user_id).where(RoleGrant.group_id == scope.group_id)
+    here = and_(User.id.in_(inside), User.is_active, User.id != scope.actor.user_id)
     query = (
-        select(User.id, User.name, User.login)
-        .where(User.id.in_(inside), User.is_active, User.id != scope.actor.user_id)
-        .order_by(User.name, User.id)
-        .limit(MOST_PEOPLE)
+        select(User.id, User.name, User.login, here.label("here"))
+        .where(or_(here, User.id.in_(also)))
+        .order_by(User.id.in_(also).desc(), User.name, User.id)
+        .limit(MOST_PEOPLE + len(also))
     )
     with scope.installation.access(scope.actor) as session:
-        return [(r.id, f"{r.name} ({r.login})") for r in session.execute(query)]
+        return [Colleague(r.id, r.name, r.login, r.here) for r in session.execute(query)]
 
 
 def stand_ins(scope: Scope) -> list[StandIn]:
@@ -115,7 +129,7 @@ def stand_in(scope: Scope, to_user_id: UUID, from_on: date, to_on: date, reason:
 
 def _check(scope: Scope, to_user_id: UUID, from_on: date, to_on: date, reason: str) -> None:
     fields: dict[str, str] = {}
-    if to_user_id not in {id for id, _ in colleagues(scope)}:
+    if to_user_id not in {each.id for each in people(scope) if each.may_stand_in}:
         fields["to_user_id"] = gettext(N_("Choose somebody who works in this group."))
     if from_on < scope.today:
         fields["from_on"] = gettext(N_("Begin today or later."))
@@ -138,12 +152,3 @@ def end_stand_in(scope: Scope, id: UUID) -> None:
             raise NotFound(N_("There is no such stand-in of yours."))
         session.execute(text("select set_config('dougong.verb', :v, true)"), {"v": END})
         found.ended_at = found.ended_at or scope.now
-
-
-def names_of(scope: Scope, users: Sequence[UUID]) -> dict[UUID, str]:
-    """Return the names of logins by their ids; one statement."""
-    if not users:
-        return {}
-    with scope.installation.access(scope.actor) as session:
-        rows = session.execute(select(User.id, User.name).where(User.id.in_(users)))
-        return {row.id: row.name for row in rows}

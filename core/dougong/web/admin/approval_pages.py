@@ -54,13 +54,15 @@ def _page(
     scope.require(VIEW)
     found = approvals.waiting(scope, _after(), approvals.SHOWN + 1)
     shown = found[: approvals.SHOWN]
+    asking = sorted({each.asked_by for each in shown if each.asked_by is not None})
+    people = delegations.people(scope, asking)
     return render_template(
         "admin/approvals.html",
-        lines=_lines(scope, shown),
+        lines=_lines(scope, shown, {each.id: each.name for each in people}),
         further=shown[-1].id if len(found) > len(shown) else None,
         is_group=scope.community_id is None,
         stand_ins=delegations.stand_ins(scope),
-        colleagues=delegations.colleagues(scope),
+        colleagues=sorted((p for p in people if p.may_stand_in), key=lambda p: p.name),
         today=scope.today,
         problem=problem,
         errors=errors or {},
@@ -79,9 +81,7 @@ def _after() -> UUID | None:
         raise NotFound(N_("There is no such page.")) from None
 
 
-def _lines(scope: Scope, found: list[Waiting]) -> list[Line]:
-    asking = {each.asked_by for each in found if each.asked_by is not None}
-    names = delegations.names_of(scope, sorted(asking))
+def _lines(scope: Scope, found: list[Waiting], names: Mapping[UUID, str]) -> list[Line]:
     places = {c.id: c.name for c in getattr(scope.place, "communities", ())}
     lines = []
     for each in found:
@@ -95,7 +95,7 @@ def _lines(scope: Scope, found: list[Waiting]) -> list[Line]:
                 view.label() if view else str(each.service.title),
                 address,
                 places.get(each.community_id, ""),
-                names.get(each.asked_by, "") if each.asked_by else "",
+                names.get(each.asked_by, "—") if each.asked_by else "",
                 approvals.lapses_at(scope, each.id) if lapses else None,
                 each.asked_by is not None and each.asked_by == scope.actor.user_id,
             )
