@@ -72,6 +72,8 @@ class Ground:
                         )
             if building_number <= 4:
                 self._shops(building, building_number)
+            if building_number == 1:
+                self._parking(building)
         return self.rows
 
     def old_community(self) -> Columns:
@@ -164,6 +166,18 @@ class Ground:
             lessee = self._company(f"{self.chance.choice(names.COMPANIES)}（{code}）")
             self._lives(room, lessee, "lease", date(2025, 3, 1), pays_fees=True)
 
+    def _parking(self, building: UUID) -> None:
+        """Ten spaces below a building; the last two are mother and child, one behind the other."""
+        for number in range(1, 9):
+            owner = self._person(with_identity=True)
+            self._owns(self._space(building, f"P-{number:03}"), owner, Decimal(1), MOVED_IN)
+        owner = self._person(with_identity=True)
+        for code in ("P-009母", "P-009子"):
+            self._owns(self._space(building, code), owner, Decimal(1), MOVED_IN)
+
+    def _space(self, building: UUID, code: str) -> UUID:
+        return self._room(building, None, code, -1, "parking", "delivered", Decimal("12.72"))
+
     # --- people ---------------------------------------------------------------------------------
 
     def _person(self, *, with_identity: bool) -> UUID:
@@ -199,6 +213,8 @@ class Ground:
             second = self._person(with_identity=True)
             for owner in (first, second):
                 self._owns(room, owner, Decimal("0.5"), moved_in)
+            if draw < 0.01:
+                self._divorced(first, second, moved_in)
         elif draw < 0.10:
             sold = date(2025, 1, 1) + timedelta(days=self.chance.randrange(500))
             self._owns(room, first, Decimal(1), moved_in, sold)
@@ -223,6 +239,18 @@ class Ground:
                 from_on=moved_in,
                 to_on=None,
             )
+
+    def _divorced(self, first: UUID, second: UUID, moved_in: date) -> None:
+        """Let two owners be divorced: one lives here, both owe, neither pays for the other."""
+        self.rows.add(
+            Family,
+            person_id=first,
+            relative_id=second,
+            relation="前配偶",
+            may_pay=False,
+            from_on=moved_in,
+            to_on=None,
+        )
 
     def _owns(
         self, room: UUID, person: UUID, share: Decimal, from_on: date, to_on: date | None = None

@@ -12,7 +12,8 @@ from dougong.db import uuid7
 from dougong.db.scope import Actor, Grant
 from dougong.errors import Conflict, Invalid, NotFound
 from dougong.services import create
-from dougong.tenancy.models import Ownership, Room
+from dougong.tenancy.models import Ownership, Room, RoomKind
+from dougong.tenancy.operations import set_setting
 from dougong_participation import services
 from dougong_participation.domain.voting import Choice, Matter, Right, tally
 from dougong_participation.errors import WrongState
@@ -128,6 +129,10 @@ def enter(installation, place):
 @pytest.fixture
 def opened(enter):
     """Return the id of a vote that is open; every room has an area."""
+    return _open(enter)
+
+
+def _open(enter):
     with enter() as scope:
         for number, room in enumerate(scope.session.scalars(select(Room).order_by(Room.sort_key))):
             room.built_area = Decimal(80 + number)
@@ -147,6 +152,32 @@ def test_the_roll_holds_every_room_and_what_is_unsold_is_the_developer_s(enter, 
         assert {r.room_id for r in listed if r.person_id is None} == {
             room.id for room in rooms if room.id not in owned
         }
+
+
+def test_parking_counts_where_the_rules_of_the_community_say_so(installation, enter, place):
+    garage = uuid7()
+    with enter() as scope:
+        room = scope.get(Room, place.room_ids[0])
+        scope.session.add(
+            Room(
+                id=garage,
+                building_id=room.building_id,
+                code="P-001",
+                sort_key="P-001",
+                room_kind=RoomKind.PARKING,
+                built_area=Decimal("12.72"),
+            )
+        )
+    assert garage not in _rooms_of(enter, _open(enter))
+    with installation.access() as session:
+        set_setting(session, place.group_id, "participation.counts_parking", True)
+    assert garage in _rooms_of(enter, _open(enter))
+
+
+def _rooms_of(enter, vote):
+    with enter() as scope:
+        query = select(VoteRight.room_id).where(VoteRight.vote_id == vote)
+        return scope.session.scalars(query).all()
 
 
 def test_a_vote_without_areas_is_not_opened(enter):

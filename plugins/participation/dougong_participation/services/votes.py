@@ -27,7 +27,8 @@ from dougong_participation.models import (
 from dougong_participation.services.people import me
 
 PORTAL = "participation.portal"
-# Every room has rights for its whole area: of each owner today, or of the developer.
+# Every room has rights for its whole area: of each owner today, or of the developer. Parking spaces
+# and storage count where the community's own rules say so only.
 ROLL = text(
     """
     insert into participation.vote_right (community_id, id, vote_id, room_id, person_id, area)
@@ -38,6 +39,7 @@ ROLL = text(
       on o.community_id = r.community_id and o.room_id = r.id
      and o.from_on <= :today and (o.to_on is null or o.to_on > :today)
     where r.community_id = :community
+      and (:counts_parking or r.room_kind not in ('parking', 'storage'))
     """
 )
 
@@ -64,6 +66,7 @@ def open_vote(scope: Scope, vote: Vote) -> Vote:
             fields={"closes_on": gettext("This day has passed.")},
         )
     values = {"vote": vote.id, "community": scope.community_id, "today": scope.today}
+    values["counts_parking"] = bool(scope.setting("participation.counts_parking"))
     count = scope.session.execute(ROLL, values).rowcount
     unknown = scope.session.scalar(
         select(func.count()).where(VoteRight.vote_id == vote.id, VoteRight.area == 0)
