@@ -41,6 +41,7 @@ class Installation:
         self.databases = databases
         self.plugins = plugins
         self.migrator = Migrator(databases)
+        self.settings_of_places: dict[UUID, tuple[int, dict[str, Any]]] = {}
         self._enablements: dict[UUID, tuple[tuple[int, int], Places]] = {}
         self._lock = threading.Lock()
 

@@ -19,7 +19,11 @@ PLATFORM = UUID(int=0)
 
 @dataclass(frozen=True)
 class CommunityFacts:
-    """What a request needs to know of its community; ``version`` moves when any of it changes."""
+    """What a request needs to know of its community.
+
+    ``version`` moves when any of it changes, or a setting of the community, its group or the
+    platform.
+    """
 
     id: UUID
     group_id: UUID
@@ -42,21 +46,21 @@ class GroupFacts:
     regions: Mapping[UUID, str] = field(default_factory=dict)
 
 
+# Sums grow with each of their parts, so that one number tells of all.
+VERSION = "(select coalesce(sum(v.version), 0)::bigint from dougong.scope_version v where v.id in"
 COMMUNITY = text(
     "select c.id, c.group_id, c.name, c.zone, c.kind, c.legal_entity_id,"
-    " coalesce(v.version, 0) as version, g.name as group_name"
+    f" {VERSION} (c.id, c.group_id, '{PLATFORM}')) as version, g.name as group_name"
     " from dougong.community c join dougong.property_group g on g.id = c.group_id"
-    " left join dougong.scope_version v on v.id = c.id"
 )
 
 
 GROUP = text(
     "select c.id, g.id as group_id, c.name, c.zone, c.kind, c.legal_entity_id,"
-    " coalesce(v.version, 0) as version, g.name as group_name,"
-    " coalesce(w.version, 0) as group_version"
-    " from dougong.property_group g left join dougong.scope_version w on w.id = g.id"
-    " left join dougong.community c on c.group_id = g.id"
-    " left join dougong.scope_version v on v.id = c.id where g.id = :id order by c.name"
+    f" {VERSION} (c.id, g.id, '{PLATFORM}')) as version, g.name as group_name,"
+    f" {VERSION} (g.id, '{PLATFORM}')) as group_version"
+    " from dougong.property_group g left join dougong.community c on c.group_id = g.id"
+    " where g.id = :id order by c.name"
 )
 
 
@@ -101,11 +105,17 @@ def bump_version(session: Session, *scope_ids: UUID) -> None:
 def setting(scope: "Scope", name: str, default: Any = None) -> Any:
     """Return a run-time setting: the community's, else the group's, else the platform's.
 
-    Cached in the scope: one statement reads all settings of the three places.
+    Cached in the scope, and in the process until the place's version moves: one statement reads
+    all settings of the three places.
     """
     known: dict[str, Any] | None = getattr(scope, "_settings", None)
     if known is None:
-        known = scope._settings = _settings(scope)  # type: ignore[attr-defined]
+        cache, place = scope.installation.settings_of_places, scope.place
+        cached = cache.get(place.id)
+        if cached is None or cached[0] != place.version:
+            # Read after the version: what changes in between is read again under the next one.
+            cached = cache[place.id] = (place.version, _settings(scope))
+        known = scope._settings = cached[1]  # type: ignore[attr-defined]
     return known.get(name, default)
 
 
