@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from dougong.db.base import METADATA
 from dougong.db.migrator import KERNEL, import_kernel_models
+from dougong.db.partitions import rest_of
 
 REVISION = '''"""The initial schema; the statements stand in the SQL file of the same name."""
 
@@ -41,6 +42,9 @@ def tables(schema: str) -> str:
         if table.schema != schema:
             continue
         parts.append(str(CreateTable(table).compile(dialect=dialect)).strip())
+        if table.info.get("monthly_by"):
+            name = f"{table.schema}.{table.name}"
+            parts.append(f"CREATE TABLE {rest_of(table)} PARTITION OF {name} DEFAULT")
         parts += [
             str(CreateIndex(index).compile(dialect=dialect)).strip()
             for index in sorted(table.indexes, key=lambda i: str(i.name))

@@ -83,6 +83,9 @@ class Row:
     __building_path__: how a row reaches its building (`dougong.db.buildings`). Where a model says
     nothing, its rows lie where the record lies that they cannot be without; None says on purpose
     that they belong to the whole community.
+    __monthly_by__: the instant by whose month (UTC) the rows lie in partitions of their own; see
+    ``dougong.db.partitions``. It is part of the primary key then, after the id; no foreign key can
+    lead to such a table.
     """
 
     __schema__: ClassVar[str]
@@ -92,6 +95,7 @@ class Row:
     __building_path__: ClassVar[str | None] = None
     __named_by__: ClassVar[tuple[str, ...]] = ()
     __anchor__: ClassVar[str | None] = None
+    __monthly_by__: ClassVar[str | None] = None
     __encrypted__: ClassVar[dict[str, EncryptedField]] = {}
     # What a valid row needs beside its mandatory columns, for suites that write rows themselves: a
     # value by attribute, ``...`` for one guessed from the column, None for one that stays empty.
@@ -185,11 +189,14 @@ def _complete(cls: type[Row]) -> None:
             arguments += _reference(cls, name, value.column.info["ref"])
     if key is not None and not _is_anchored(cls):
         arguments.append(ForeignKeyConstraint([key], [PLACES[key]]))
+    if cls.__monthly_by__ is not None:
+        _lie_in_months(cls, cls.__monthly_by__, options)
     options.setdefault("schema", cls.__schema__)
     options["info"] = {
         "kind": cls.__kind__,
         "audited": cls.__audited__,
         **_building_path(cls),
+        "monthly_by": cls.__monthly_by__,
         **options.get("info", {}),
     }
     cls.__table_args__ = (*arguments, options)  # type: ignore[attr-defined]
@@ -220,6 +227,21 @@ def _building_path(cls: type[Row]) -> dict[str, Any]:
         if "__building_path__" in each.__dict__:
             return {"building_path": each.__dict__["__building_path__"]}
     return {}
+
+
+def _lie_in_months(cls: Any, name: str, options: dict[str, Any]) -> None:
+    """Partition a model's table by the month of one of its instants.
+
+    PostgreSQL wants that in the primary key; the session still knows a row by place and id alone.
+    """
+    column = cls.__dict__[name].column
+    column.primary_key, column.nullable = True, False
+    options["postgresql_partition_by"] = f"RANGE ({column.name or name})"
+    keys = (cls.__key_column__, "id")
+    cls.__mapper_args__ = {
+        **cls.__dict__.get("__mapper_args__", {}),
+        "primary_key": [each for each in keys if each is not None],
+    }
 
 
 def _refuse_base_of_another(cls: Any) -> None:

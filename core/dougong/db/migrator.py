@@ -11,17 +11,26 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import OperationalError
 
 from dougong.db.base import KERNEL_SCHEMA, METADATA
 from dougong.db.linter import lint
+from dougong.db.partitions import (
+    is_there,
+    missing_months,
+    month_statements,
+    monthly_tables,
+    name_of,
+)
 from dougong.db.protection import protection
 from dougong.db.servers import Databases
 from dougong.db.statements import split_statements as split_statements  # revisions ask here
@@ -170,9 +179,28 @@ class Migrator:
         Raises Conflict when the tables stay in use for every attempt; nothing is changed then.
         """
         with self.locked():
-            return self.patiently(
+            done = self.patiently(
                 distribution.id, lambda connection: self._execute(connection, distribution, report)
             )
+            self._make_partitions(distribution.schema)
+            return done
+
+    def make_partitions(self) -> list[str]:
+        """Give the months to come their partitions, and those that wait in a rest; return names.
+
+        Raises Conflict when a table stays in use for every attempt.
+        """
+        with self.locked():
+            schemas = sorted({str(table.schema) for table in monthly_tables()})
+            return [name for schema in schemas for name in self._make_partitions(schema)]
+
+    def _make_partitions(self, schema: str) -> list[str]:
+        return [
+            name
+            for table in monthly_tables()
+            if table.schema == schema
+            for name in self.patiently(str(table), partial(_give_months, table=table))
+        ]
 
     def patiently(self, name: str, work: Callable[[Connection], T]) -> T:
         """Do ``work`` in one transaction of the owner, again when its tables are in use.
@@ -254,6 +282,20 @@ class Migrator:
         span = f"{current}:head" if current else "head"
         command.upgrade(_config(distribution, out), span, sql=True)
         return split_statements(re.sub(r"(?m)^-- .*$", "", out.getvalue()))
+
+
+def _give_months(connection: Connection, table: Table) -> list[str]:
+    if not is_there(connection, table):
+        return []
+    months = missing_months(connection, table, datetime.now(UTC).date())
+    for month in months:
+        for statement in month_statements(table, month):
+            connection.exec_driver_sql(statement)
+    if months:
+        for statement in protection(connection, str(table.schema)):
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+        connection.exec_driver_sql(f"analyze {table.schema}.{table.name}")
+    return [name_of(table, month) for month in months]
 
 
 def _refuse_holes(connection: Connection, distribution: Distribution) -> None:

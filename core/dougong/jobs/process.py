@@ -25,6 +25,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from dougong import limits, pulse
+from dougong.errors import Conflict
 from dougong.events import DELIVER
 from dougong.events.delivery import deliver
 from dougong.events.queue import MAC, ROUNDS, is_genuine
@@ -134,6 +135,16 @@ def watch_plugins(custody: Custody, stop: threading.Event) -> None:
     custody.installation.plugins.watch(stop)
 
 
+def make_months(installation: "Installation") -> None:
+    """Make the partitions of the months to come; while a table is in use, try in an hour again."""
+    try:
+        made = installation.migrator.make_partitions()
+    except Conflict as error:
+        log.warning("partitions wait for their table", error=str(error))
+    else:
+        _ = made and log.info("partitions were made", names=made)
+
+
 def look_after(custody: Custody, stop: threading.Event) -> None:
     """Take over jobs of dead workers, run schedules, and sweep each hour."""
     swept_at = 0.0
@@ -143,6 +154,7 @@ def look_after(custody: Custody, stop: threading.Event) -> None:
             run_schedules(custody.installation)
             if time.monotonic() - swept_at > SWEEP_S:
                 forget_ended(custody.installation)
+                make_months(custody.installation)
                 swept_at = time.monotonic()
         except (OperationalError, InterfaceError) as error:
             custody.lost_touch()

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from dougong.db.base import METADATA
+from dougong.db.partitions import whole_of
 from dougong.errors import Conflict, DougongError, Invalid
 from dougong.i18n import N_, LazyText, gettext
 
@@ -17,6 +18,7 @@ def explain_constraint(error: IntegrityError) -> DougongError:
     name = (diagnosis.constraint_name if diagnosis else "") or ""
     table = (diagnosis.table_name if diagnosis else "") or ""
     columns = _labels(table, name)
+    table = whole_of(table) or table
     if state == "23505":
         return Conflict(N_("There is already one with this %(columns)s."), columns=columns)
     if state == "23503":
@@ -36,14 +38,19 @@ def explain_constraint(error: IntegrityError) -> DougongError:
 
 def _labels(table: str, constraint: str) -> str:
     for candidate in METADATA.tables.values():
-        if candidate.name != table:
+        if candidate.name not in (table, whole_of(table)):
             continue
         declarations: list[Any] = [*candidate.constraints, *candidate.indexes]
         for declared in declarations:
-            if declared.name == constraint:
+            if constraint in (declared.name, _name_in_partition(table, declared)):
                 names = [c for c in declared.columns if c.name not in ("community_id", "group_id")]
                 return ", ".join(str(c.info.get("label") or c.name) for c in names)
     return _words(constraint)
+
+
+def _name_in_partition(part: str, declared: Any) -> str:
+    """Return what PostgreSQL calls the part of a unique constraint that lies in a partition."""
+    return "_".join([part, *(column.name for column in declared.columns), "key"])
 
 
 def _table_label(table: str) -> str:

@@ -3,9 +3,11 @@
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, Integer, Numeric, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dougong.db import (
@@ -209,6 +211,7 @@ class Reading(InCommunity, Base):
     """A meter reading (抄表): a counter value at an instant, in the meter's unit."""
 
     __tablename__ = "reading"
+    __monthly_by__ = "read_at"
     __table_args__ = (
         UniqueConstraint("community_id", "meter_id", "read_at", name="uq_reading_meter_read_at"),
         CheckConstraint("value >= 0", name="value"),
@@ -287,3 +290,24 @@ class Alarm(InCommunity, Base):
 
     def __str__(self) -> str:
         return str(member_label(self.kind))
+
+
+class MonthBalance(InCommunity, Base):
+    """The loss balance of a month (总分表平衡), as it was reckoned where many meters hang.
+
+    places: by main meter, as ``services.balance`` writes and reads them.
+    """
+
+    __tablename__ = "month_balance"
+    __table_args__ = (
+        UniqueConstraint("community_id", "month_on", "commodity"),
+        CheckConstraint("extract(day from month_on) = 1", name="month_on"),
+    )
+
+    month_on: Mapped[date] = mapped_column(info=label("Month", "月份"))
+    commodity: Mapped[Commodity] = state(Commodity, info=label("Commodity", "类别"))
+    reckoned_at: Mapped[datetime] = mapped_column(info=label("Reckoned at", "计算时间"))
+    places: Mapped[Any] = mapped_column(JSONB, info={**label("Places", "范围"), "api": "read"})
+
+    def __str__(self) -> str:
+        return f"{self.month_on:%Y-%m}"

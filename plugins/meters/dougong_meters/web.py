@@ -1,6 +1,6 @@
 """Pages of meters: an owner's usage, the round of reading on the phone, the balance of losses."""
 
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
@@ -203,23 +203,29 @@ def _number(text: str) -> Decimal:
 # --- losses ---------------------------------------------------------------------------------------
 
 
-@blueprint.get("/balance")
-def balance() -> str:
+@blueprint.route("/balance", methods=["GET", "POST"])
+def balance() -> str | Response:
     """Show main meters against the meters behind them, for a month and a commodity."""
     scope = require_scope()
     if scope.community_id is None:
         raise NotFound(N_("Choose a community first."))
     scope.require(VIEW)
-    kind = _commodity(request.args.get("commodity") or services.main_commodity(scope))
-    start = _month(scope, request.args.get("month", ""))
-    end = (start + timedelta(days=32)).replace(day=1)
-    found = services.balance(scope, kind.value, start, end)
+    main, given = services.main_commodity(scope), request.values
+    kind = _commodity(given.get("commodity") or main.commodity)
+    start = _month(scope, given.get("month", ""))
+    if request.method == "POST":
+        services.reckon_balance(scope, start, kind)
+        here = url_for(".balance", month=f"{start:%Y-%m}", commodity=kind.value)
+        return redirect(here, 303)
+    shown = services.shown_balance(scope, kind, start, are_few=main.are_few)
+    found = shown.places
     places = select(Building).where(Building.id.in_([b.building_id for b in found]))
     names = {building.id: building.name for building in scope.session.scalars(places)}
     return render_template(
         "meters/balance.html", found=found, names=names, commodity=kind, kinds=Commodity,
         member=member_label, month=start, uom=cards.UOM[kind], number=cards.plain_number,
-        limit=Decimal(scope.setting("meters.loss_percent", 8)) / 100,
+        limit=Decimal(scope.setting("meters.loss_percent", 8)) / 100, shown=shown,
+        are_few=main.are_few, may_reckon=scope.may("meters.month_balance.reckon"),
         most=max([b.main or b.behind for b in found], default=Decimal(0)),
     )  # fmt: skip
 

@@ -1,8 +1,10 @@
 """The round of reading on the phone and the page of losses."""
 
 import io
+import re
 from datetime import timedelta
 from decimal import Decimal
+from importlib import import_module
 from uuid import uuid4
 
 import pytest
@@ -12,6 +14,7 @@ from dougong.db.scope import Actor
 from dougong.files import attachments_of
 from dougong.testing.people import make_login, sign_in
 from dougong.web.app import create_app
+from dougong_meters import services
 from dougong_meters.models import Meter, Reading, ReadingSource
 
 PNG = (
@@ -135,7 +138,7 @@ def test_whoever_may_not_record_sees_no_round(installation, place, app):
     assert stranger.get(f"{at(place)}/").status_code == 403
 
 
-def test_the_page_of_losses_names_what_is_lost(installation, place, app):
+def test_the_page_of_losses_names_what_is_lost(installation, place, app, monkeypatch):
     with installation.scope(Actor.system(), community=place.community_id) as scope:
         end = scope.now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         start = (end - timedelta(days=1)).replace(day=1)
@@ -152,3 +155,13 @@ def test_the_page_of_losses_names_what_is_lost(installation, place, app):
     assert page.status_code == 200
     assert ">12.0<" in page.get_data(as_text=True)
     assert boss.get(f"/c/{place.community_id}/meters/balance?month=nonsense").status_code == 200
+    monkeypatch.setattr(import_module("dougong_meters.services.balance"), "FEW", 1)
+    many = boss.get(f"/c/{place.community_id}/meters/balance").get_data(as_text=True)
+    assert ">12.0<" not in many
+    form = dict(re.findall(r'name="(csrf_token|month|commodity)" value="([^"]+)"', many))
+    kept = boss.post(
+        f"/c/{place.community_id}/meters/balance", data=form, follow_redirects=True
+    ).get_data(as_text=True)
+    assert ">12.0<" in kept
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        assert services.reckon_balances(scope) == 1

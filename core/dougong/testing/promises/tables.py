@@ -17,6 +17,7 @@ from sqlalchemy import Enum as SqlEnum
 from dougong.db.base import METADATA
 from dougong.db.linter import lint
 from dougong.db.migrator import _config
+from dougong.db.partitions import monthly_tables, whole_of
 from dougong.i18n import use_locale
 from dougong.privacy.purposes import undeclared_personal
 from dougong.testing.canaries import found_in_table, make_canaries, plant_everywhere
@@ -181,12 +182,18 @@ def the_database_protects_its_tables(subject: Subject) -> Iterator[str]:
 def its_revisions_make_the_tables_of_its_models(subject: Subject) -> Iterator[str]:
     schema = subject.manifest.schema
 
+    months = {table.name for table in monthly_tables() if table.schema == schema}
+
     def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
         return kind != "schema" or name == schema
 
     def is_wanted(thing: Any, name: str | None, kind: str, *_rest: Any) -> bool:
         table = thing if kind == "table" else getattr(thing, "table", None)
-        return table is None or (table.schema == schema and table.name != "alembic_version")
+        return table is None or (
+            table.schema == schema
+            and table.name != "alembic_version"
+            and whole_of(str(table.name)) not in months
+        )
 
     with subject.installation.databases.engine("migrator").connect() as connection:
         connection.exec_driver_sql("set local search_path to pg_catalog")

@@ -1,7 +1,14 @@
 """What people, jobs and devices do with meters."""
 
 from dougong_meters.services.alarms import close_alarm, raise_tamper, watch
-from dougong_meters.services.balance import Balance, balance, main_commodity
+from dougong_meters.services.balance import (
+    Balance,
+    balance,
+    main_commodity,
+    reckon_balance,
+    reckon_balances,
+    shown_balance,
+)
 from dougong_meters.services.collecting import collect
 from dougong_meters.services.readings import (
     accept_reading,
@@ -38,6 +45,9 @@ __all__ = [
     "collect",
     "estimate_reading",
     "main_commodity",
+    "reckon_balance",
+    "reckon_balances",
+    "shown_balance",
     "meters_of_rooms",
     "my_meter",
     "my_rooms",

@@ -1,3 +1,17 @@
+CREATE TABLE meters.month_balance (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	month_on DATE NOT NULL, 
+	commodity VARCHAR(40) NOT NULL, 
+	reckoned_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	places JSONB NOT NULL, 
+	CONSTRAINT pk_month_balance PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_month_balance_community_id_month_on_commodity UNIQUE (community_id, month_on, commodity), 
+	CONSTRAINT ck_month_balance_month_on CHECK (extract(day from month_on) = 1), 
+	CONSTRAINT fk_month_balance_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_month_balance_commodity CHECK (commodity IN ('water', 'electricity', 'gas', 'heat'))
+);
+
 CREATE TABLE meters.meter (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -69,7 +83,7 @@ CREATE TABLE meters.reading (
 	source VARCHAR(40) NOT NULL, 
 	state VARCHAR(40) NOT NULL, 
 	reason VARCHAR(200), 
-	CONSTRAINT pk_reading PRIMARY KEY (community_id, id), 
+	CONSTRAINT pk_reading PRIMARY KEY (community_id, id, read_at), 
 	CONSTRAINT uq_reading_meter_read_at UNIQUE (community_id, meter_id, read_at), 
 	CONSTRAINT ck_reading_value CHECK (value >= 0), 
 	CONSTRAINT fk_reading_meter_id FOREIGN KEY(community_id, meter_id) REFERENCES meters.meter (community_id, id), 
@@ -77,7 +91,10 @@ CREATE TABLE meters.reading (
 	CONSTRAINT ck_reading_reading_kind CHECK (kind IN ('normal', 'estimate', 'replacement', 'rollover', 'correction')), 
 	CONSTRAINT ck_reading_reading_source CHECK (source IN ('manual', 'photo', 'import', 'collector', 'ic_card')), 
 	CONSTRAINT ck_reading_reading_state CHECK (state IN ('accepted', 'suspect', 'rejected'))
-);
+)
+ PARTITION BY RANGE (read_at);
+
+CREATE TABLE meters.reading_rest PARTITION OF meters.reading DEFAULT;
 
 CREATE INDEX ix_reading_estimate ON meters.reading (community_id, meter_id, read_at) WHERE kind = 'estimate';
 
