@@ -5,7 +5,7 @@ from decimal import Decimal
 from sqlalchemy import select
 
 from dougong.errors import Conflict
-from dougong.hookspecs import Card, Panel, SearchHit, hookimpl
+from dougong.hookspecs import Card, HealthFinding, Panel, SearchHit, hookimpl
 from dougong.i18n import N_, gettext
 from dougong.tenancy.models import Person
 from dougong_ledger import cards, services
@@ -80,6 +80,20 @@ def record_panels(scope, record):
         return None
     balance = (yield services.balance_query(record.id)).scalar() or Decimal(0)
     return [Panel(gettext("Wallet"), [(gettext("Balance"), f"¥{balance:,.2f}")])]
+
+
+@hookimpl
+def health_checks(installation):
+    """Say whether the kept sums are those of the journal, in every community."""
+    with installation.platform() as session:
+        wrong = session.execute(services.differences()).all()
+    places = len({row.community_id for row in wrong})
+    told = gettext("%(count)s sums in %(places)s communities", count=len(wrong), places=places)
+    repair = gettext(
+        "Call the service ledger.account.recount there, and find out who wrote past the ledger."
+    )
+    title = gettext("Sums of the books")
+    return [HealthFinding(title, not wrong, told if wrong else "", repair if wrong else None)]
 
 
 @hookimpl

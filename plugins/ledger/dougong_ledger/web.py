@@ -4,7 +4,6 @@ from datetime import date, timedelta
 from uuid import UUID
 
 from flask import Flask, Response, render_template, request
-from sqlalchemy import select
 
 from dougong.db import member_label
 from dougong.errors import Invalid
@@ -14,7 +13,7 @@ from dougong.web.admin.menu import menu_page
 from dougong.web.app import require_scope
 from dougong_ledger import services, vouchers
 from dougong_ledger.domain import PeriodState, next_month
-from dougong_ledger.models import BookPeriod, Receipt
+from dougong_ledger.models import Receipt
 from dougong_ledger.pages import blueprint, paying, reconciling
 from dougong_ledger.pages.files import download
 
@@ -57,15 +56,19 @@ def month() -> str:
     scope.require("ledger.book_period.view")
     given = request.values.get("month") or f"{_month_before(scope.today):%Y-%m}"
     month_on = _month(given)
-    if request.method == "POST":
+    if request.method == "POST" and request.form.get("do") == "reckon":
+        services.reckon_month(scope, month_on)
+    elif request.method == "POST":
         services.close_month(scope, month_on)
-    query = select(BookPeriod).where(BookPeriod.month_on == month_on)
-    found = scope.session.scalars(query).one_or_none()
+    shown = services.shown_month(scope, month_on)
+    found = shown.period
     return render_template(
         "ledger/month.html",
         month=month_on,
-        end=services.frozen(found) if found else services.month_end(scope, month_on),
+        shown=shown,
+        end=shown.end or services.MonthEnd(month_on, []),
         closed=found,
+        may_reckon=scope.may("ledger.month_draft.reckon"),
         may_close=found is None or found.state is PeriodState.REOPENED,
         member=member_label,
     )

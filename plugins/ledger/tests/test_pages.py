@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import select
 
 from dougong.db.scope import Actor
 from dougong.tenancy.models import Person
@@ -11,6 +12,8 @@ from dougong.testing.people import sign_in
 from dougong.testing.programs import make_login
 from dougong.web.app import create_app
 from dougong_ledger import services
+from dougong_ledger.models import MonthDraft
+from dougong_ledger.services import drafts
 from dougong_ledger.services.receipts import receipt_of
 
 
@@ -59,6 +62,31 @@ def test_a_month_is_closed_and_exported_in_the_browser(app, installation, place,
     for model in ("deposit", "deposit_movement", "book_period"):
         assert manager.get(f"/c/{place.community_id}/admin/ledger/{model}/").status_code == 200
     assert manager.get(f"/c/{place.community_id}/admin/ledger/deposit/new").status_code == 200
+
+
+def test_a_month_of_many_entries_is_shown_as_it_was_reckoned(
+    app, installation, place, receipt_id, monkeypatch
+):
+    monkeypatch.setattr(drafts, "FEW", 0)
+    manager = sign_in(app, installation, make_login(installation, place, "community_manager"))
+    address = f"/c/{place.community_id}/ledger/month"
+    page = manager.get(address).get_data(as_text=True)
+    assert 'value="reckon"' in page
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)[1]
+    month = re.search(r'type="hidden" name="month" value="([^"]+)"', page)[1]
+    given = {"csrf_token": token, "month": month, "do": "reckon"}
+    assert 'value="reckon"' in manager.post(address, data=given).text
+    with installation.scope(Actor.system(), community=place.community_id) as scope:
+        (draft,) = scope.session.scalars(select(MonthDraft))
+        shown = services.shown_month(scope, draft.month_on)
+        assert shown.reckoned_at == draft.reckoned_at and shown.period is None
+        assert shown.end == services.month_end(scope, draft.month_on)
+        assert services.reckon_months(scope) == 2
+        services.close_month(scope, draft.month_on)
+        shown = services.shown_month(scope, draft.month_on)
+        assert shown.period is not None and shown.reckoned_at is None
+    closed = manager.get(f"{address}?month={month}").text
+    assert 'value="reckon"' not in closed
 
 
 def test_a_guard_sees_neither(app, installation, place, receipt_id):

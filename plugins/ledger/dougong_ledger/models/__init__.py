@@ -1,6 +1,15 @@
 """Accounts, journal, orders, payments, wallets, deposits and receipts."""
 
-from dougong_ledger.models.books import Account, Base, BookPeriod, JournalEntry, JournalLine
+from dougong_ledger.models.books import (
+    Account,
+    AccountMonth,
+    Base,
+    BookPeriod,
+    JournalEntry,
+    JournalLine,
+    MonthDraft,
+    TotalsMark,
+)
 from dougong_ledger.models.channels import (
     ChannelNotice,
     ChannelReturn,
@@ -26,6 +35,7 @@ from dougong_ledger.models.reconciliation import (
 
 __all__ = [
     "Account",
+    "AccountMonth",
     "BankLine",
     "Base",
     "BookPeriod",
@@ -35,6 +45,7 @@ __all__ = [
     "DepositMovement",
     "JournalEntry",
     "JournalLine",
+    "MonthDraft",
     "Payment",
     "PaymentAttempt",
     "PaymentOrder",
@@ -45,6 +56,7 @@ __all__ = [
     "ReconciliationException",
     "Refund",
     "SurplusPayment",
+    "TotalsMark",
     "Wallet",
     "WalletMovement",
 ]

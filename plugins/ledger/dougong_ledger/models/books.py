@@ -131,6 +131,64 @@ class JournalLine(InCommunity, Base):
         return f"{self.amount} {self.memo}"
 
 
+class AccountMonth(InCommunity, Base):
+    """What an account turned over in a month, added up once so that nobody reads the journal again.
+
+    Made from the entries up to the community's `TotalsMark`, and by nothing else.
+    """
+
+    __tablename__ = "account_month"
+    __table_args__ = (
+        UniqueConstraint("community_id", "account_id", "month_on"),
+        CheckConstraint("extract(day from month_on) = 1", name="month_on"),
+        CheckConstraint("debit >= 0 and credit >= 0", name="amounts"),
+        {"info": {"grants": NEVER_DELETED}},
+    )
+
+    account_id: Mapped[UUID] = ref("ledger.account", index=False, info=label("Account", "科目"))
+    month_on: Mapped[date] = mapped_column(info=label("Month", "会计月份"))
+    debit: Mapped[Decimal] = money(info=label("Debit", "借方"))
+    credit: Mapped[Decimal] = money(info=label("Credit", "贷方"))
+
+    def __str__(self) -> str:
+        return f"{self.month_on:%Y-%m}"
+
+
+class TotalsMark(InCommunity, Base):
+    """How far a community's journal is added up: every entry up to that id is, none after it.
+
+    What is posted later has a greater id, whatever the clocks say: `post` sees to it.
+    """
+
+    __tablename__ = "totals_mark"
+    __table_args__ = (UniqueConstraint("community_id"), {"info": {"grants": NEVER_DELETED}})
+
+    upto_id: Mapped[UUID] = mapped_column(
+        info={**label("Up to entry", "已汇总至凭证"), "api": "read"}
+    )
+
+    def __str__(self) -> str:
+        return str(self.upto_id)
+
+
+class MonthDraft(InCommunity, Base):
+    """The figures of a month that is not closed, as they were reckoned where many entries lie."""
+
+    __tablename__ = "month_draft"
+    __table_args__ = (
+        UniqueConstraint("community_id", "month_on"),
+        CheckConstraint("extract(day from month_on) = 1", name="month_on"),
+        {"info": {"grants": NEVER_DELETED}},
+    )
+
+    month_on: Mapped[date] = mapped_column(info=label("Month", "会计月份"))
+    reckoned_at: Mapped[datetime] = mapped_column(info=label("Reckoned at", "计算时间"))
+    items: Mapped[Any] = mapped_column(JSONB, info={**label("Figures", "数据"), "api": "read"})
+
+    def __str__(self) -> str:
+        return f"{self.month_on:%Y-%m}"
+
+
 class BookPeriod(InCommunity, Base):
     """A month of the books that was closed. snapshot: its figures, frozen when it was closed.
 

@@ -30,13 +30,13 @@ from dougong_ledger.services.deposits import (
     give_back_deposit,
     take_deposit,
 )
+from dougong_ledger.services.drafts import ShownMonth, reckon_month, reckon_months, shown_month
 from dougong_ledger.services.journal import (
     account_ids,
     ensure_account,
     ensure_chart,
     kind_title,
     post,
-    trial_balance,
 )
 from dougong_ledger.services.orders import OrderItem, cancel_order, open_order
 from dougong_ledger.services.payments import pay_with_wallet, record_cash, refund_payment
@@ -52,6 +52,13 @@ from dougong_ledger.services.reconciling import (
     unreconciled_query,
 )
 from dougong_ledger.services.returns import approve_refund, propose_refund, send_return
+from dougong_ledger.services.totals import (
+    add_up,
+    check_totals,
+    differences,
+    recount,
+    trial_balance,
+)
 from dougong_ledger.services.wallets import (
     add_to_wallet,
     balance_of,
@@ -95,19 +102,26 @@ __all__ = [
     "close_month",
     "deduct_deposit",
     "deposit_to_wallet",
+    "differences",
     "frozen",
     "give_back_deposit",
     "month_end",
+    "ShownMonth",
+    "reckon_month",
+    "reckon_months",
+    "shown_month",
     "reopen_month",
     "take_deposit",
     "vouchers",
     "OrderItem",
     "ReceivedPayment",
     "account_ids",
+    "add_up",
     "add_to_wallet",
     "balance_of",
     "balance_query",
     "cancel_order",
+    "check_totals",
     "ensure_account",
     "ensure_chart",
     "kind_title",
@@ -119,6 +133,7 @@ __all__ = [
     "print_receipt",
     "record_cash",
     "record_many",
+    "recount",
     "refund_payment",
     "top_up",
     "trial_balance",

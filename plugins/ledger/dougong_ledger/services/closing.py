@@ -1,6 +1,6 @@
 """Months of the books: closed with frozen figures, opened again by two people, exported."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
@@ -15,7 +15,8 @@ from dougong.services import Approval, service
 from dougong_ledger.domain import RECEIVABLE, ZERO, PeriodState, next_month
 from dougong_ledger.hookspecs import MonthEndItem
 from dougong_ledger.models import BookPeriod
-from dougong_ledger.services.journal import kind_title, lock_books, trial_balance
+from dougong_ledger.services.journal import kind_title, lock_books
+from dougong_ledger.services.totals import trial_balance
 
 OPEN_STATES = (PeriodState.REOPENED,)
 
@@ -89,10 +90,9 @@ def _snapshot(scope: Scope, month_on: date) -> dict[str, Any]:
             items=f"{found.total('closing'):,.2f}",
             books=f"{owed:,.2f}",
         )
-    items = [{k: str(v) for k, v in asdict(item).items()} for item in found.items]
     rates = {"collection_rate": found.collection_rate, "clearance_rate": found.clearance_rate}
     return {
-        "items": items,
+        "items": plain_items(found.items),
         **{name: None if rate is None else f"{rate:.6f}" for name, rate in rates.items()},
         "accounts": [
             {"code": a.code, "name": a.name, "debit": str(a.debit), "credit": str(a.credit)}
@@ -108,11 +108,20 @@ def _period(scope: Scope, month_on: date) -> BookPeriod | None:
 
 def frozen(period: BookPeriod) -> MonthEnd:
     """Return the figures of a month as they were when it was closed."""
-    items = [
-        MonthEndItem(**{k: v if k == "name" else Decimal(v) for k, v in item.items()})
-        for item in period.snapshot["items"]
+    return MonthEnd(period.month_on, items_from(period.snapshot["items"]))
+
+
+def plain_items(items: Sequence[MonthEndItem]) -> list[dict[str, str]]:
+    """Return figures by item as they are kept: amounts as texts."""
+    return [{k: str(v) for k, v in asdict(item).items()} for item in items]
+
+
+def items_from(plain: Sequence[Mapping[str, str]]) -> list[MonthEndItem]:
+    """Return the figures by item that were kept."""
+    return [
+        MonthEndItem(**{k: v if k == "name" else Decimal(v) for k, v in item.items()})  # type: ignore[arg-type]
+        for item in plain
     ]
-    return MonthEnd(period.month_on, items)
 
 
 @service("book_period.ask_reopening", title=("Ask to reopen", "申请反结账"))

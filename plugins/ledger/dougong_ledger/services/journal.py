@@ -1,27 +1,23 @@
-"""The journal: posting what happened, and the trial balance that proves it."""
+"""The journal: posting what happened."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from dougong.capabilities import NotDeclared
 from dougong.db import Scope, insert_rows, uuid7
 from dougong.errors import Invalid, NotAllowed
 from dougong.i18n import N_
-from dougong.services import service
 from dougong_ledger.domain import (
     CHART,
-    AccountBalance,
     AccountKind,
     PeriodState,
     Posting,
-    TrialBalance,
-    yuan,
 )
 from dougong_ledger.errors import BooksClosed
-from dougong_ledger.models import Account, BookPeriod, JournalEntry, JournalLine
+from dougong_ledger.models import Account, BookPeriod, JournalEntry, JournalLine, TotalsMark
 
 KINDS = "ledger.journal_entry.kind"
 
@@ -109,9 +105,10 @@ def post(
     """
     _require_declared(scope, kind)
     lines = list(postings)
-    day = _open_day(scope, on)
+    day, upto = _open_day(scope, on)
     ids = account_ids(scope, {c for line in lines for c in (line.debit, line.credit)})
     entry = JournalEntry(
+        id=_id_after(upto),
         kind=kind,
         source_id=source_id,
         memo=memo[:200],
@@ -140,32 +137,54 @@ def post(
     return entry
 
 
+BOOKS = "hashtextextended('ledger.books ' || :community, 0)"
+
+
 def lock_books(scope: Scope, *, exclusive: bool = False) -> None:
     """Let a community's books not be closed while something is posted, nor the reverse."""
     shared = "" if exclusive else "_shared"
     scope.session.execute(
-        text(
-            f"select pg_advisory_xact_lock{shared}"
-            "(hashtextextended('ledger.books ' || :community, 0))"
-        ),
+        text(f"select pg_advisory_xact_lock{shared}({BOOKS})"),
         {"community": str(scope.community_id)},
     )
 
 
-def _open_day(scope: Scope, on: date | None) -> date:
-    """Return the day that something is posted on: never one of a closed month."""
+def try_lock_books(scope: Scope) -> bool:
+    """Take the books' exclusive lock if nobody holds it or posts; never make anybody queue."""
+    query = text(f"select pg_try_advisory_xact_lock({BOOKS})")
+    return bool(scope.session.scalar(query, {"community": str(scope.community_id)}))
+
+
+def _open_day(scope: Scope, on: date | None) -> tuple[date, UUID | None]:
+    """Return the day that something is posted on, never one of a closed month; and the mark.
+
+    Both as they are once the books are locked.
+    """
     lock_books(scope)
     months = {(on or scope.today).replace(day=1), scope.today.replace(day=1)}
     query = select(BookPeriod.month_on).where(
         BookPeriod.month_on.in_(months), BookPeriod.state != PeriodState.REOPENED
     )
-    closed = set(scope.session.scalars(query))
+    mark = select(TotalsMark.upto_id)
+    row = scope.session.execute(
+        select(func.array(query.scalar_subquery()), mark.scalar_subquery())
+    ).one()
+    closed, upto = set(row[0]), row[1]
     day = on or scope.today
     if day.replace(day=1) in closed:
         day = scope.today
     if day.replace(day=1) in closed:
         raise BooksClosed(N_("This month's books are closed; have them opened again first."))
-    return day
+    return day, upto
+
+
+def _id_after(upto: UUID | None) -> UUID:
+    """Return an id above the mark, also when the clock that made the mark went before ours."""
+    made = uuid7()
+    if upto is None or made > upto:
+        return made
+    below = (1 << 80) - 1
+    return UUID(int=((upto.int >> 80) + 1) << 80 | made.int & below)
 
 
 def posted_before(scope: Scope, kind: str, source_id: UUID) -> bool:
@@ -174,40 +193,3 @@ def posted_before(scope: Scope, kind: str, source_id: UUID) -> bool:
         JournalEntry.kind == kind, JournalEntry.source_id == source_id
     )
     return scope.session.scalars(query).first() is not None
-
-
-TURNOVER = text(
-    """
-    with side as (
-        select l.community_id, l.debit_id as account_id, l.amount as debit, 0 as credit
-        from ledger.journal_line l
-        join ledger.journal_entry e on e.community_id = l.community_id and e.id = l.entry_id
-        where e.posted_on <= :on
-        union all
-        select l.community_id, l.credit_id, 0, l.amount
-        from ledger.journal_line l
-        join ledger.journal_entry e on e.community_id = l.community_id and e.id = l.entry_id
-        where e.posted_on <= :on
-    )
-    select a.code, min(a.name) as name, a.kind, coalesce(sum(s.debit), 0) as debit,
-           coalesce(sum(s.credit), 0) as credit
-    from ledger.account a
-    left join side s on s.community_id = a.community_id and s.account_id = a.id
-    group by a.code, a.kind order by a.code
-    """
-)
-
-
-@service("account.trial_balance", title=("Trial balance", "试算平衡"))
-def trial_balance(scope: Scope, on: date | None = None) -> TrialBalance:
-    """Return every account's turnover up to and including a day, today by default.
-
-    On a group's page the communities are added up. Both sides are equal by construction.
-    """
-    rows = scope.session.execute(TURNOVER, {"on": on or scope.today})
-    return TrialBalance(
-        [
-            AccountBalance(r.code, r.name, AccountKind(r.kind), yuan(r.debit), yuan(r.credit))
-            for r in rows
-        ]
-    )

@@ -67,6 +67,18 @@ CREATE INDEX ix_journal_entry_posted_by ON ledger.journal_entry (community_id, p
 
 CREATE INDEX ix_journal_entry_posted_on ON ledger.journal_entry (community_id, posted_on);
 
+CREATE TABLE ledger.month_draft (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	month_on DATE NOT NULL, 
+	reckoned_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	items JSONB NOT NULL, 
+	CONSTRAINT pk_month_draft PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_month_draft_community_id_month_on UNIQUE (community_id, month_on), 
+	CONSTRAINT ck_month_draft_month_on CHECK (extract(day from month_on) = 1), 
+	CONSTRAINT fk_month_draft_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
 CREATE TABLE ledger.receipt_series (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -98,6 +110,30 @@ CREATE TABLE ledger.reconciliation_day (
 	CONSTRAINT uq_reconciliation_day_community_id_provider_merchant_nu_e954 UNIQUE (community_id, provider, merchant_number, day_on), 
 	CONSTRAINT fk_reconciliation_day_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
 	CONSTRAINT ck_reconciliation_day_day_state CHECK (state IN ('balanced', 'open'))
+);
+
+CREATE TABLE ledger.totals_mark (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	upto_id UUID NOT NULL, 
+	CONSTRAINT pk_totals_mark PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_totals_mark_community_id UNIQUE (community_id), 
+	CONSTRAINT fk_totals_mark_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE TABLE ledger.account_month (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	account_id UUID NOT NULL, 
+	month_on DATE NOT NULL, 
+	debit BIGINT NOT NULL, 
+	credit BIGINT NOT NULL, 
+	CONSTRAINT pk_account_month PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_account_month_community_id_account_id_month_on UNIQUE (community_id, account_id, month_on), 
+	CONSTRAINT ck_account_month_month_on CHECK (extract(day from month_on) = 1), 
+	CONSTRAINT ck_account_month_amounts CHECK (debit >= 0 and credit >= 0), 
+	CONSTRAINT fk_account_month_account_id FOREIGN KEY(community_id, account_id) REFERENCES ledger.account (community_id, id), 
+	CONSTRAINT fk_account_month_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
 );
 
 CREATE TABLE ledger.payment_order (
