@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from flask import Flask, Response, redirect, render_template, request, url_for
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response as WebResponse
 
 from dougong.db import member_label
@@ -33,7 +34,7 @@ from dougong_arrears.domain import (
     unpaid_parts,
 )
 from dougong_arrears.models import Agreement, Dispute, NoticeRun
-from dougong_arrears.services import agreements, contacts, desk, notices, owning
+from dougong_arrears.services import agreements, desk, notices, owning
 from dougong_fees.models import Bill
 from dougong_fees.services.mine import my_person
 
@@ -128,12 +129,12 @@ def case(room_id: UUID, payer_id: UUID) -> str:
 def _case_of(room_id: UUID, payer_id: UUID) -> tuple[Room, Person]:
     scope = require_scope()
     scope.require("arrears.contact.view")
-    return scope.get(Room, room_id), scope.get(Person, payer_id)
+    return desk.people_of(scope, room_id, payer_id)
 
 
 def _case(room: Room, payer: Person, **values: Any) -> str:
     scope = require_scope()
-    query = select(Agreement).where(Agreement.room_id == room.id, Agreement.payer_id == payer.id)
+    story = desk.story_of(scope, room.id, payer.id)
     given = {"given": {}, "faults": {}, "fault": "", "phone": None} | values
     return page(
         "case",
@@ -141,11 +142,11 @@ def _case(room: Room, payer: Person, **values: Any) -> str:
         payer=payer,
         bills=desk.bills_of(scope, room.id, payer.id),
         tone=lambda day: desk.limit_tone(scope, day),
-        story=desk.story_of(scope, room.id, payer.id),
-        promises=desk.promises_of(scope, room.id, payer.id),
-        reminders=desk.reminders_of(scope, room.id, payer.id),
-        plan=contacts.case_of(scope, room.id, payer.id),
-        agreements=scope.session.scalars(query.order_by(Agreement.id.desc()).limit(5)).all(),
+        story=story.contacts,
+        promises=story.promises,
+        reminders=story.reminders,
+        plan=story.plan,
+        agreements=story.agreements,
         kinds=ContactKind,
         outcomes=Outcome,
         interruptions=Interruption,
@@ -273,7 +274,8 @@ def agreement(agreement_id: UUID) -> str:
     """Show an agreement's instalments and what is left of them."""
     scope = require_scope()
     scope.require("arrears.agreement.view")
-    found = scope.get(Agreement, agreement_id)
+    shown = (joinedload(Agreement.room), joinedload(Agreement.payer))
+    found = scope.get(Agreement, agreement_id, load=shown)
     return page("agreement", agreement=found, parts=_parts(found), today=scope.today)
 
 

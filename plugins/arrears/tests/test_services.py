@@ -266,7 +266,7 @@ def test_every_payer_gets_a_demand_of_less_than_50_kb(scope, place, bill):
     assert [each.number[-4:] for each in letters] == ["0001", "0002", "0003", "0004"]
     assert services.print_notices(scope, run) == 4
     services.deliver_letter(scope, letters[0])
-    assert desk.story_of(scope, letters[0].room_id, letters[0].payer_id)[0].interrupts
+    assert desk.story_of(scope, letters[0].room_id, letters[0].payer_id).contacts[0].interrupts
     with pytest.raises(Conflict):
         services.deliver_letter(scope, letters[0])
 

@@ -29,11 +29,9 @@ from dougong_fees.models import (
     ApportionmentShare,
     Bill,
     BillKind,
-    BillPayment,
     BillRun,
     FeeTemplate,
     HandOver,
-    Waiver,
 )
 from dougong_fees.services import figures, mine, prompt, reports
 from dougong_fees.services.explain import period_text
@@ -153,13 +151,14 @@ def my_bill(bill_id: UUID) -> str:
     """Show one of the actor's bills with each line explained."""
     scope = require_scope()
     bill = mine.my_bill(scope, bill_id)
+    whole = services.whole_bill(scope, bill)
     return page(
         "my_bill",
         bill=bill,
-        lines=services.explain_mine(scope, bill.id),
-        payments=_payments(bill),
-        late_fee=services.late_fee_due(scope, bill),
-        payable=prompt.payable(scope, [bill])[bill.id],
+        lines=whole.lines,
+        payments=whole.payments,
+        late_fee=whole.late_fee,
+        payable=whole.payable,
         is_owed=bill.state in OWED,
         today=scope.today,
         key=new_key(),
@@ -265,16 +264,16 @@ def _worksheet(found: Apportionment) -> list[Any]:
 def explain(bill_id: UUID) -> str:
     """Show staff why a bill is what it is, and what was paid and waived of it."""
     scope = require_scope()
-    bill = scope.get(Bill, bill_id)
-    lines = services.explain_bill(scope, bill)
-    waivers = scope.session.scalars(select(Waiver).where(Waiver.bill_id == bill.id)).all()
+    scope.require("fees.bill.explain")
+    bill = scope.get(Bill, bill_id, load=(joinedload(Bill.room), joinedload(Bill.payer)))
+    whole = services.whole_bill(scope, bill)
     return page(
         "explain",
         bill=bill,
-        lines=lines,
-        payments=_payments(bill),
-        waivers=waivers,
-        late_fee=services.late_fee_due(scope, bill),
+        lines=whole.lines,
+        payments=whole.payments,
+        waivers=whole.waivers,
+        late_fee=whole.late_fee,
     )
 
 
@@ -424,12 +423,6 @@ def arrears() -> str:
     scope = require_scope()
     scope.require("fees.bill.view")
     return page("arrears", found=reports.arrears(scope), ages=reports.AGES)
-
-
-def _payments(bill: Bill) -> list[BillPayment]:
-    scope = require_scope()
-    query = select(BillPayment).where(BillPayment.bill_id == bill.id).order_by(BillPayment.id)
-    return list(scope.session.scalars(query))
 
 
 def _uuid(value: str) -> UUID:

@@ -1,4 +1,4 @@
-"""Every page of fees, meters and ledger, and their owners' pages, over many rows.
+"""Every page of the plugins of money and of meters, and their owners' pages, over many rows.
 
 Usage: python plugins/fees/tests/gate_budgets.py [--bills N] [--readings N] [--times N]. Prints one
 JSON line per page: statements, p50 and p95 in milliseconds, large tables that a statement reads
@@ -6,23 +6,25 @@ whole; exits 1 when a page takes more than six statements, more than 150 ms (p95
 table whole.
 
 All rows lie in one community of 20,000 rooms: two to six years of bills, payments, receipts and
-journal, and a reading a day of every meter.
+journal, and a reading a day of every meter. What jobs do every hour and night is done once.
 """
 
 import argparse
 import json
+import re
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
+from sqlalchemy import text
 
-from dougong.access.operations import create_user, link_person
+from dougong.access.operations import create_user, grant_role, link_person
 from dougong.db import uuid7
 from dougong.db.embedded import EmbeddedPostgres
-from dougong.db.scope import Actor
+from dougong.db.scope import Actor, Scope
 from dougong.installation import Installation
 from dougong.testing.budgets import (
     MOST_STATEMENTS,
@@ -35,8 +37,10 @@ from dougong.testing.factories import Place, make_place
 from dougong.testing.people import make_login, sign_in
 from dougong.testing.throwaway import throwaway_installation
 from dougong.web.app import create_app
+from dougong_ledger import services as ledger
+from dougong_meters import services as meters
 
-PLUGINS = ("fees", "meters", "ledger")
+PLUGINS = ("fees", "meters", "ledger", "arrears", "desk", "invoices", "online_payment")
 LARGE = (
     "fees.bill",
     "meters.reading",
@@ -47,6 +51,7 @@ LARGE = (
     "ledger.journal_line",
 )
 MOST_MS, ROOMS, CHUNK = 150, 20_000, 250_000
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 GROUND = """
     insert into dougong.room (community_id, id, building_id, code, sort_key, room_kind, state,
                               built_area)
@@ -66,8 +71,22 @@ GROUND = """
                               installed_on, install_value, state)
     select %(c)s, uuidv7(), 'W' || n, 'water', id, 'own', 1, '2020-01-01', 0, 'installed'
     from n_room;
+    insert into meters.meter (community_id, id, serial, commodity, building_id, role, multiplier,
+                              installed_on, install_value, state)
+    values (%(c)s, uuidv7(), 'MAIN-1', 'water', %(b)s, 'main', 1, '2020-01-01', 0, 'installed');
     create table n_meter as select id, row_number() over (order by id) - 1 as n from meters.meter
-        where community_id = %(c)s;
+        where community_id = %(c)s and role = 'own';
+    insert into fees.bill_run (community_id, id, name, from_on, to_on, due_on, state, bills, lines,
+                               amount, problems, published_at)
+    select %(c)s, uuidv7(), to_char(d, 'YYYY-MM'), d, (d + interval '1 month')::date, d + 40,
+           'published', %(rooms)s, 0, %(rooms)s * 30000, '[]', d + 40
+    from generate_series(0, %(months)s) m
+         cross join lateral (select (date_trunc('month', current_date)
+             - make_interval(months => m))::date as d) x;
+    insert into meters.reading (community_id, id, meter_id, read_at, value, kind, source, state)
+    select %(c)s, uuidv7(), id, now() - make_interval(days => 28 * m, secs => 7), 0, 'normal',
+           'manual', 'rejected' from n_meter cross join generate_series(0, %(days)s / 28) m
+    where n = 0;
     insert into ledger.account (community_id, id, code, name, kind)
     select %(c)s, uuidv7(), v.code, v.code, v.kind
     from (values ('1122.gate', 'asset'), ('6001.gate', 'income')) v (code, kind);
@@ -75,9 +94,9 @@ GROUND = """
     values (%(c)s, uuidv7(), '2020', 0)
 """
 BILLS = """
-    insert into fees.bill (community_id, id, kind, title, room_id, payer_id, from_on, to_on,
+    insert into fees.bill (community_id, id, run_id, kind, title, room_id, payer_id, from_on, to_on,
                            due_on, amount, paid, waived, state)
-    select %(c)s, uuidv7(), 'fees', to_char(d, 'YYYY"年"MM"月"'), r.id, p.id, d,
+    select %(c)s, uuidv7(), run.id, 'fees', to_char(d, 'YYYY"年"MM"月"'), r.id, p.id, d,
            (d + interval '1 month')::date, d + 40, 30000,
            case when mod(m, 17) = 0 then 0 else 30000 end, 0,
            case when mod(m, 17) = 0 then 'open' else 'paid' end
@@ -85,6 +104,7 @@ BILLS = """
          join n_room r on r.n = mod(m, %(rooms)s) join n_person p on p.n = r.n
          cross join lateral (select (date_trunc('month', current_date)
              - make_interval(months => m / %(rooms)s))::date as d) x
+         join fees.bill_run run on run.from_on = d
 """
 MONEY = """
     with made as materialized (
@@ -127,22 +147,40 @@ READINGS = """
 """
 
 
-def fill(server: EmbeddedPostgres, place: Place, bills: int, readings: int) -> None:
+def fill(
+    installation: Installation, server: EmbeddedPostgres, place: Place, bills: int, readings: int
+) -> None:
     """Write the rows set-based, past triggers and policies; then gather statistics."""
     values: dict[str, Any] = {"c": place.community_id, "b": place.building_ids[0], "rooms": ROOMS}
+    values |= {"months": bills // ROOMS + 1, "days": readings // ROOMS + 1}
     with psycopg.connect(server.dsn(), autocommit=True) as link:
         link.execute("set session_replication_role = replica")
         for part in GROUND.split(";"):
             link.execute(part, values)
         for first, last in _parts(bills):
             link.execute(BILLS, {**values, "first": first, "last": last})
+        installation.migrator.make_partitions()
         link.execute("analyze fees.bill")
         for first, last in _parts(bills * 16 // 17):
             link.execute(MONEY, {**values, "known": first, "count": last - first + 1})
         for first, last in _parts(readings):
             link.execute(READINGS, {**values, "first": first, "last": last})
+        work_at_night(installation, place)
         link.execute("vacuum (analyze)")
         link.execute("checkpoint")
+
+
+def work_at_night(installation: Installation, place: Place) -> None:
+    """Do what jobs do every hour and every night."""
+
+    def do(verb: Callable[[Scope], int]) -> int:
+        with installation.scope(Actor.system("gate"), community=place.community_id) as scope:
+            return verb(scope)
+
+    while do(ledger.add_up):
+        pass
+    for verb in (ledger.check_totals, ledger.reckon_months, meters.reckon_balances):
+        do(verb)
 
 
 def _parts(rows: int) -> Iterator[tuple[int, int]]:
@@ -150,31 +188,65 @@ def _parts(rows: int) -> Iterator[tuple[int, int]]:
         yield first, min(first + CHUNK, rows) - 1
 
 
-def owner(installation: Installation, place: Place) -> Actor:
-    """Return a login of the person with most bills."""
+def owner(installation: Installation, place: Place) -> tuple[Actor, str]:
+    """Return a login of the person with most bills, and one of his bills that is owed."""
     with installation.scope(Actor.system("gate"), community=place.community_id) as scope:
-        from sqlalchemy import text
-
-        person_id = scope.session.execute(
-            text("select payer_id from fees.bill group by 1 order by count(*) desc, 1 limit 1")
-        ).scalar_one()
+        person_id, bill_id = scope.session.execute(
+            text(
+                "select payer_id, min(id::text) filter (where state = 'open') from fees.bill"
+                " group by 1 order by count(*) filter (where state = 'open') desc, 1 limit 1"
+            )
+        ).one()
     with installation.access() as session:
         user = create_user(session, f"o{uuid7().hex}", "owner")
         link_person(session, user.id, place.community_id, person_id)
+        return Actor(user.id, user.name), bill_id
+
+
+def group_manager(installation: Installation, place: Place) -> Actor:
+    """Return a login that manages the whole group."""
+    make_login(installation, place, "group_manager")  # ships the roles
+    with installation.access() as session:
+        user = create_user(session, f"g{uuid7().hex}", "group manager")
+        everybody = Actor.system("gate")
+        grant_role(session, everybody, user.id, "group_manager", group_id=place.group_id)
         return Actor(user.id, user.name)
+
+
+def records(installation: Installation, place: Place, bill_id: str) -> list[str]:
+    """Return the addresses of pages about a bill, its run and its payer's case."""
+    with installation.scope(Actor.system("gate"), community=place.community_id) as scope:
+        row = scope.session.execute(
+            text("select run_id, room_id, payer_id from fees.bill where id = :id"), {"id": bill_id}
+        ).one()
+    return [
+        f"/fees/explain/{bill_id}",
+        f"/fees/report/{row.run_id}",
+        f"/arrears/case/{row.room_id}/{row.payer_id}",
+        f"/desk/room?room={row.room_id}",
+    ]
 
 
 def judge(installation: Installation, place: Place, times: int) -> bool:
     """Ask every page ``times`` times; print what it took, return whether all keep the budget."""
-    app, base = create_app(installation), f"/c/{place.community_id}"
+    app, base, group = create_app(installation), f"/c/{place.community_id}", f"/g/{place.group_id}"
     pages = page_addresses(app, PLUGINS, base)
     lists = list_addresses(PLUGINS, base)
+    person, bill_id = owner(installation, place)
+    about = [f"{base}{each}" for each in records(installation, place, bill_id)]
     shown = [
         (
             make_login(installation, place, "community_manager"),
-            [f"{base}/admin/", *lists, *[page for page in pages if "/my/" not in page]],
+            [f"{base}/admin/", *lists, *[p for p in pages if "/my/" not in p], *about],
         ),
-        (owner(installation, place), [f"{base}/home", *[p for p in pages if "/my/" in p]]),
+        (
+            group_manager(installation, place),
+            [group + page.removeprefix(base) for page in pages if "/my/" not in page],
+        ),
+        (
+            person,
+            [f"{base}/home", *[p for p in pages if "/my/" in p], f"{base}/fees/my/{bill_id}"],
+        ),
     ]
     is_kept = True
     for actor, addresses in shown:
@@ -201,7 +273,7 @@ def _judge_page(
     everybody = Actor.system("gate")
     whole = sorted(set(whole_tables(installation, everybody, place.community_id, seen, LARGE)))
     told = {
-        "page": address.removeprefix(f"/c/{place.community_id}"),
+        "page": ID.sub("*", address).removeprefix("/c/*"),
         "statements": len(seen.statements),
         "p50_ms": round(statistics.median(taken), 1),
         "p95_ms": round(p95, 1),
@@ -220,7 +292,7 @@ def main() -> int:
     asked = given.parse_args()
     with throwaway_installation() as (installation, server):
         place = make_place(installation)
-        fill(server, place, asked.bills, asked.readings)
+        fill(installation, server, place, asked.bills, asked.readings)
         return 0 if judge(installation, place, asked.times) else 1
 
 

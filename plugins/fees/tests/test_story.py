@@ -28,6 +28,7 @@ from dougong_fees.models import (
     PrepaymentState,
     RuleKind,
 )
+from dougong_fees.services.bills import overdue, owing
 from dougong_fees.services.deferred import DEFERRED
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import (
@@ -197,6 +198,11 @@ class Story(RuleBasedStateMachine):
         about = (self.ahead.fee_item, DiscountKind.AGREED, Decimal(share), MONTHS[number % 4])
         self.attempt(_discounted, room, *about)
 
+    @rule(most=st.sampled_from([1, 4, 1000]))
+    def add_up(self, most):
+        ledger.add_up(self.scope, most=most)
+        assert ledger.check_totals(self.scope) == 0
+
     @invariant()
     def the_books_are_right(self):
         if not hasattr(self, "scope"):
@@ -206,6 +212,12 @@ class Story(RuleBasedStateMachine):
         assert trial.is_balanced
         owed = total(select(func.sum(Bill.balance)).where(Bill.state.in_(OWED))) or 0
         assert trial.balance(RECEIVABLE) == owed
+        ever = self.scope.today + timedelta(days=9999)
+        by_index, by_state = (
+            self.scope.session.scalars(select(Bill.id).where(*conditions(ever))).all()
+            for conditions in (owing, overdue)
+        )
+        assert set(by_index) == set(by_state)
         assert all(a.balance >= 0 for a in trial.accounts if a.code not in (WAIVED, CASH))
         self.the_month_ends_with_what_is_owed(owed)
         in_wallets = total(select(func.sum(Wallet.balance)))

@@ -7,13 +7,17 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Date, and_, case, cast, func, or_, select
+from sqlalchemy import Date, and_, case, cast, func, literal, or_, select, union_all
 from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import aliased, joinedload
 
 from dougong.db import Scope
+from dougong.errors import NotFound
+from dougong.i18n import N_
 from dougong.tenancy.models import Building, Person, Room
 from dougong_arrears.domain import AGES, PromiseState, limitation_on
 from dougong_arrears.models import (
+    Agreement,
     CollectionCase,
     Collector,
     CollectorBuilding,
@@ -23,7 +27,7 @@ from dougong_arrears.models import (
     Reminder,
 )
 from dougong_fees.models import Bill, BillPayment
-from dougong_fees.services.bills import overdue
+from dougong_fees.services.bills import overdue, owing
 
 PAGE = 40
 FOREVER = 1_000_000
@@ -125,9 +129,8 @@ def _sums(scope: Scope, wish: Wish) -> Any:
             owed.label("owed"),
             func.count().label("bills"),
             func.min(Bill.due_on).label("since_on"),
-            func.min(period_start(scope)).label("start_on"),
         )
-        .where(*overdue(scope.today))
+        .where(*owing(scope.today))
         .group_by(Bill.room_id, Bill.payer_id)
     )
     return _narrowed(scope, query, wish)
@@ -159,7 +162,7 @@ def totals(scope: Scope, wish: Wish) -> Totals:
     rooms = func.count(Bill.room_id.distinct()).label("rooms")
     query = select(func.coalesce(func.sum(Bill.balance), 0).label("owed"), rooms, *ages)
     row = scope.session.execute(
-        _narrowed(scope, query.select_from(Bill).where(*overdue(scope.today)), wish)
+        _narrowed(scope, query.select_from(Bill).where(*owing(scope.today)), wish)
     ).one()
     return Totals(row.owed, [getattr(row, f"age{n}") for n in range(len(AGES))], row.rooms)
 
@@ -167,34 +170,50 @@ def totals(scope: Scope, wish: Wish) -> Totals:
 def lines(scope: Scope, wish: Wish, limit: int = PAGE) -> list[Line]:
     """Return a page of arrears, the largest first. Two statements."""
     sums = _sums(scope, wish).subquery()
+    first = select(sums).order_by(sums.c.owed.desc(), sums.c.room_id, sums.c.payer_id).limit(limit)
+    if wish.after is not None:
+        first = first.where(_after(sums.c, *wish.after))
+    shown = first.subquery()
     query = (
         select(
-            sums,
+            shown,
+            _first_start(scope, shown).label("start_on"),
             Room.code.label("room"),
             Person.name.label("payer"),
             CollectionCase.next_step,
             CollectionCase.next_on,
             Collector.name.label("collector"),
         )
-        .join(Room, Room.id == sums.c.room_id)
-        .join(Person, Person.id == sums.c.payer_id)
+        .join(Room, Room.id == shown.c.room_id)
+        .join(Person, Person.id == shown.c.payer_id)
         .outerjoin(
             CollectionCase,
             and_(
-                CollectionCase.room_id == sums.c.room_id,
-                CollectionCase.payer_id == sums.c.payer_id,
+                CollectionCase.room_id == shown.c.room_id,
+                CollectionCase.payer_id == shown.c.payer_id,
             ),
         )
         .outerjoin(CollectorBuilding, CollectorBuilding.building_id == Room.building_id)
         .outerjoin(Collector, Collector.id == _collector())
-        .order_by(sums.c.owed.desc(), sums.c.room_id, sums.c.payer_id)
-        .limit(limit)
+        .order_by(shown.c.owed.desc(), shown.c.room_id, shown.c.payer_id)
     )
-    if wish.after is not None:
-        query = query.where(_after(sums.c, *wish.after))
     rows = scope.session.execute(query).all()
     said = _said(scope, [row.room_id for row in rows])
     return [_line(scope, row, *said.get((row.room_id, row.payer_id), (None, None))) for row in rows]
+
+
+def _first_start(scope: Scope, shown: Any) -> Any:
+    """Return from when the limitation period of the oldest claim of a row counts."""
+    return (
+        select(func.min(period_start(scope)))
+        .where(
+            Bill.room_id == shown.c.room_id,
+            Bill.payer_id == shown.c.payer_id,
+            *overdue(scope.today),
+        )
+        .correlate(shown)
+        .scalar_subquery()
+    )
 
 
 def _after(columns: Any, owed: Decimal, room_id: UUID, payer_id: UUID) -> Any:
@@ -299,32 +318,69 @@ def bills_of(scope: Scope, room_id: UUID, payer_id: UUID) -> list[Any]:
     return [(row.Bill, limitation_on(row.start_on), row.Dispute) for row in rows]
 
 
-def story_of(scope: Scope, room_id: UUID, payer_id: UUID) -> list[Contact]:
-    """Return the contacts of a case, newest first."""
-    query = select(Contact).where(Contact.room_id == room_id, Contact.payer_id == payer_id)
-    query = query.order_by(Contact.happened_on.desc(), Contact.id.desc())
-    return list(scope.session.scalars(query.limit(30)))
+@dataclass(frozen=True)
+class Story:
+    """What was said and agreed in a case, each the newest first; plan: what is done next."""
+
+    contacts: Sequence[Contact]
+    promises: Sequence[PaymentPromise]
+    reminders: Sequence[Reminder]
+    agreements: Sequence[Agreement]
+    plan: CollectionCase | None
 
 
-def promises_of(scope: Scope, room_id: UUID, payer_id: UUID) -> list[PaymentPromise]:
-    """Return the promises of a case, newest first."""
-    query = select(PaymentPromise).where(
-        PaymentPromise.room_id == room_id, PaymentPromise.payer_id == payer_id
+TOLD = ((Contact, 30), (PaymentPromise, 10), (Reminder, 10), (Agreement, 5), (CollectionCase, 1))
+
+
+def story_of(scope: Scope, room_id: UUID, payer_id: UUID) -> Story:
+    """Return what happened in a case. One statement: numbers from 1, and beside each its rows."""
+    numbers = func.generate_series(1, 30).table_valued("number")
+    place: Any = numbers.c.number
+    query: Any = select(place).select_from(numbers)
+    models: list[Any] = []
+    for model, most in TOLD:
+        newest = (*_newest(model), model.id.desc())
+        numbered = (
+            select(model, func.row_number().over(order_by=newest).label("number"))
+            .where(model.room_id == room_id, model.payer_id == payer_id)
+            .order_by(*newest)
+            .limit(most)
+            .subquery()
+        )
+        models.append(each := aliased(model, numbered))
+        query = query.add_columns(each).outerjoin(each, numbered.c.number == place)
+    reminder = models[2]
+    query = query.options(joinedload(reminder.level), joinedload(reminder.bill))
+    rows = scope.session.execute(query.order_by(place)).all()
+    contacts, promises, reminders, agreements, plans = (
+        [row[at] for row in rows if row[at] is not None] for at in range(1, len(TOLD) + 1)
     )
-    return list(scope.session.scalars(query.order_by(PaymentPromise.id.desc()).limit(10)))
+    return Story(contacts, promises, reminders, agreements, plans[0] if plans else None)
 
 
-def reminders_of(scope: Scope, room_id: UUID, payer_id: UUID) -> list[Reminder]:
-    """Return the reminders that were sent in a case, newest first."""
-    query = select(Reminder).where(Reminder.room_id == room_id, Reminder.payer_id == payer_id)
-    return list(scope.session.scalars(query.order_by(Reminder.id.desc()).limit(10)))
+def _newest(model: Any) -> tuple[Any, ...]:
+    return (model.happened_on.desc(),) if model is Contact else ()
+
+
+def people_of(scope: Scope, room_id: UUID, payer_id: UUID) -> tuple[Room, Person]:
+    """Return the room and the payer of a case; raises NotFound unless both can be seen."""
+    query = select(Room, Person).join(Person, Person.community_id == Room.community_id)
+    found = scope.session.execute(query.where(Room.id == room_id, Person.id == payer_id)).first()
+    if found is None:
+        raise NotFound(N_("There is no such page."))
+    return found.Room, found.Person
 
 
 def choices(scope: Scope) -> tuple[list[Any], list[Any]]:
-    """Return collectors and buildings to narrow the desk by."""
-    collectors = select(Collector.id, Collector.name).where(Collector.is_active)
-    buildings = select(Building.id, Building.name).order_by(Building.sort_key)
-    return (
-        list(scope.session.execute(collectors.order_by(Collector.name))),
-        list(scope.session.execute(buildings.limit(300))),
+    """Return collectors and buildings to narrow the desk by, each as id and name. One statement."""
+    collectors = select(
+        literal(0).label("kind"), Collector.id, Collector.name, Collector.name.label("sort")
+    ).where(Collector.is_active)
+    buildings = (
+        select(literal(1), Building.id, Building.name, Building.sort_key)
+        .order_by(Building.sort_key)
+        .limit(300)
     )
+    both = union_all(collectors, buildings).subquery()
+    rows = scope.session.execute(select(both).order_by(both.c.kind, both.c.sort)).all()
+    return [row for row in rows if row.kind == 0], [row for row in rows if row.kind == 1]

@@ -54,6 +54,7 @@ WAIVER_STEPS: Mapping[WaiverState, frozenset[WaiverState]] = {
     WaiverState.REFUSED: frozenset(),
     WaiverState.LAPSED: frozenset(),
 }
+UNPUBLISHED = (RunState.RECKONING, RunState.DRAFT, RunState.APPROVED)
 OWED = (BillState.OPEN, BillState.PARTLY_PAID)
 SEEN = (BillState.OPEN, BillState.PARTLY_PAID, BillState.PAID)
 

@@ -142,7 +142,8 @@ class BillRun(InCommunity, Base):
 class Bill(InCommunity, Base):
     """A bill (账单): what one payer owes for one room of a run. It is the sum of its lines.
 
-    parent: the bill that a late fee grew on; trace: the spans of days that it grew by.
+    parent: the bill that a late fee grew on; trace: the spans of days that it grew by. due:
+    what payments have to settle; balance: what is left of that. Both are nothing once withdrawn.
     """
 
     __tablename__ = "bill"
@@ -154,12 +155,22 @@ class Bill(InCommunity, Base):
             name="paid_when_settled",
         ),
         Index("ix_bill_room_id_from_on", "community_id", "room_id", "from_on"),
+        # Sums of what is owed are read from it alone: ``services.bills.owing``.
         Index(
             "ix_bill_owed",
             "community_id",
             "due_on",
+            postgresql_include=["room_id", "payer_id", "run_id", "balance"],
             postgresql_where=text("balance > 0"),
         ),
+        # So are those of a run: what it demanded, and what of that came in.
+        Index(
+            "ix_bill_run_id",
+            "community_id",
+            "run_id",
+            postgresql_include=["due", "balance"],
+        ),
+        CheckConstraint("state <> 'draft' or run_id is not null", name="drafted_by_a_run"),
         # Without it a draft is thrown away in the square of its bills.
         Index(
             "ix_bill_parent_id",
@@ -174,7 +185,7 @@ class Bill(InCommunity, Base):
     __building_path__ = "room.building_id"
     __anchor__ = "room_id"
 
-    run_id: Mapped[UUID | None] = ref("fees.bill_run", info=label("Run", "出账批次"))
+    run_id: Mapped[UUID | None] = ref("fees.bill_run", index=False, info=label("Run", "出账批次"))
     run: Mapped[BillRun | None] = to_one(run_id, BillRun)
     kind: Mapped[BillKind] = state(
         BillKind, default=BillKind.FEES, server_default="fees", info=label("Kind", "类型")
@@ -194,8 +205,17 @@ class Bill(InCommunity, Base):
     waived: Mapped[Decimal] = money(
         default=Decimal(0), server_default=ZERO, info=label("Waived", "已减免")
     )
+    due: Mapped[Decimal] = mapped_column(
+        Money,
+        Computed("case when state = 'withdrawn' then 0 else amount - waived end", persisted=True),
+        info=label("Demanded less waived", "应缴"),
+    )
     balance: Mapped[Decimal] = mapped_column(
-        Money, Computed("amount - paid - waived", persisted=True), info=label("Owed", "未缴")
+        Money,
+        Computed(
+            "case when state = 'withdrawn' then 0 else amount - paid - waived end", persisted=True
+        ),
+        info=label("Owed", "未缴"),
     )
     state: Mapped[BillState] = state(
         BillState, default=BillState.DRAFT, info=label("State", "状态")

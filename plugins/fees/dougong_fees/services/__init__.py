@@ -77,8 +77,10 @@ from dougong_fees.services.vacancies import (
     refuse_vacancy,
 )
 from dougong_fees.services.waivers import approve_waiver, refuse_waiver, request_waiver
+from dougong_fees.services.whole import WholeBill, whole_bill
 
 __all__ = [
+    "WholeBill",
     "CommunityRun",
     "preview_template",
     "roll_out_template",
@@ -110,6 +112,7 @@ __all__ = [
     "demand_late_fee",
     "demand_single",
     "explain_bill",
+    "whole_bill",
     "explain_mine",
     "group_runs",
     "hand_over",

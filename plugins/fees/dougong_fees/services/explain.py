@@ -6,10 +6,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
-from uuid import UUID
 
 from babel.dates import format_date
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from dougong.db import Scope, member_label
 from dougong.i18n import N_, current_locale, gettext
@@ -25,9 +25,10 @@ from dougong_fees.models import (
     Commodity,
     Discount,
     FeePrice,
+    FeeRule,
     ShareKey,
 )
-from dougong_fees.services.prompt import EarlyPart, early_parts
+from dougong_fees.services.prompt import EarlyPart, in_force, parts_of_lines
 
 UOM = {
     Commodity.WATER: "m³",
@@ -62,42 +63,67 @@ class LineExplanation:
 @service("bill.explain", title=("Explain", "查看计算过程"))
 def explain_bill(scope: Scope, bill: Bill) -> list[LineExplanation]:
     """Return the explanation of every line of a bill, in the locale in force."""
+    return explain_trace(bill) or explain_lines(charged(scope, bill))
+
+
+def explain_trace(bill: Bill) -> list[LineExplanation]:
+    """Return the explanation that a bill without lines carries itself; of others nothing."""
     if bill.kind is BillKind.LATE_FEE:
         return [_late(entry) for entry in bill.trace or ()]
     if bill.kind is BillKind.APPORTIONMENT:
         return [_apportioned(bill, bill.trace or {})]
     if bill.kind is BillKind.SINGLE:
         return [_single(bill, line) for line in (bill.trace or {})["lines"]]
-    lines = scope.session.scalars(
-        select(BillLine)
+    return []
+
+
+@dataclass(frozen=True)
+class Charged:
+    """A bill's lines with all that they follow from. early: what paying early leaves off."""
+
+    rows: Sequence[tuple[BillLine, FeePrice | None, Discount | None]]
+    early: Sequence[EarlyPart]
+
+    @property
+    def lines(self) -> list[BillLine]:
+        return [line for line, _, _ in self.rows]
+
+
+def charged(scope: Scope, bill: Bill) -> Charged:
+    """Return the lines of a bill with prices, discounts and rules for paying early. One statement.
+
+    A line stands once for each rule that was in force for its item.
+    """
+    community = BillLine.community_id
+    found = scope.session.execute(
+        select(BillLine, FeePrice, Discount, FeeRule)
+        .join(Bill, (Bill.community_id == community) & (Bill.id == BillLine.bill_id))
+        .join(Charge, (Charge.community_id == community) & (Charge.id == BillLine.charge_id))
+        .outerjoin(
+            FeePrice, (FeePrice.community_id == community) & (FeePrice.id == BillLine.price_id)
+        )
+        .outerjoin(
+            Discount,
+            (Discount.community_id == community)
+            & (Discount.id == Charge.discount_id)
+            & (BillLine.factor != 1),
+        )
+        .outerjoin(FeeRule, in_force())
         .where(BillLine.bill_id == bill.id)
-        .order_by(BillLine.fee_item_id, BillLine.from_on, BillLine.part)
+        .order_by(BillLine.fee_item_id, BillLine.from_on, BillLine.part, BillLine.id, FeeRule.id)
+        .options(joinedload(BillLine.fee_item))
     ).all()
-    prices = {
-        price.id: price
-        for price in scope.session.scalars(
-            select(FeePrice).where(FeePrice.id.in_({line.price_id for line in lines}))
-        )
-    }
-    discounts = _discounts(scope, lines)
-    early = {part.item: part for part in early_parts(scope, [bill]).get(bill.id, ())}
+    rows = {line.id: (line, price, discount) for line, price, discount, _ in found}
+    return Charged(list(rows.values()), parts_of_lines(bill, [(r[0], r[3]) for r in found]))
+
+
+def explain_lines(charged: Charged) -> list[LineExplanation]:
+    """Return the explanation of lines that are read already."""
+    early = {part.item: part for part in charged.early}
     return [
-        _line(
-            line,
-            prices.get(line.price_id),
-            _less_notes(line, discounts.get(line.charge_id), early.pop(line.fee_item.name, None)),
-        )
-        for line in lines
+        _line(line, price, _less_notes(line, discount, early.pop(line.fee_item.name, None)))
+        for line, price, discount in charged.rows
     ]
-
-
-def _discounts(scope: Scope, lines: Sequence[BillLine]) -> dict[UUID, Discount]:
-    """Return the discounts that cut some of the lines' charges, by charge."""
-    cut = {line.charge_id for line in lines if line.factor != 1}
-    if not cut:
-        return {}
-    query = select(Charge.id, Discount).join(Discount, Discount.id == Charge.discount_id)
-    return {row.id: row.Discount for row in scope.session.execute(query.where(Charge.id.in_(cut)))}
 
 
 def _less_notes(line: BillLine, discount: Discount | None, early: EarlyPart | None) -> list[str]:

@@ -1,6 +1,7 @@
 """Late fees: reckoned whenever somebody looks, posted only when they are demanded."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -53,16 +54,26 @@ def late_items(scope: Scope, bill: Bill, on: date) -> list[LateItem]:
         .group_by(FeeItem)
         .order_by(FeeItem.code)
     ).all()
-    pauses = _pauses(scope, bill)
+    return _grown(
+        bill, on, [tuple(row) for row in rows], _settled(scope, bill), _pauses(scope, bill)
+    )
+
+
+def _grown(
+    bill: Bill,
+    on: date,
+    billed: Sequence[tuple[FeeItem, Decimal]],
+    settled: list[tuple[date, Decimal]],
+    pauses: list[Pause],
+) -> list[LateItem]:
     owed = [
         without_pauses(history, pauses)
-        for history in _owed_by_item([row.amount for row in rows], bill, _settled(scope, bill))
+        for history in _owed_by_item([amount for _, amount in billed], bill, settled)
     ]
     found = []
-    for row, history in zip(rows, owed, strict=True):
-        if row.FeeItem.late_fee_rate is None:
+    for (item, _), history in zip(billed, owed, strict=True):
+        if item.late_fee_rate is None:
             continue
-        item = row.FeeItem
         clause = Clause(item.late_fee_rate, item.grace_days, item.late_fee_cap)
         spans = late_spans(history, bill.due_on, on, clause.grace_days)
         amount = late_fee(history, bill.due_on, on, clause)
@@ -78,12 +89,20 @@ def _pauses(scope: Scope, bill: Bill) -> list[Pause]:
 
 def _settled(scope: Scope, bill: Bill) -> list[tuple[date, Decimal]]:
     """Return what was paid or waived of a bill by day, oldest first; refunds are negative."""
+    payments = scope.session.scalars(select(BillPayment).where(BillPayment.bill_id == bill.id))
+    waivers = scope.session.scalars(select(Waiver).where(Waiver.bill_id == bill.id))
+    return _by_day(scope, payments, waivers)
+
+
+def _by_day(
+    scope: Scope, payments: Iterable[BillPayment], waivers: Iterable[Waiver]
+) -> list[tuple[date, Decimal]]:
     changes: dict[date, Decimal] = defaultdict(Decimal)
-    for payment in scope.session.scalars(select(BillPayment).where(BillPayment.bill_id == bill.id)):
+    for payment in payments:
         changes[payment.settled_at.astimezone(scope.zone).date()] += payment.amount
-    counted = (WaiverState.APPROVED, WaiverState.LAPSED)
-    waivers = select(Waiver).where(Waiver.bill_id == bill.id, Waiver.state.in_(counted))
-    for waiver in scope.session.scalars(waivers):
+    for waiver in waivers:
+        if waiver.state not in (WaiverState.APPROVED, WaiverState.LAPSED):
+            continue
         changes[waiver.made_at.astimezone(scope.zone).date()] += waiver.amount
         if waiver.lapsed_at is not None:
             changes[waiver.lapsed_at.astimezone(scope.zone).date()] -= waiver.amount
@@ -109,6 +128,33 @@ def late_fee_due(scope: Scope, bill: Bill, on: date | None = None) -> Decimal:
     """Return the late fee of a bill that has not been demanded yet, in yuan."""
     grown = sum((i.amount for i in late_items(scope, bill, on or scope.today)), Decimal(0))
     return max(grown - _demanded(scope, bill), Decimal(0))
+
+
+def late_fee_of(
+    scope: Scope,
+    bill: Bill,
+    lines: Iterable[BillLine],
+    payments: Iterable[BillPayment],
+    waivers: Iterable[Waiver],
+    demands: Iterable[Bill],
+) -> Decimal:
+    """Return `late_fee_due` today of a bill of which everything is read already.
+
+    Asks other plugins for pauses only where a late fee may grow.
+    """
+    if bill.kind is not BillKind.FEES or bill.state not in SEEN:
+        return Decimal(0)
+    billed: dict[FeeItem, Decimal] = defaultdict(Decimal)
+    for line in lines:
+        billed[line.fee_item] += line.amount
+    if not any(item.late_fee_rate is not None for item in billed):
+        return Decimal(0)
+    rows = sorted(billed.items(), key=lambda row: row[0].code)
+    settled = _by_day(scope, payments, waivers)
+    found = _grown(bill, scope.today, rows, settled, _pauses(scope, bill))
+    grown = sum((item.amount for item in found), Decimal(0))
+    asked = (demand.amount for demand in demands if demand.state is not BillState.WITHDRAWN)
+    return max(grown - sum(asked, Decimal(0)), Decimal(0))
 
 
 def _demanded(scope: Scope, bill: Bill) -> Decimal:

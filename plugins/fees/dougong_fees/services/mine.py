@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, any_, exists, func, literal, or_, select, union
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, joinedload
 
 from dougong.db import Scope
 from dougong.documents import Document
@@ -92,6 +92,7 @@ def _owns_at_end(owner):
 def my_bill(scope: Scope, bill_id: UUID) -> Bill:
     """Return one of the actor's bills; raises NotFound for anybody else's."""
     query = my_bills(scope, my_person(scope)).where(Bill.id == bill_id)
+    query = query.options(joinedload(Bill.room), joinedload(Bill.payer))
     found = scope.session.scalars(query).one_or_none()
     if found is None:
         raise NotFound(N_("There is no such bill here."))

@@ -56,11 +56,8 @@ def early_parts_from(bills: Iterable[Bill], rows: Iterable[Any]) -> Mapping[UUID
     wanted = {bill.id: bill for bill in bills}
     found: dict[UUID, list[EarlyPart]] = defaultdict(list)
     for row in rows:
-        rule: FeeRule = row.FeeRule
-        less = early_discount([(row.amount, rule.share or Decimal(0))])
-        until = wanted[row.bill_id].due_on - timedelta(days=rule.days_before or 0)
-        part = EarlyPart(row.name, row.amount, rule.share or less, less, until, rule.basis)
-        if less > 0:
+        part = _part(wanted[row.bill_id], row.name, row.FeeRule, row.amount)
+        if part.amount > 0:
             found[row.bill_id].append(part)
     return found
 
@@ -69,25 +66,52 @@ def _may_be_early(bill: Bill) -> bool:
     return bill.kind is BillKind.FEES and _is_untouched(bill)
 
 
+def parts_of_lines(bill: Bill, rows: Iterable[tuple[BillLine, FeeRule | None]]) -> list[EarlyPart]:
+    """Return the same of one bill whose lines are read: each line beside a rule that holds for it.
+
+    rows: of ``charged``, which names the rules that were in force.
+    """
+    if not _may_be_early(bill):
+        return []
+    billed: dict[tuple[str, UUID], Decimal] = defaultdict(Decimal)
+    rules: dict[UUID, FeeRule] = {}
+    for line, rule in rows:
+        if rule is not None and not line.is_withdrawn:
+            billed[line.fee_item.name, rule.id] += line.amount
+            rules[rule.id] = rule
+    found = [_part(bill, name, rules[id], sum_) for (name, id), sum_ in sorted(billed.items())]
+    return [part for part in found if part.amount > 0]
+
+
+def _part(bill: Bill, item: str, rule: FeeRule, billed: Decimal) -> EarlyPart:
+    less = early_discount([(billed, rule.share or Decimal(0))])
+    until = bill.due_on - timedelta(days=rule.days_before or 0)
+    return EarlyPart(item, billed, rule.share or less, less, until, rule.basis)
+
+
 def _is_untouched(bill: Bill) -> bool:
     return bill.state is BillState.OPEN and not bill.paid and not bill.waived
 
 
-def _query(bill_ids: list[UUID]):
-    """Return the query of the rules that were in force when the period of each bill began."""
-    same = and_(
+def in_force() -> Any:
+    """Return the condition for rules that were in force when the period of a line's bill began."""
+    return and_(
         FeeRule.community_id == BillLine.community_id,
         FeeRule.fee_item_id == BillLine.fee_item_id,
         FeeRule.kind == RuleKind.PROMPT,
         FeeRule.from_on <= Bill.from_on,
         or_(FeeRule.to_on.is_(None), FeeRule.to_on > Bill.from_on),
     )
+
+
+def _query(bill_ids: list[UUID]):
+    """Return the query of the rules that were in force when the period of each bill began."""
     mine = and_(Bill.community_id == BillLine.community_id, Bill.id == BillLine.bill_id)
     item = and_(FeeItem.community_id == FeeRule.community_id, FeeItem.id == FeeRule.fee_item_id)
     return (
         select(BillLine.bill_id, FeeItem.name, FeeRule, func.sum(BillLine.amount).label("amount"))
         .join(Bill, mine)
-        .join(FeeRule, same)
+        .join(FeeRule, in_force())
         .join(FeeItem, item)
         .where(BillLine.bill_id.in_(bill_ids), BillLine.is_withdrawn.is_(False))
         .group_by(BillLine.bill_id, FeeItem.name, FeeRule)

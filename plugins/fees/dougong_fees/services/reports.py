@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, text
+from sqlalchemy import and_, func, select, text, true
 
 from dougong.db import Scope
 from dougong.i18n import N_, gettext
 from dougong.tenancy.models import Person, Room
 from dougong_fees.models import Bill, BillRun
-from dougong_fees.services.bills import overdue
+from dougong_fees.services.bills import owing
 from dougong_fees.services.runs import previous_run
 from dougong_ledger.domain import yuan
 
@@ -144,38 +144,51 @@ class Arrears:
     count: int
 
 
-def _owing(today: date) -> Any:
-    """Return the query of who owes what, by room and payer; the ORM narrows it to what one sees."""
+def _owing(today: date, limit: int) -> Any:
+    """Return the query of who owes what, by room and payer; the ORM narrows it to what one sees.
+
+    The sums come from an index of what is owed; rooms and people are looked up for those shown.
+    """
     days = today - Bill.due_on
-    ages = [
-        func.coalesce(func.sum(Bill.balance).filter(days >= first, days < (last or FOREVER)), 0)
-        for first, last in AGES
-    ]
-    owed = func.sum(Bill.balance)
-    return (
+    spans = [and_(days >= first, days < (last or FOREVER)) for first, last in AGES]
+    sums = (
         select(
-            Room.id.label("room_id"),
-            Room.code.label("room"),
-            Person.name.label("payer"),
+            Bill.community_id,
+            Bill.room_id,
+            Bill.payer_id,
             func.count().label("bills"),
             func.min(Bill.due_on).label("since_on"),
-            owed.label("owed"),
-            *(age.label(f"age{n}") for n, age in enumerate(ages)),
-            func.count().over().label("total_count"),
-            func.sum(owed).over().label("total"),
-            *(func.sum(age).over().label(f"sum{n}") for n, age in enumerate(ages)),
+            func.sum(Bill.balance).label("owed"),
+            *(
+                func.coalesce(func.sum(Bill.balance).filter(span), 0).label(f"age{n}")
+                for n, span in enumerate(spans)
+            ),
         )
-        .join(Room, and_(Room.community_id == Bill.community_id, Room.id == Bill.room_id))
-        .join(Person, and_(Person.community_id == Bill.community_id, Person.id == Bill.payer_id))
-        .where(*overdue(today))
-        .group_by(Room.community_id, Room.id, Room.code, Room.sort_key, Person.id, Person.name)
-        .order_by(owed.desc(), Room.sort_key)
+        .where(*owing(today))
+        .group_by(Bill.community_id, Bill.room_id, Bill.payer_id)
+        .cte("sums")
+    )
+    owed = (sums.c.owed, *(sums.c[f"age{n}"] for n in range(len(AGES))))
+    total = select(
+        func.count().label("total_count"),
+        *(func.sum(each).label(f"total_{each.name}") for each in owed),
+    ).cte("total")
+    first = select(sums).order_by(sums.c.owed.desc(), sums.c.room_id).limit(limit).subquery()
+    return (
+        select(first, total, Room.code.label("room"), Person.name.label("payer"))
+        .select_from(first.join(total, true()))
+        .join(Room, and_(Room.community_id == first.c.community_id, Room.id == first.c.room_id))
+        .join(
+            Person,
+            and_(Person.community_id == first.c.community_id, Person.id == first.c.payer_id),
+        )
+        .order_by(first.c.owed.desc(), Room.sort_key)
     )
 
 
 def arrears(scope: Scope, limit: int = LIMIT) -> Arrears:
     """Return who owes what that was due before today, the largest first. One statement."""
-    found = scope.session.execute(_owing(scope.today).limit(limit)).all()
+    found = scope.session.execute(_owing(scope.today, limit)).all()
     rows = [
         Arrear(
             r.room_id,
@@ -191,5 +204,5 @@ def arrears(scope: Scope, limit: int = LIMIT) -> Arrears:
     if not found:
         return Arrears([], [Decimal(0)] * 4, Decimal(0), 0)
     first = found[0]
-    ages = [first.sum0, first.sum1, first.sum2, first.sum3]
-    return Arrears(rows, ages, first.total, first.total_count)
+    ages = [first.total_age0, first.total_age1, first.total_age2, first.total_age3]
+    return Arrears(rows, ages, first.total_owed, first.total_count)

@@ -339,7 +339,8 @@ CREATE TABLE fees.bill (
 	amount BIGINT NOT NULL, 
 	paid BIGINT DEFAULT 0 NOT NULL, 
 	waived BIGINT DEFAULT 0 NOT NULL, 
-	balance BIGINT GENERATED ALWAYS AS (amount - paid - waived) STORED NOT NULL, 
+	due BIGINT GENERATED ALWAYS AS (case when state = 'withdrawn' then 0 else amount - waived end) STORED NOT NULL, 
+	balance BIGINT GENERATED ALWAYS AS (case when state = 'withdrawn' then 0 else amount - paid - waived end) STORED NOT NULL, 
 	state VARCHAR(40) NOT NULL, 
 	parent_id UUID, 
 	trace JSONB, 
@@ -347,6 +348,7 @@ CREATE TABLE fees.bill (
 	CONSTRAINT ck_bill_amounts CHECK (amount >= 0 and paid >= 0 and waived >= 0), 
 	CONSTRAINT ck_bill_settled CHECK (paid + waived <= amount), 
 	CONSTRAINT ck_bill_paid_when_settled CHECK (state in ('draft', 'withdrawn') or (state = 'paid') = (paid + waived = amount)), 
+	CONSTRAINT ck_bill_drafted_by_a_run CHECK (state <> 'draft' or run_id is not null), 
 	CONSTRAINT fk_bill_run_id FOREIGN KEY(community_id, run_id) REFERENCES fees.bill_run (community_id, id), 
 	CONSTRAINT fk_bill_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
 	CONSTRAINT fk_bill_payer_id FOREIGN KEY(community_id, payer_id) REFERENCES dougong.person (community_id, id), 
@@ -356,7 +358,7 @@ CREATE TABLE fees.bill (
 )
  WITH (fillfactor = 50);
 
-CREATE INDEX ix_bill_owed ON fees.bill (community_id, due_on) WHERE balance > 0;
+CREATE INDEX ix_bill_owed ON fees.bill (community_id, due_on) INCLUDE (room_id, payer_id, run_id, balance) WHERE balance > 0;
 
 CREATE INDEX ix_bill_parent_id ON fees.bill (community_id, parent_id) WHERE parent_id is not null;
 
@@ -364,7 +366,7 @@ CREATE INDEX ix_bill_payer_id ON fees.bill (community_id, payer_id);
 
 CREATE INDEX ix_bill_room_id_from_on ON fees.bill (community_id, room_id, from_on);
 
-CREATE INDEX ix_bill_run_id ON fees.bill (community_id, run_id);
+CREATE INDEX ix_bill_run_id ON fees.bill (community_id, run_id) INCLUDE (due, balance);
 
 CREATE TABLE fees.discount (
 	community_id UUID NOT NULL, 
