@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dougong.db.linter import lint
 from dougong.db.migrator import KERNEL
+from dougong.db.partitions import is_there, missing_months, monthly_tables, name_of
 from dougong.db.scope import Actor
 from dougong.hookspecs import HealthFinding
 from dougong.i18n import N_, gettext
@@ -198,4 +200,23 @@ def migrations(installation: "Installation") -> Iterator[HealthFinding]:
         not ahead,
         ", ".join(ahead),
         gettext(N_("Install the newer version of Dougong that this database was made by.")),
+    )
+
+
+def months(installation: "Installation") -> Iterator[HealthFinding]:
+    """Tables that lie in months have those to come, and nothing waits in the rest."""
+    today = datetime.now(UTC).date()
+    with installation.databases.engine("migrator").connect() as connection:
+        missing = [
+            name_of(table, month)
+            for table in monthly_tables()
+            if is_there(connection, table)
+            for month in missing_months(connection, table, today)
+        ]
+    yield HealthFinding(
+        gettext(N_("Partitions by month")),
+        not missing,
+        ", ".join(missing[:5]),
+        gettext(N_("The worker makes them every hour; if they stay away, see its log.")),
+        is_urgent=False,
     )

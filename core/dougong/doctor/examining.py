@@ -35,6 +35,7 @@ IN_THE_DATABASE: tuple[Check, ...] = (
     database.protection,
     database.scopes,
     database.migrations,
+    database.months,
     work.plugins,
     work.keyring,
     work.workers,
