@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Uuid, and_, literal, null, select, type_coerce, union_all
+from sqlalchemy import Uuid, and_, cast, literal, null, select, union_all
 from sqlalchemy.orm import aliased, joinedload
 
 from dougong.db import Scope
@@ -52,7 +52,7 @@ def _became(scope: Scope, bill: Bill) -> tuple[list[BillPayment], list[Waiver], 
 
     One statement: the ids of all three below each other, then each beside its row.
     """
-    demand, none = aliased(Bill), type_coerce(null(), Uuid())
+    demand, none = aliased(Bill), cast(null(), Uuid())
     place = literal(bill.community_id, Uuid())
     ids = union_all(
         select(BillPayment.id.label("payment"), none.label("waiver"), none.label("demand")).where(
