@@ -68,7 +68,8 @@ def whole_tables(
 ) -> list[str]:
     """Return which of some large tables the statements of a page would read from end to end.
 
-    tables: ``schema.table``; the parts of a partitioned one, ``table_2026_11``, count as it.
+    tables: ``schema.table``; the parts of a partitioned one, ``table_2026_11``, count as it unless
+    they hold nothing yet.
     """
     found = []
     with installation.scope(actor, community=community_id) as scope:
@@ -81,7 +82,8 @@ def whole_tables(
             plan: Any = link.exec_driver_sql(asked, parameters).scalar_one()
             plan = json.loads(plan) if isinstance(plan, str) else plan
             found += [name for name in _read_whole(plan[0]["Plan"]) if _is_of(name, tables)]
-    return found
+        size = "select pg_relation_size(cast(%s as regclass))"
+        return [name for name in found if link.exec_driver_sql(size, (name,)).scalar_one()]
 
 
 def _read_whole(node: dict[str, Any]) -> Iterator[str]:

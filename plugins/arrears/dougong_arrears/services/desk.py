@@ -383,4 +383,7 @@ def choices(scope: Scope) -> tuple[list[Any], list[Any]]:
     )
     both = union_all(collectors, buildings).subquery()
     rows = scope.session.execute(select(both).order_by(both.c.kind, both.c.sort)).all()
-    return [row for row in rows if row.kind == 0], [row for row in rows if row.kind == 1]
+    return (
+        [(row.id, row.name) for row in rows if row.kind == 0],
+        [(row.id, row.name) for row in rows if row.kind == 1],
+    )
