@@ -94,11 +94,10 @@ def room() -> str:
     """Show all about a room and what may be paid; further rooms go onto the same slip."""
     scope = require_scope()
     scope.require("desk.taking.take")
-    rooms = rooms_named(scope, _ids(request.args.getlist("room")))
-    if not rooms:
-        raise NotFound(N_("There is no such room here."))
+    draft_id = _id(request.args["draft"]) if "draft" in request.args else None
+    before = services.at_counter(scope, _ids(request.args.getlist("room")), draft_id)
+    rooms, draft = before.rooms, before.draft
     dues = services.dues_of(scope, [each.id for each in rooms])
-    draft = scope.get(Draft, _id(request.args["draft"])) if "draft" in request.args else None
     chosen = {UUID(each) for each in draft.chosen} if draft else {due.subject_id for due in dues}
     return page(
         "room",
@@ -108,7 +107,7 @@ def room() -> str:
         chosen=chosen,
         total=sum((due.amount for due in dues if due.subject_id in chosen), Decimal(0)),
         draft=draft,
-        shift=services.my_shift(scope),
+        shift=before.shift,
         means=MEANS,
         key=uuid4().hex,
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import func, select
+from sqlalchemy.orm import contains_eager
 
 from dougong.db import Scope, uuid7
 from dougong.documents import letterhead
@@ -387,6 +388,7 @@ def my_payments(scope: Scope) -> Sequence[Payment]:
             PaymentOrder.plugin != "ledger",
             Payment.refunded < Payment.amount,
         )
+        .options(contains_eager(Payment.order))
     )
     return scope.session.scalars(query.order_by(Payment.paid_at.desc()).limit(24)).all()
 

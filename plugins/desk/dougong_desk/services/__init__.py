@@ -11,13 +11,14 @@ from dougong_desk.services.shifts import (
     sign_off_shift,
     waiting_floats,
 )
-from dougong_desk.services.takings import dues_of, payments_of, take_payment
+from dougong_desk.services.takings import at_counter, dues_of, payments_of, take_payment
 from dougong_desk.services.voids import approve_void, ask_void, carry_out_void, refuse_void
 
 __all__ = [
     "Drawer",
     "approve_void",
     "ask_void",
+    "at_counter",
     "carry_out_void",
     "close_shift",
     "drawer",

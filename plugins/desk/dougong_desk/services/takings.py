@@ -1,6 +1,7 @@
 """Taking money at the counter: what may be paid, by which means, on one slip."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from uuid import UUID
@@ -12,9 +13,9 @@ from dougong.errors import Conflict, Invalid, NotFound
 from dougong.i18n import N_, gettext
 from dougong.services import service
 from dougong.tenancy.models import Room
-from dougong_desk.domain import ZERO, Part, Tender, change, split
-from dougong_desk.models import Taking, TakingPayment
-from dougong_desk.services.shifts import require_shift
+from dougong_desk.domain import ZERO, Part, ShiftState, Tender, change, split
+from dougong_desk.models import Draft, Shift, Taking, TakingPayment
+from dougong_desk.services.shifts import cashier_of, require_shift
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import PaymentChannel, is_amount
 from dougong_ledger.hookspecs import Due
@@ -157,3 +158,33 @@ def rooms_named(scope: Scope, ids: Sequence[UUID]) -> list[Room]:
     if len(found) < len(set(ids)):
         raise NotFound(N_("There is no such room here."))
     return [found[each] for each in dict.fromkeys(ids)]
+
+
+@dataclass(frozen=True)
+class Counter:
+    """What lies before a cashier: the rooms, the own open shift, and the draft taken up again."""
+
+    rooms: Sequence[Room]
+    shift: Shift | None
+    draft: Draft | None
+
+
+def at_counter(scope: Scope, ids: Sequence[UUID], draft_id: UUID | None) -> Counter:
+    """Return rooms in the given order, the actor's shift and a draft. One statement.
+
+    Raises NotFound when a room or the draft is not there.
+    """
+    here = Room.community_id
+    mine = (Shift.cashier_id == cashier_of(scope)) & (Shift.state == ShiftState.OPEN)
+    rows = scope.session.execute(
+        select(Room, Shift, Draft)
+        .outerjoin(Shift, (Shift.community_id == here) & mine)
+        .outerjoin(Draft, (Draft.community_id == here) & (Draft.id == draft_id))
+        .where(Room.id.in_(ids))
+    ).all()
+    found = {row.Room.id: row.Room for row in rows}
+    if not found or len(found) < len(set(ids)):
+        raise NotFound(N_("There is no such room here."))
+    if draft_id is not None and rows[0].Draft is None:
+        raise NotFound(N_("There is no such page."))
+    return Counter([found[each] for each in dict.fromkeys(ids)], rows[0].Shift, rows[0].Draft)

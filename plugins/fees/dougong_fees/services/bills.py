@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import all_, func, or_, select, update
 
 from dougong.db import Scope
 from dougong.errors import NotFound
@@ -330,7 +330,9 @@ def owing(on: date) -> list:
     Nothing is left of withdrawn bills, and drafts are those whose run was not published yet.
     """
     drafted = select(BillRun.id).where(BillRun.state.in_(UNPUBLISHED))
-    is_published = or_(Bill.run_id.is_(None), Bill.run_id.not_in(drafted))
+    # In an array, so that the runs are looked up once.
+    of_them = all_(func.array(drafted.scalar_subquery()))
+    is_published = or_(Bill.run_id.is_(None), Bill.run_id != of_them)
     return [Bill.due_on < on, Bill.balance > 0, is_published]
 
 
