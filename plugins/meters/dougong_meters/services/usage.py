@@ -49,17 +49,30 @@ class RoomUsage:
 # The value that counts at an instant: the last accepted one, or an estimate that it has not yet
 # passed. So what was estimated too high is made up for, usage is never negative, and the usage of
 # the parts of a year is the usage of the year.
+#
+# Readings lie in months: the last one is looked for in the months just before, and further back
+# only where there is none. Only meters that were ever estimated look for their estimates.
+NEAR = "interval '70 days'"
+LAST = """
+    select value, read_at, kind from meters.reading
+    where community_id = m.community_id and meter_id = m.id and state = 'accepted'
+      and {span} order by read_at desc limit 1
+"""
 AT = """
     select greatest(r.value, e.value) as value, r.read_at,
            coalesce(r.kind = 'estimate' or e.value > r.value, false) as is_estimated
     from (
-        select value, read_at, kind from meters.reading
-        where community_id = m.community_id and meter_id = m.id and read_at <= {instant}
-          and state = 'accepted' {after} order by read_at desc limit 1
+        select coalesce(n.value, f.value) as value, coalesce(n.read_at, f.read_at) as read_at,
+               coalesce(n.kind, f.kind) as kind
+        from (values (1)) as one (one)
+        left join lateral ({near}) n on true
+        left join lateral ({far}) f on true
+        where n.read_at is not null or f.read_at is not null
     ) r
     left join lateral (
         select max(g.value) as value from meters.reading g
-        where g.community_id = m.community_id and g.meter_id = m.id and g.read_at <= r.read_at
+        where s.first_at is not null and g.read_at >= s.first_at
+          and g.community_id = m.community_id and g.meter_id = m.id and g.read_at <= r.read_at
           and g.state = 'accepted' and g.kind = 'estimate' and not exists (
             select from meters.reading t
             where t.community_id = m.community_id and t.meter_id = m.id and t.kind = 'rollover'
@@ -67,6 +80,13 @@ AT = """
     ) e on true
 """
 USAGE = """
+    with estimated as materialized (
+        select g.meter_id, min(g.read_at) as first_at from meters.reading g
+        where g.community_id = :community and g.kind = 'estimate' and g.state = 'accepted'
+          and g.meter_id in (
+            select m.id from meters.meter m where m.community_id = :community and {which})
+        group by g.meter_id
+    )
     select {head} m.room_id, m.id as meter_id, m.serial, m.multiplier, m.digits,
            coalesce(m.removed_on < {to_on}, false) as is_removed,
            coalesce(o.value, m.install_value) as opening,
@@ -74,6 +94,7 @@ USAGE = """
            c.value as closing, c.read_at as closing_at, coalesce(r.rolled, 0) as rolled,
            coalesce(c.is_estimated, false) as is_estimated
     from {source} meters.meter m
+    left join estimated s on s.meter_id = m.id
     left join lateral ({opening}) o on true
     left join lateral ({closing}) c on true
     left join lateral (
@@ -92,11 +113,17 @@ MONTHS = """unnest(cast(:from_on as date[]), cast(:to_on as date[]), cast(:start
 def _statement(which: str, by: str = ":", head: str = "", source: str = "") -> TextClause:
     """Return the statement of usage. by: where a period's four values stand."""
     names = {name: f"{by}{name}" for name in ("from_on", "to_on", "start", "finish")}
-    after = "and read_at > coalesce(o.read_at, '-infinity')"
-    opening = AT.format(instant=names["start"], after="")
-    closing = AT.format(instant=names["finish"], after=after)
+    after = "read_at > coalesce(o.read_at, '-infinity')"
+    opening, closing = _at(names["start"]), _at(names["finish"], after)
     shape = {"which": which, "head": head, "source": source, **names}
     return text(USAGE.format(opening=opening, closing=closing, **shape))
+
+
+def _at(instant: str, after: str = "true") -> str:
+    """Return the query of what counts at an instant. after: a condition on when it was read."""
+    near = f"read_at <= {instant} and read_at > {instant} - {NEAR} and {after}"
+    far = f"n.read_at is null and read_at <= {instant} - {NEAR} and {after}"
+    return AT.format(near=LAST.format(span=near), far=LAST.format(span=far))
 
 
 OF_ROOMS = _statement("m.commodity = :commodity and m.room_id = any (:chosen)")
