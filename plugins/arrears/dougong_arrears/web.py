@@ -275,7 +275,7 @@ def agreement(agreement_id: UUID) -> str:
     scope = require_scope()
     scope.require("arrears.agreement.view")
     shown = (joinedload(Agreement.room), joinedload(Agreement.payer))
-    found = scope.get(Agreement, agreement_id, load=shown)
+    found = scope.get(Agreement, agreement_id, options=shown)
     return page("agreement", agreement=found, parts=_parts(found), today=scope.today)
 
 

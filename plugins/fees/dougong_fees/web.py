@@ -265,7 +265,7 @@ def explain(bill_id: UUID) -> str:
     """Show staff why a bill is what it is, and what was paid and waived of it."""
     scope = require_scope()
     scope.require("fees.bill.explain")
-    bill = scope.get(Bill, bill_id, load=(joinedload(Bill.room), joinedload(Bill.payer)))
+    bill = scope.get(Bill, bill_id, options=(joinedload(Bill.room), joinedload(Bill.payer)))
     whole = services.whole_bill(scope, bill)
     return page(
         "explain",
