@@ -334,7 +334,7 @@ TOLD = ((Contact, 30), (PaymentPromise, 10), (Reminder, 10), (Agreement, 5), (Co
 
 def story_of(scope: Scope, room_id: UUID, payer_id: UUID) -> Story:
     """Return what happened in a case. One statement: numbers from 1, and beside each its rows."""
-    numbers = func.generate_series(1, 30).table_valued("number")
+    numbers = func.generate_series(1, 30).table_valued("number").render_derived()
     place: Any = numbers.c.number
     query: Any = select(place).select_from(numbers)
     models: list[Any] = []
