@@ -35,6 +35,13 @@ def _point(scope: Scope, record: Any) -> str:
     return str(bilingual(*title)) if title else record.point
 
 
+def _driver(scope: Scope, record: Any) -> str:
+    """Return what people call the device's driver, its name where that is gone."""
+    driver = drivers_of(scope.installation)[0].working.get(record.driver)
+    title = getattr(driver, "title", None)
+    return str(bilingual(*title)) if title else record.driver
+
+
 def _belongs(_scope: Scope, record: Any) -> str:
     view = registry.view_named(record.subject_kind)
     return view.label() if view else record.subject_kind
@@ -79,6 +86,7 @@ class DeviceView(RecordView, model=Device):
     filters = ("gateway", "driver", "building", "is_enabled", "is_vital")
     search = ("name", "serial")
     order = "name"
+    said = {"driver": _driver}
     actions = (action(services.order_command), action(services.set_secrets))
 
 

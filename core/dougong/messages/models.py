@@ -138,7 +138,9 @@ class MessageDelivery(InCommunity, KernelBase):
     message_id: Mapped[UUID] = ref("dougong.message", ondelete="CASCADE", index=False)
     message: Mapped[Message] = to_one(message_id, Message)
     channel: Mapped[str] = mapped_column(String(20), info=label("Channel", "渠道"))
-    rank: Mapped[int] = mapped_column(Integer, default=0, info={"api": "read"})
+    rank: Mapped[int] = mapped_column(
+        Integer, default=0, info={**label("Order", "顺序"), "api": "read"}
+    )
     state: Mapped[DeliveryState] = state(
         DeliveryState, default=DeliveryState.WAITING, info=label("State", "状态")
     )

@@ -14,6 +14,7 @@ from dougong.documents import Document
 from dougong.errors import Invalid, NotFound
 from dougong.i18n import N_, gettext
 from dougong.installation import Installation
+from dougong.web.admin.details import shown_panels
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
 from dougong_desk import services
@@ -122,8 +123,8 @@ def panels() -> str:
     if not rooms:
         raise NotFound(N_("There is no such room here."))
     answers = scope.ask("record_panels", record=rooms[0])
-    found = sorted((p for answer in answers for p in answer), key=lambda panel: panel.order)
-    return page("panels", panels=found)
+    found = [panel for answer in answers for panel in answer]
+    return page("panels", panels=shown_panels(scope, found))
 
 
 # --- taking ---------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Any
 from dougong.db.scope import Scope
 from dougong.i18n import bilingual
 from dougong.web.admin import RecordView, action
+from dougong.web.admin.menu import section_title
 from dougong_ledger import services
 from dougong_ledger.models import (
     Account,
@@ -81,6 +82,7 @@ class PaymentOrderView(RecordView, model=PaymentOrder):
     columns = ("title", "payer", "amount", "state", "opened_at", "expires_at")
     filters = ("state", "opened_at", "amount")
     search = ("title", "payer")
+    said = {"plugin": lambda scope, order: section_title(scope.installation, order.plugin)}
     actions = (
         action(services.record_cash, states=("open",)),
         action(services.cancel_order, confirm=True, states=("open",)),

@@ -107,6 +107,7 @@ class WorkOrderView(RecordView, model=WorkOrder):
 class WorkOrderStepView(RecordView, model=WorkOrderStep):
     title = ("Steps of work orders", "工单步骤")
     columns = ("work_order", "verb", "state", "taken_at", "author", "note", "is_public")
+    said = {"author": lambda scope, step: cards.author_of(step)}
     filters = ("work_order", "state", "taken_at")
     can_create = can_change = can_delete = can_import = False
     in_menu = False

@@ -154,7 +154,7 @@ def _of_order(scope: Scope, order: WorkOrder) -> Asks[Panel]:
     )
     story = [
         (
-            f"{step.taken_at.astimezone(scope.zone):%m-%d %H:%M} · {step.author}",
+            f"{step.taken_at.astimezone(scope.zone):%m-%d %H:%M} · {author_of(step)}",
             f"{verb_words(step.verb)}{'：' + step.note if step.note else ''}",
         )
         for step in steps.scalars()
@@ -168,6 +168,11 @@ def _of_order(scope: Scope, order: WorkOrder) -> Asks[Panel]:
         until = [(cover.part, str(cover.last_on)) for cover in covered]
         made.append(Panel(gettext("Developer's warranty until"), until))
     return made
+
+
+def author_of(step: Any) -> str:
+    """Return who took a step, in the locale in force."""
+    return step.author or gettext("The system")
 
 
 def time_left(scope: Scope, orders: Sequence[Any]) -> Mapping[UUID, str]:

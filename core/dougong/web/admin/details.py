@@ -1,6 +1,6 @@
 """What a record's page shows: its values, its history, and the lists that belong to it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from sqlalchemy import text
 from dougong.audit import timeline as audit
 from dougong.db.scope import Scope
 from dougong.errors import NotFound
+from dougong.hookspecs import Panel
 from dougong.i18n import N_
 from dougong.web.admin import registry
 from dougong.web.admin.listing import with_names
@@ -62,6 +63,19 @@ def related_lists(scope: Scope, view: type[RecordView], record: Any) -> list[Rel
                 url = list_url(other, scope=_place(scope, record), **{key: str(record.id)})
                 found.append((RelatedList(other.label(), url, other.icon), str(known[key].label)))
     return _told_apart(found)
+
+
+def shown_panels(scope: Scope, panels: Iterable[Panel]) -> list[Panel]:
+    """Return panels in their order, without addresses that are closed to the actor."""
+    found = [p if opens(scope, p.url) else replace(p, url=None) for p in panels]
+    return sorted(found, key=lambda panel: panel.order)
+
+
+def opens(scope: Scope, url: str | None) -> bool:
+    """Tell whether a figure's or panel's address leads somewhere for this actor."""
+    parts = (url or "").partition("?")[0].strip("/").split("/")
+    view = registry.view_named(".".join(parts[1:3])) if parts[0] == "admin" else None
+    return bool(url) and (view is None or view.may(scope, "view"))
 
 
 def _told_apart(found: list[tuple[RelatedList, str]]) -> list[RelatedList]:

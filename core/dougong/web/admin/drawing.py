@@ -95,6 +95,10 @@ def _translated(value: Any) -> Any:
 # --- the rows of a list ---------------------------------------------------------------------------
 
 
+# Columns of names that machines read: browsers and readers leave them as they are.
+CODES = frozenset({"code", "driver", "point", "profile", "provider"})
+
+
 def rows(
     scope: Scope,
     columns: Sequence[Column],
@@ -145,6 +149,7 @@ def _head(column: Column, number: int, inline: Sequence[str]) -> str:
     names = [WIDTHS[column.kind]] if column.kind in WIDTHS else []
     names += ["first"] if number == 0 else []
     classes = f' class="{" ".join(names)}"' if names else ""
+    classes += ' translate="no"' if column.key in CODES and column.said is None else ""
     return f'<td{classes} data-label="{escape(column.label)}">'
 
 

@@ -13,6 +13,7 @@ from dougong.errors import NotAllowed, NotFound
 from dougong.hookspecs import Card, SearchHit
 from dougong.i18n import N_, gettext
 from dougong.web.admin import bulk, drawing, extensions, listing, lookups, registry, saved
+from dougong.web.admin.details import opens
 from dougong.web.admin.menu import (
     belongs,
     list_url,
@@ -118,15 +119,8 @@ def dashboard() -> str:
         cards=sorted(cards, key=lambda card: card.order),
         communities=communities,
         columns=sorted((c for answer in columns for c in answer), key=lambda c: c.order),
-        opens=lambda url: _opens(scope, url),
+        opens=lambda url: opens(scope, url),
     )
-
-
-def _opens(scope: Scope, url: str | None) -> bool:
-    """Tell whether a figure's address leads somewhere for this actor."""
-    parts = (url or "").partition("?")[0].strip("/").split("/")
-    view = registry.view_named(".".join(parts[1:3])) if parts[0] == "admin" else None
-    return bool(url) and (view is None or view.may(scope, "view"))
 
 
 @blueprint.get("/places")

@@ -18,6 +18,7 @@ from dougong.web.admin.details import (
     link_of,
     record_options,
     related_lists,
+    shown_panels,
     timeline_of,
     undo_last,
 )
@@ -53,7 +54,7 @@ def details(plugin: str, model: str, id: UUID) -> str:
         view=view,
         record=record,
         facts=details_of(scope, view, record),
-        panels=sorted(panels, key=lambda p: p.order),
+        panels=shown_panels(scope, panels),
         related=related_lists(scope, view, record),
         link_of=link_of,
         actions=_offered(scope, view, record),

@@ -98,7 +98,7 @@ def write_down(
             verb=verb,
             state=order.state,
             taken_at=scope.now,
-            author=scope.actor.name[:120],
+            author="" if scope.actor.kind == "system" else scope.actor.name[:120],
             note=(note or "").strip()[:1000] or None,
             is_public=is_public,
         )
