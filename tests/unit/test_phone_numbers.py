@@ -1,6 +1,11 @@
 import pytest
+from pydantic import ValidationError
 
-from dougong.services.phones import phone_number
+from dougong.errors import Invalid
+from dougong.i18n import use_locale
+from dougong.services.inputs import invalid_from, record_input
+from dougong.services.phones import given_phone, phone_number
+from dougong.tenancy.models import Person
 
 GOOD = (
     "13800138000", "138 0013 8000", "138-0013-8000", "+8613800138000", "0086-13800138000",
@@ -28,3 +33,21 @@ def test_wide_digits_become_narrow_so_that_search_finds_them():
 def test_what_nobody_can_call_is_refused(written):
     with pytest.raises(ValueError, match="phone number"):
         phone_number(written)
+
+
+@pytest.mark.parametrize("mode", ["create", "change"])
+def test_forms_imports_and_the_api_say_what_a_number_looks_like(mode):
+    given = {"name": "张三", "phone": "坏号码"}
+    with pytest.raises(ValidationError) as refused:
+        record_input(Person, mode).model_validate(given)
+    with use_locale("zh_Hans_CN"):
+        assert "13800138000" in invalid_from(refused.value).fields["phone"]
+    for phone in (None, "", "138 0013 8000"):
+        record_input(Person, mode).model_validate(given | {"phone": phone})
+
+
+def test_a_service_names_the_field_that_holds_no_number():
+    assert given_phone("contact_phone", " ") is None
+    with pytest.raises(Invalid) as refused:
+        given_phone("contact_phone", "坏号码")
+    assert list(refused.value.fields) == ["contact_phone"]
