@@ -192,14 +192,14 @@ def _details(scope: Scope, device_id: UUID, problem: str = "", **given: Any) -> 
     device = line.device
     profile = _profile(device)
     titles = _titles(profile)
-    found = select(DeviceValue).where(DeviceValue.device_id == device.id)
-    values = _in_order(scope.session.scalars(found), titles)
-    commands = scope.session.scalars(
+    read, told = scope.together(
+        select(DeviceValue).where(DeviceValue.device_id == device.id),
         select(DeviceCommand)
         .where(DeviceCommand.device_id == device.id)
         .order_by(DeviceCommand.id.desc())
-        .limit(SHOWN_COMMANDS)
-    ).all()
+        .limit(SHOWN_COMMANDS),
+    )
+    values, commands = _in_order(read.scalars(), titles), told.scalars().all()
     return render_template(
         "devices/details.html",
         line=line,
