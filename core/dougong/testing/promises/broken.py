@@ -177,6 +177,11 @@ BROKEN: dict[str, Fault] = {
     "its_answers_are_of_the_kind_that_was_asked_for": _swap(
         "hooks.py", "return [Card(", 'return ["one"] or [Card('
     ),
+    "it_asks_together_with_others_on_shared_pages": _swap(
+        "hooks.py",
+        "found = yield kept, kept.where(Item.found_on < since)",
+        "found = [scope.session.execute(each) for each in (kept, kept)]",
+    ),
     # texts and templates
     "every_text_has_its_chinese": _swap("hooks.py", '"Items kept"', '"Items kept by {plugin}"'),
     "every_purpose_has_its_chinese": _swap(MANIFEST, "thank or ask", "thank, or ask"),
