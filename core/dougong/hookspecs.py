@@ -66,6 +66,7 @@ DEADLINES_S = {
     "event_happened": 60.0,
     "readings_received": 30.0,
     "usage_for_period": 120.0,
+    "hand_over_work": 60.0,
     "plugin_enabled": 60.0,
     "export_subject": 60.0,
     "erase_subject": 60.0,
@@ -209,6 +210,15 @@ class OpeningSheet:
     note: Any = ""
 
 
+@dataclass(frozen=True)
+class OpenWork:
+    """What somebody still has to do: in words of the trade, how many, and where they are shown."""
+
+    label: str
+    count: int
+    url: str = ""
+
+
 @hookspec
 def dashboard_cards(scope: "Scope") -> Sequence[Card]:
     """Return the figures that belong on the dashboard of a community or group.
@@ -330,6 +340,28 @@ def usage_for_period(
     it charges by usage, once per run of bills, so answer all rooms in a few statements.
     Result: one entry per meter with room, opening and closing reading, quantity (None when it is
     not known) and the problem in words. A room without a meter is left out.
+    """
+
+
+@hookspec
+def open_work(scope: "Scope", user_id: UUID) -> Sequence[OpenWork]:
+    """Return what a login of the staff still has to do.
+
+    scope: the group, or a community. user_id: whose work it is.
+    Called when somebody is about to leave, so yield the selects. Result: kinds of work; one with
+    a count of 0 is left out of the page.
+    """
+
+
+@hookspec
+def hand_over_work(scope: "Scope", user_id: UUID, successor_id: UUID | None) -> int:
+    """Give what a login has open in a community to a successor, or back to where it is given out.
+
+    scope: the community, with whoever lets him leave as actor. user_id: who leaves; he may do
+    nothing any more. successor_id: the login that takes over, None for nobody in particular;
+    where he cannot do this kind of work it goes back too.
+    Called once per community, in a transaction of its own, and again when somebody asks for it.
+    Result: how many things were given on.
     """
 
 

@@ -138,7 +138,7 @@ def give_role(scope: Scope, user_id: UUID, role_key: str, community_id: UUID | N
     """Give a user of this group one more role."""
     scope.require("dougong.role.grant")
     with scope.installation.access(scope.actor) as session:
-        _known(session, scope, user_id)
+        known_user(session, scope, user_id)
         _give(session, scope, user_id, role_key, community_id)
 
 
@@ -174,7 +174,7 @@ def set_active(scope: Scope, user_id: UUID, is_active: bool) -> None:
     """Lock a login, which ends its sessions at once, or open it again."""
     scope.require("dougong.user.change")
     with scope.installation.access(scope.actor) as session:
-        user = _known(session, scope, user_id)
+        user = known_user(session, scope, user_id)
         if user.id == scope.actor.user_id:
             raise Conflict(N_("Nobody locks himself out."))
         user.is_active = is_active
@@ -185,11 +185,11 @@ def new_link(scope: Scope, user_id: UUID) -> str:
     scope.require("dougong.user.change")
     scope.actor.require_proof("dougong.user.change")
     with scope.installation.access(scope.actor) as session:
-        _known(session, scope, user_id)
+        known_user(session, scope, user_id)
     return one_time_link(scope.installation, user_id)
 
 
-def _known(session: "Session", scope: Scope, user_id: UUID) -> Any:
+def known_user(session: "Session", scope: Scope, user_id: UUID) -> User:
     """Return a user who belongs to this group, and to no other; raises NotFound."""
     user = session.get(User, user_id)
     groups = set(session.scalars(select(RoleGrant.group_id).where(RoleGrant.user_id == user_id)))

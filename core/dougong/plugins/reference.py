@@ -73,6 +73,7 @@ ANSWERS = (
     hookspecs.Comparison,
     hookspecs.SearchHit,
     hookspecs.RoomHit,
+    hookspecs.OpenWork,
     hookspecs.Panel,
     hookspecs.Event,
     hookspecs.HealthFinding,

@@ -1,6 +1,7 @@
 """What arrears answers when others ask."""
 
-from dougong.hookspecs import hookimpl
+from dougong.hookspecs import OpenWork, hookimpl
+from dougong.i18n import gettext
 from dougong_arrears import cards, services
 
 
@@ -27,6 +28,17 @@ def portal_cards(scope, person_id):
 @hookimpl
 def record_panels(scope, record):
     return cards.panels(scope, record)
+
+
+@hookimpl
+def open_work(scope, user_id):
+    rows = yield services.buildings_query(user_id)
+    return [OpenWork(gettext("Buildings to collect in"), rows.scalar_one(), "arrears/desk")]
+
+
+@hookimpl
+def hand_over_work(scope, user_id, successor_id):
+    return services.hand_over_collecting(scope, user_id, successor_id)
 
 
 @hookimpl

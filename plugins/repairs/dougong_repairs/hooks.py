@@ -1,6 +1,7 @@
 """What repairs answers when others ask."""
 
-from dougong.hookspecs import hookimpl
+from dougong.hookspecs import OpenWork, hookimpl
+from dougong.i18n import gettext
 from dougong_repairs import cards, demonstration, services
 from dougong_repairs.models import WorkOrder
 
@@ -23,6 +24,17 @@ def search_records(scope, words, limit):
 @hookimpl
 def record_panels(scope, record):
     return cards.panels(scope, record)
+
+
+@hookimpl
+def open_work(scope, user_id):
+    rows = yield services.held_query(user_id)
+    return [OpenWork(gettext("Repair orders in hand"), rows.scalar_one())]
+
+
+@hookimpl
+def hand_over_work(scope, user_id, successor_id):
+    return services.hand_over_orders(scope, user_id, successor_id)
 
 
 @hookimpl

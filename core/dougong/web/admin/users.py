@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import render_template, request, url_for
 from sqlalchemy import select
 
-from dougong.access import users
+from dougong.access import delegations, leaving, users
 from dougong.access.models import Role
 from dougong.db.narrowing import rule_condition
 from dougong.db.rules import RULES
@@ -99,6 +99,41 @@ def change_user(id: UUID, verb: str) -> Any:
     except DougongError as error:
         return _page(error), error.status
     return go(url_for("admin.user_list"))
+
+
+@blueprint.route("/users/<uuid:id>/leave", methods=["GET", "POST"])
+def leave(id: UUID) -> Any:
+    """Show what somebody who leaves has open, then end his rights and give it on."""
+    scope = _group_scope()
+    if request.method == "GET":
+        return _leaving(scope, id)
+    try:
+        chosen = request.form.get("successor", "")
+        given = leaving.leave(scope, id, _login(chosen) if chosen else None)
+    except DougongError as error:
+        return _leaving(scope, id, error), error.status
+    return go(url_for("admin.leave", id=id, given=given))
+
+
+def _leaving(scope: Scope, id: UUID, error: DougongError | None = None) -> str:
+    found = leaving.leaver(scope, id)
+    path: list[Crumb] = [(gettext(N_("Users and roles")), url_for("admin.user_list"))]
+    return render_template(
+        "admin/leave.html",
+        leaver=found,
+        colleagues=[p for p in delegations.people(scope) if p.may_stand_in and p.id != id],
+        given=request.args.get("given", 0, int) if "given" in request.args else None,
+        message=translate_error(error) if error else "",
+        errors=getattr(error, "fields", {}),
+        crumbs=[(scope.place.name, url_for("admin.dashboard")), *path, (found.name, None)],
+    )
+
+
+def _login(value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError:
+        raise NotFound(N_("There is no such user here.")) from None
 
 
 @blueprint.post("/users/roles/<uuid:id>/take")

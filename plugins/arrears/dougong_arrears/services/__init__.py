@@ -15,6 +15,7 @@ from dougong_arrears.services.contacts import (
     reveal_phone,
     settle_dispute,
 )
+from dougong_arrears.services.leaving import buildings_query, hand_over_collecting
 from dougong_arrears.services.notices import deliver_letter, print_notices, start_notices
 from dougong_arrears.services.owning import choose_reminders, print_my_agreement
 from dougong_arrears.services.reminding import (
@@ -28,7 +29,9 @@ from dougong_arrears.services.reminding import (
 
 __all__ = [
     "Due",
+    "buildings_query",
     "cancel_agreement",
+    "hand_over_collecting",
     "choose_reminders",
     "deliver_letter",
     "due_reminders",

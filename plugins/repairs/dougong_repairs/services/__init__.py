@@ -12,6 +12,7 @@ from dougong_repairs.services.dispatching import (
     workers,
 )
 from dougong_repairs.services.ground import change_shift, create_report_point, tell_me
+from dougong_repairs.services.leaving import hand_over_orders, held_query
 from dougong_repairs.services.owning import (
     cancel_mine,
     my_order,
@@ -127,6 +128,8 @@ __all__ = [
     "parts_of_order",
     "parts_query",
     "pause_order",
+    "hand_over_orders",
+    "held_query",
     "point_of",
     "pool",
     "positions",
