@@ -16,7 +16,7 @@ QUICKLY := --no-build-isolation --no-compile
 .PHONY: help up down reset setup setup-test programs peers test test-fast lint types docs \
 	catalogues bench plugin-repo \
 	gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands \
-	gate-notices gate-payments gate-pages gate-budgets gates initial clean
+	gate-cards gate-notices gate-payments gate-pages gate-budgets gates initial clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -113,6 +113,8 @@ gate-devices: setup-test ## 250 devices, mute and late ones: no wrong value
 	$(BIN)/python -m dougong.devices.gate
 gate-commands: setup ## 100,000 commands over a lossy link: none twice, late or untrue
 	$(BIN)/python -m dougong.devices.gate_commands
+gate-cards: setup-test ## a meter card is topped up through PC/SC: pcscd, vpcd and pyscard (needs them, as root)
+	$(BIN)/python -m pytest -q -s -n 0 plugins/prepaid/tests/gate_pcsc.py
 gate-notices: setup-test ## 500 printed demands in three minutes, none over 50 KB
 	$(BIN)/python -m pytest -q -s -n 0 plugins/arrears/tests/gate_notices.py
 gate-budgets: setup-test ## pages over 1,000,000 bills and 10,000,000 readings: six statements, 150 ms, no full scan
@@ -121,7 +123,7 @@ gate-payments: setup-test ## kill -9 while payments are notified: none is lost o
 	$(BIN)/python -m dougong_online_payment.gate
 gate-pages: setup-test ## every kind of page that links lead to, in four settings: axe, weight, words, layout
 	DOUGONG_ALL_PAGES=1 DOUGONG_LOOKS=build/pages $(BIN)/python -m pytest -q -n 0 -s tests/acceptance/test_every_page.py
-gates: gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands gate-notices gate-payments gate-pages gate-budgets ## all of them
+gates: gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands gate-cards gate-notices gate-payments gate-pages gate-budgets ## all of them
 
 clean: ## remove the virtual environment and caches, never data
 	rm -rf $(VENV) .ruff_cache .mypy_cache .pytest_cache build

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dougong.devices import Command, Quality, Transport
 from dougong.devices.profiles import ProfileError
-from dougong_meters.drivers.cjt188 import CjtCodec, Frame, driver, scan
+from dougong_meters.drivers.cjt188 import UNITS, CjtCodec, Frame, driver, scan
 from dougong_meters.drivers.cjt188_simulator import CjtResponder
 
 FULL, LOW_FIRST, SHORT, GAS = (
@@ -115,6 +115,77 @@ def test_an_error_reply_gives_no_value_and_says_so():
         (None, Quality.BAD_CONFIG)
     }
     assert not made.judge(asked, found.answer).is_accepted
+
+
+# --- frames of other people's programs and meters -------------------------------------------------
+
+# From the tests and logs of programs that have nothing to do with each other or with us; none of
+# them was run here. WATER_TEST: unit test of a C# library (Friendcom.Protocol.Sample,
+# FrameCJT188_2004Sample). UDP_METER: what a water meter sent a Java collector (its main method,
+# getUdpMeterSum). The valve's reply: unit test of a Java library (Frame2004.decodeRaw). HEAT_METER:
+# captured answer of a heat meter in an example of a LoRaWAN module's SDK (EBSDK, QueryEvent).
+WATER_TEST = (
+    "68 10 88 05 27 10 15 20 00 81 16 90 1F 01 00 00 00 00 2C 00 00 00 00 2C"
+    " 06 20 17 09 01 17 20 00 00 8E 16"
+)
+UDP_METER = (
+    "68 10 21 09 00 00 17 00 02 81 16 90 1F 00 00 02 00 00 2C 00 00 00 00 2C"
+    " 00 00 00 00 00 00 00 00 00 5B 16"
+)
+HEAT_METER = (
+    "68 25 12 19 24 18 27 31 00 81 2E 1F 90 03 11 74 02 00 05 88 27 44 05 05 00 00 00 00 17"
+    " 00 00 00 00 35 08 56 71 00 2C 79 26 00 64 26 00 66 47 07 11 52 17 03 09 25 20 00 05 2A 16"
+)
+
+
+def test_frames_that_other_programs_send_are_ours():
+    made = codec(address="00201510270588")
+    wanted = bytes.fromhex("68 10 88 05 27 10 15 20 00 01 03 90 1F 01 25 16")
+    assert made.encode(request(made, FULL), 1) == wanted
+    wanted = bytes.fromhex("68 10 34 42 60 80 00 00 00 01 03 1F 90 00 81 16")
+    low = codec(LOW_FIRST, address="00000080604234")
+    assert low.encode(request(low, LOW_FIRST), 7) == wanted
+    # The same with a byte less in its sum is refused there and here.
+    assert scan(bytes.fromhex("68 10 88 05 27 10 15 20 00 01 03 90 1F 01 24 16"))[2] is None
+
+
+def test_answers_that_other_programs_read_are_read_alike():
+    said = read(WATER_TEST, sequence=1, address="00201510270588")
+    assert (said["volume"].value, said["volume_settled"].value) == (0, 0)
+    assert "2017-01-09" in str(said["clock"].value)
+    said = read(UDP_METER, sequence=0, address="02001700000921")
+    assert (said["volume"].value, said["is_cut"].value) == (Decimal("2.00"), False)
+    reply = scan(bytes.fromhex("68 10 80 34 11 91 00 00 00 A5 05 A0 17 00 00 FF 2E 16"))[2]
+    assert (reply.address[::-1].hex(), reply.data.hex()) == ("00000091113480", "a0170000ff")
+
+
+def test_a_heat_meter_that_somebody_else_captured_is_read_to_the_last_byte():
+    made = driver.open("heat_meter", {"address": "00312718241912"}, Transport.RTU_TCP)
+    (asked,) = made.plan_reads(driver.profiles["heat_meter"].points)
+    found = {m.point: m for m in made.decode(asked, [bytes.fromhex(HEAT_METER)])}
+    values = {key: measured.value for key, measured in found.items() if key != "clock"}
+    assert values == {
+        "heat_settled": Decimal("274.11"), "heat": Decimal("54427.88"), "power": 0, "flow": 0,
+        "volume": Decimal("7156.08"), "supply_temperature": Decimal("26.79"),
+        "return_temperature": Decimal("26.64"), "worked": 74766,
+    }  # fmt: skip
+    # 2025-09-03 17:52:11 by its own clock.
+    assert scan(bytes.fromhex(HEAT_METER))[2].data[37:44][::-1].hex() == "20250903175211"
+
+
+# Three programs (in C, C++ and Rust, which names table 13 of the standard) have these in common.
+UNIT_CODES = {
+    ("kW.h", 0x02): "0.001", ("kW.h", 0x05): "1", ("kW.h", 0x08): "1000",
+    ("kW.h", 0x0A): "100000", ("MJ", 0x0B): "0.001", ("MJ", 0x0E): "1", ("GJ", 0x11): "1",
+    ("GJ", 0x13): "100", ("kW", 0x14): "0.001", ("kW", 0x17): "1", ("kW", 0x1A): "1000",
+    ("m3", 0x29): "0.001", ("m3", 0x2C): "1", ("m3/h", 0x32): "0.001", ("m3/h", 0x35): "1",
+}  # fmt: skip
+
+
+def test_the_units_of_a_counter_are_those_of_the_standard():
+    for (uom, code), factor in UNIT_CODES.items():
+        assert UNITS[uom][code] == Decimal(factor), (uom, code)
+    assert 0x0A not in UNITS["MJ"] and 0x0B not in UNITS["GJ"]
 
 
 def test_an_answer_with_another_serial_number_is_a_late_one_and_skipped():

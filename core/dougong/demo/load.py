@@ -52,7 +52,12 @@ ENABLED = {
     ),
     "campus": ("ledger", "online_payment", "meters", "fees", "prepaid"),
 }
-SETTINGS = {"ledger.allows_demo_top_up": True}
+SETTINGS = {
+    "ledger.allows_demo_top_up": True,
+    "prepaid.policy": "学生宿舍用电管理办法（2026年修订）第七条",
+    "prepaid.limit_watts": 2000,
+    "prepaid.step_watts": 1500,
+}
 ONLY_TWO_BUILDINGS = {("campus", "meters"), ("campus", "prepaid")}
 ENTITIES = {
     "华东": ("江南物业服务有限公司", "91310000MA1DEMO001"),

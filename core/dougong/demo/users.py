@@ -1,4 +1,4 @@
-"""Logins of the demonstration: staff of several posts, an owner, a child that pays for another."""
+"""Logins of the demonstration: staff of several posts, an owner, a child that pays, a student."""
 
 from typing import Any
 from uuid import UUID
@@ -29,6 +29,14 @@ OWNERS = text(
     " and o.to_on is null order by o.room_id limit 60"
 )
 
+STUDENTS = text(
+    "select p.id, p.name from dougong.occupancy o"
+    " join dougong.person p on p.community_id = o.community_id and p.id = o.person_id"
+    " join dougong.room r on r.community_id = o.community_id and r.id = o.room_id"
+    " where o.community_id = :community and o.kind = 'bed' and o.to_on is null"
+    " order by r.sort_key, p.sort_key limit 400"
+)
+
 
 def load_users(installation: Installation, group_id: UUID, communities: dict[str, UUID]) -> None:
     """Create the demonstration's logins; none has a password, links sign them in.
@@ -37,6 +45,7 @@ def load_users(installation: Installation, group_id: UUID, communities: dict[str
     """
     system = Actor.system("demo")
     owner, child = _portal_people(installation, communities["estate"])
+    student = _student(installation, communities["campus"])
     with installation.access(system) as session:
         ship_roles(session)
         known: dict[str, UUID] = {}
@@ -52,10 +61,11 @@ def load_users(installation: Installation, group_id: UUID, communities: dict[str
                 group_id=None if on_platform else group_id,
                 community_id=communities[place] if place else None,
             )
-        for login, person in (("owner", owner), ("child", child)):
+        people = {"owner": (owner, "estate"), "child": (child, "estate")}
+        for login, (person, place) in {**people, "student": (student, "campus")}.items():
             if person is not None:
                 user = create_user(session, login, person[1])
-                link_person(session, user.id, communities["estate"], person[0])
+                link_person(session, user.id, communities[place], person[0])
 
 
 def _portal_people(installation: Installation, community_id: UUID) -> list[Any]:
@@ -73,6 +83,15 @@ def _portal_people(installation: Installation, community_id: UUID) -> list[Any]:
         busiest = sorted(owners, key=waiting, reverse=True)[:2]
         owner = (busiest[0].id, busiest[0].name) if busiest else None
         return [owner, _child(scope, busiest[1]) if len(busiest) > 1 else None]
+
+
+def _student(installation: Installation, community_id: UUID) -> Any:
+    """Return id and name of the first who lives in a dormitory and has something in the portal."""
+    with installation.scope(Actor.system("demo"), community=community_id) as scope:
+        for student in scope.session.execute(STUDENTS, {"community": community_id}).all():
+            if any(scope.ask("portal_cards", person_id=student.id)):
+                return student.id, student.name
+    return None
 
 
 def _child(scope: Scope, parent: Any) -> tuple[UUID, str]:

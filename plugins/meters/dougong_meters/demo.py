@@ -1,4 +1,4 @@
-"""The demonstration's meters: sixty that are collected over simulated lines, the rest by hand.
+"""The demonstration's meters: sixty-eight are collected over simulated lines, the rest by hand.
 
 Collected meters count by one formula, in the readings written here and in the simulator: so the
 counter that is read today goes on from the history.
@@ -19,10 +19,11 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dougong.db import Scope, insert_rows, uuid7
+from dougong.devices.contract import Transport
 from dougong.devices.models import Device, DeviceHour, DevicePoint, Gateway
-from dougong.devices.simulators import LOOPBACK, FarmGateway, FarmMeter, farm
+from dougong.devices.simulators import FIRST_PORT, LOOPBACK, FarmGateway, FarmMeter, farm
 from dougong.tenancy.models import CommunityKind, Room, RoomKind, RoomState
-from dougong_meters.drivers import dlt645, modbus
+from dougong_meters.drivers import cjt188, dlt645, modbus
 from dougong_meters.models import Meter, Reading
 
 MONTHS = 7
@@ -32,8 +33,17 @@ POLL_S = 30
 ENCRYPTED = "Modbus TCP 4"
 ORDER = (Meter, Reading, Gateway, Device, DevicePoint, DeviceHour)
 CHARTED_HOURS = 72
-DRIVERS = {"modbus": modbus.driver, "dlt645": dlt645.driver}
+DRIVERS = {"modbus": modbus.driver, "dlt645": dlt645.driver, "cjt188": cjt188.driver}
+# What a model counts, and by which of its points.
+COUNTED = {
+    "three_phase_meter": ("electricity", "energy_import"),
+    "single_phase_meter": ("electricity", "energy_import"),
+    "water_valve_meter": ("water", "volume"),
+    "heat_meter": ("heat", "heat"),
+}
 CENT = Decimal("0.01")
+# Behind the ports of the farm.
+CJT_PORT = FIRST_PORT + 20
 # Of every hundred rooms read by hand: what people of the trade look for first.
 REPLACED, FORGOTTEN, SUSPECT = 11, 37, 53
 
@@ -79,11 +89,28 @@ def load(scope: Scope, chance: Random) -> None:
     rooms = demonstration.rooms()
     if scope.place.kind == CommunityKind.CAMPUS:
         collected = demonstration.collect(rooms, [g for g in farm() if g.driver == "dlt645"])
+        for gateway in water_and_heat():
+            demonstration.collect(rooms, [gateway])
         demonstration.read_by_hand(rooms[collected:], "electricity")
     else:
         demonstration.collect(rooms, [g for g in farm() if g.driver == "modbus"])
         demonstration.read_by_hand(rooms, "water")
     demonstration.rows.write(scope)
+
+
+def water_and_heat() -> list[FarmGateway]:
+    """Return two lines of CJ/T 188 meters: six of cold water with a valve, two of heat."""
+    lines = (("water_valve_meter", 6, 0.009, 40.0), ("heat_meter", 2, 0.6, 900.0))
+    found = []
+    for number, (profile, count, hourly, start) in enumerate(lines):
+        addresses = [f"1188{number:04d}{n:06d}" for n in range(1, count + 1)]
+        meters = tuple(
+            FarmMeter(address, {"address": address}, hourly * (1 + n % 4 / 4), start + 11 * n)
+            for n, address in enumerate(addresses)
+        )
+        name, port = f"CJ/T 188 {number + 1}", CJT_PORT + number
+        found.append(FarmGateway(name, Transport.RTU_TCP, "cjt188", profile, port, meters))
+    return found
 
 
 @dataclass
@@ -228,14 +255,13 @@ class Demonstration:
         """Give the first rooms meters that are read over lines; return how many."""
         waiting = iter(rooms)
         done = 0
-        ports = {g.name: g.port for g in farm()}
         for gateway in gateways:
             pairs = list(zip(gateway.meters, waiting, strict=False))
             if not pairs:
                 break
             gateway_id = self.rows.add(
                 Gateway, name=gateway.name, transport=gateway.transport, host=LOOPBACK,
-                port=ports[gateway.name], timeout_s=Decimal(2), settle_s=Decimal(1),
+                port=gateway.port, timeout_s=Decimal(2), settle_s=Decimal(1),
                 trust="pinned" if gateway.name == ENCRYPTED else "none",
             )  # fmt: skip
             for meter, room in pairs:
@@ -245,41 +271,43 @@ class Demonstration:
 
     def _device(self, gateway: FarmGateway, gateway_id: UUID, meter: FarmMeter, room: Any) -> None:
         since = self._at(self.installed_on)
-        load_kw = round(0.12 + meter.load_kw / 6, 3)
-        counting = Counting(Decimal(int(meter.start_kwh)), since, Decimal(str(load_kw)))
-        self.collected.append((room.building_id, counting))
+        commodity, point = COUNTED[gateway.profile]
+        is_electric = commodity == "electricity"
+        hourly = round(0.12 + meter.load_kw / 6 if is_electric else meter.load_kw, 5)
+        counting = Counting(Decimal(int(meter.start_kwh)), since, Decimal(str(hourly)))
+        if is_electric:
+            self.collected.append((room.building_id, counting))
         secrets = {k: v for k, v in meter.settings.items() if k in DRIVERS[gateway.driver].secrets}
         device_id = self.rows.add(
             Device, gateway_id=gateway_id, building_id=room.building_id,
             name=f"{gateway.name} · {room.code}", driver=gateway.driver, profile=gateway.profile,
             settings={k: v for k, v in meter.settings.items() if k not in secrets},
             secrets=json.dumps(secrets) if secrets else None, serial=meter.serial, poll_s=POLL_S,
-            simulation={"load_kw": load_kw, "start": float(counting.start),
+            simulation={"load_kw": hourly, "start": float(counting.start),
                         "since": since.timestamp()},
         )  # fmt: skip
         instants = self._collected_at()
         meter_id = self._add_meter(
-            serial=meter.serial, commodity="electricity", building_id=room.building_id,
+            serial=meter.serial, commodity=commodity, building_id=room.building_id,
             room_id=room.id, installed_on=self.installed_on, install_value=counting.start,
             last_value=counting.at(instants[-1]), last_read_at=instants[-1],
         )  # fmt: skip
         for at in instants:
             self._add_reading(meter_id, at, counting.at(at), source="collector")
         self.rows.add(
-            DevicePoint, device_id=device_id, point="energy_import", subject_kind="meters.meter",
+            DevicePoint, device_id=device_id, point=point, subject_kind="meters.meter",
             subject_id=meter_id,
         )  # fmt: skip
+        self._hours(device_id, point, counting)
 
-        self._hours(device_id, counting)
-
-    def _hours(self, device_id: UUID, counting: Counting) -> None:
+    def _hours(self, device_id: UUID, point: str, counting: Counting) -> None:
         """Give the meter's counter a past, so that its page has a line to show."""
         now = self.scope.now.replace(minute=0, second=0, microsecond=0)
         for back in range(CHARTED_HOURS, 0, -1):
             at = now - timedelta(hours=back)
             first, last = counting.at(at), counting.at(at + timedelta(minutes=59))
             self.rows.add(
-                DeviceHour, id=uuid7(at), device_id=device_id, point="energy_import",
+                DeviceHour, id=uuid7(at), device_id=device_id, point=point,
                 hour_at=at, lowest=first, highest=last, last=last,
             )  # fmt: skip
 

@@ -5,7 +5,9 @@ from dougong.web.admin import RecordView, action
 from dougong_prepaid import services
 from dougong_prepaid.models import (
     CalendarPeriod,
+    CardWrite,
     EnergyAccount,
+    MeterCard,
     Movement,
     SupplierBill,
     Tariff,
@@ -35,6 +37,7 @@ class EnergyAccountView(RecordView, model=EnergyAccount):
         action(services.protect),
         action(services.count_anew),
         action(services.pay_back, confirm=True, bulk=True),
+        action(services.issue_card),
     )
 
 
@@ -70,3 +73,26 @@ class CalendarPeriodView(RecordView, model=CalendarPeriod):
     columns = ("kind", "name", "from_on", "to_on")
     filters = ("kind", "from_on")
     order = "-from_on"
+
+
+class MeterCardView(RecordView, model=MeterCard):
+    title = bilingual("Meter cards", "购电卡")
+    icon, menu_order = "credit-card", 60
+    columns = ("serial", "account", "state", "lost_because")
+    filters = ("state", "account")
+    search = ("serial", "account")
+    can_create = can_change = can_delete = can_import = False
+    actions = (
+        action(services.top_up_card, states=("active",)),
+        action(services.report_lost, states=("active",)),
+    )
+
+
+class CardWriteView(RecordView, model=CardWrite):
+    title = bilingual("Top-ups on cards", "写卡记录")
+    icon, menu_order = "edit-3", 70
+    columns = ("account", "card", "sequence", "amount", "state", "tries", "written_at")
+    filters = ("state", "account", "written_at")
+    search = ("account",)
+    order = "-written_at"
+    can_create = can_change = can_delete = can_import = False

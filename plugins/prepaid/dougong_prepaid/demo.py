@@ -1,6 +1,7 @@
 """The demonstration's dormitories: accounts with months of use, some low, one empty, one cut."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from random import Random
@@ -15,7 +16,7 @@ from dougong.tenancy.models import CommunityKind
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import CHANNEL, Posting
 from dougong_meters.models import Meter, MeterRole, MeterState
-from dougong_prepaid.domain import ENERGY_INCOME, ENERGY_LIABILITY
+from dougong_prepaid.domain import ENERGY_INCOME, ENERGY_LIABILITY, share_free
 from dougong_prepaid.models import (
     CalendarPeriod,
     EnergyAccount,
@@ -23,13 +24,17 @@ from dougong_prepaid.models import (
     SupplierBill,
     Tariff,
 )
+from dougong_prepaid.services.residents import heads_in
 from dougong_prepaid.services.settling import ensure_accounts
 
 PRICE, FREE = Decimal("0.5683"), Decimal(5)
 DAYS = 30
 POWER_POINTS = ("power", "is_cut")
-# Of the rooms, by number: low, used up, used up with somebody who needs his supply.
+# Of the rooms, by number: low, used up, used up with somebody who needs his supply; nearly through
+# its free quota; allowed less than its simulated meter takes, so that its supply trips by itself.
 LOW, EMPTY, MEDICAL = range(3, 300, 29), (7, 40), 12
+NEAR_QUOTA, LEFT_FREE = 0, Decimal("0.6")
+STRICT, STRICT_KW = 9, Decimal(1)
 
 
 def load(scope: Scope, chance: Random) -> None:
@@ -80,22 +85,22 @@ def _accounts(scope: Scope, chance: Random, meters: Sequence[Meter]) -> None:
     rows: dict[str, list[Any]] = {name: [] for name in ACCOUNT}
     moves: dict[str, list[Any]] = {name: [] for name in MOVEMENT}
     bought, used = [], []
+    heads = heads_in(scope, [meter.room_id for meter in meters if meter.room_id])
     for number, meter in enumerate(meters):
         account_id = uuid7()
-        days = [Decimal(chance.randrange(12, 38)) / 10 for _ in range(DAYS)]
-        amounts = [(each * PRICE).quantize(Decimal("0.01")) for each in days]
-        spent = sum(amounts, Decimal(0))
+        quota = FREE * heads.get(meter.room_id, 0) if meter.room_id else Decimal(0)
+        days = _days(scope.today, chance, quota, is_near=number == NEAR_QUOTA)
+        spent = sum((day.amount for day in days), Decimal(0))
         left = _left(chance, number)
         bought.append((meter.room_id, spent + left))
         used.append((meter.room_id, spent))
-        _account(scope, rows, account_id, meter, left, number)
+        _account(scope, rows, account_id, meter, left, number, days)
         start = scope.today - timedelta(days=DAYS + 1)
         _move(moves, account_id, "top_up", start, spent + left, source_id=uuid7())
-        counter = (meter.last_value or Decimal(0)) - sum(days)
-        for back, (quantity, amount) in enumerate(zip(days, amounts, strict=True)):
-            counter += quantity
-            on = scope.today - timedelta(days=DAYS - back)
-            _move(moves, account_id, "usage", on, -amount, quantity, counter)
+        counter = (meter.last_value or Decimal(0)) - sum(day.quantity for day in days)
+        for day in days:
+            counter += day.quantity
+            _move(moves, account_id, "usage", day.on, -day.amount, day.quantity, counter, day.free)
     entry = _journal(scope, bought, used)
     moves["entry_id"] = [entry] * len(moves["id"])
     insert_rows(scope, EnergyAccount, rows)
@@ -103,9 +108,39 @@ def _accounts(scope: Scope, chance: Random, meters: Sequence[Meter]) -> None:
     _supplier(scope)
 
 
+@dataclass(frozen=True)
+class Day:
+    """What a room used on a day: kWh, how much of it free, yuan of the rest."""
+
+    on: date
+    quantity: Decimal
+    free: Decimal
+    amount: Decimal
+
+
+def _days(today: date, chance: Random, quota: Decimal, *, is_near: bool) -> list[Day]:
+    """Return the past days of a room: in each month the free quota first, then the price."""
+    past = [today - timedelta(days=DAYS - back) for back in range(DAYS)]
+    quantities = [Decimal(chance.randrange(12, 38)) / 10 for _ in past]
+    this_month = [on for on in past if on.month == today.month]
+    if is_near and this_month and quota > LEFT_FREE:
+        each = ((quota - LEFT_FREE) / len(this_month)).quantize(Decimal("0.01"))
+        quantities = [
+            each if on in this_month else q for on, q in zip(past, quantities, strict=True)
+        ]
+    had: dict[int, Decimal] = {}
+    found = []
+    for on, quantity in zip(past, quantities, strict=True):
+        free, billed = share_free(quantity, quota, had.get(on.month, Decimal(0)))
+        had[on.month] = had.get(on.month, Decimal(0)) + free
+        found.append(Day(on, quantity, free, (billed * PRICE).quantize(Decimal("0.01"))))
+    return found
+
+
 ACCOUNT = (
     "id", "room_id", "commodity", "protection", "protection_note", "opened_on", "balance",
-    "carried", "meter_id", "counted", "counted_at", "month_used", "month_free", "supply", "trips",
+    "carried", "meter_id", "counted", "counted_at", "month_on", "month_used", "month_free",
+    "supply", "trips", "limit_kw",
 )  # fmt: skip
 MOVEMENT = (
     "id", "account_id", "kind", "booked_on", "amount", "quantity", "free", "counter", "price",
@@ -122,14 +157,18 @@ def _left(chance: Random, number: int) -> Decimal:
 
 def _account(
     scope: Scope, rows: dict[str, list[Any]], account_id: UUID, meter: Meter, left: Decimal,
-    number: int,
+    number: int, days: Sequence[Day],
 ) -> None:  # fmt: skip
+    month = [day for day in days if day.on.month == scope.today.month]
     is_medical = number == MEDICAL
     values = (
         account_id, meter.room_id, "electricity", "medical" if is_medical else "none",
         "夜间使用呼吸机，校医院证明 2026-031" if is_medical else None,
         scope.today - timedelta(days=DAYS + 1), left, Decimal(0), meter.id, meter.last_value,
-        meter.last_read_at, Decimal(0), Decimal(0), "on", 0,
+        meter.last_read_at, scope.today.replace(day=1),
+        sum((day.quantity for day in month), Decimal(0)),
+        sum((day.free for day in month), Decimal(0)), "on", 0,
+        STRICT_KW if number == STRICT else None,
     )  # fmt: skip
     for name, value in zip(ACCOUNT, values, strict=True):
         rows[name].append(value)
@@ -137,10 +176,11 @@ def _account(
 
 def _move(
     moves: dict[str, list[Any]], account_id: UUID, kind: str, on: date, amount: Decimal,
-    quantity: Decimal = Decimal(0), counter: Decimal | None = None, source_id: UUID | None = None,
+    quantity: Decimal = Decimal(0), counter: Decimal | None = None, free: Decimal = Decimal(0),
+    source_id: UUID | None = None,
 ) -> None:  # fmt: skip
     at = datetime.combine(on, time(23, 50)).astimezone()
-    values = (uuid7(at), account_id, kind, on, amount, quantity, Decimal(0), counter,
+    values = (uuid7(at), account_id, kind, on, amount, quantity, free, counter,
               PRICE if kind == "usage" else None, source_id)  # fmt: skip
     for name, value in zip(MOVEMENT, values, strict=True):
         moves[name].append(value)
@@ -152,7 +192,9 @@ def _journal(
     ensure_accounts(scope)
     postings = [Posting(CHANNEL, ENERGY_LIABILITY, amount, "", room) for room, amount in bought]
     postings += [
-        Posting(ENERGY_LIABILITY, ENERGY_INCOME, amount, "", room) for room, amount in used
+        Posting(ENERGY_LIABILITY, ENERGY_INCOME, amount, "", room)
+        for room, amount in used
+        if amount
     ]
     return ledger.post(scope, "prepaid.demo", uuid7(), "演示：预付电费", postings).id
 

@@ -10,12 +10,14 @@ from dougong_prepaid.domain import ENERGY_LIABILITY
 def payment_settled(scope, payment, items):
     """A payment for a room's energy is on its account at once, and its supply comes back."""
     for item in items:
-        services.credit(scope, item.subject_id, item.amount, payment)
+        put = services.order_write if item.kind == services.CARD else services.credit
+        put(scope, item.subject_id, item.amount, payment)
     return [Settlement(ENERGY_LIABILITY, item.amount, item.title) for item in items]
 
 
 @hookimpl
 def payment_refunded(scope, payment, refund):
+    services.refuse_refund(scope, payment)
     services.take_back(scope, payment, refund)
     return [Settlement(ENERGY_LIABILITY, refund.amount, refund.reason)]
 

@@ -2,12 +2,13 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, Integer, Numeric, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dougong.db import InCommunity, encrypted, label, money, plugin_base, ref, state, to_one
+from dougong.db import InCommunity, encrypted, label, labels, money, plugin_base, ref, state, to_one
 from dougong.tenancy.models import Room
 from dougong_meters.models import Commodity
 from dougong_prepaid.domain import CutReason, MovementKind, PeriodKind, Protection, Supply
@@ -235,3 +236,92 @@ class SupplierBill(InCommunity, Base):
 
     def __str__(self) -> str:
         return f"{self.from_on} {self.amount}"
+
+
+class CardState(StrEnum):
+    """Whether a meter card is in use."""
+
+    ACTIVE = "active"
+    LOST = "lost"
+
+    __labels__ = labels(ACTIVE=("In use", "在用"), LOST=("Lost", "已挂失"))
+
+
+class WriteState(StrEnum):
+    """How far a top-up has come onto the card."""
+
+    WAITING = "waiting"
+    WRITTEN = "written"
+
+    __labels__ = labels(
+        WAITING=("Waits for the card", "待写卡"), WRITTEN=("Read back", "已回读确认")
+    )
+
+
+class MeterCard(InCommunity, Base):
+    """A card that carries top-ups to a room's meter (购电卡).
+
+    serial: what the card says it is, in hex. key: that its maker gave it, 16 bytes in hex; the desk
+    never sees it.
+    """
+
+    __tablename__ = "meter_card"
+    __table_args__ = (
+        UniqueConstraint("community_id", "serial"),
+        Index(
+            "uq_meter_card_active",
+            "community_id",
+            "account_id",
+            unique=True,
+            postgresql_where=text("state = 'active'"),
+        ),
+    )
+    __building_path__ = "account.room.building_id"
+
+    account_id: Mapped[UUID] = ref("prepaid.energy_account", info=label("Account", "账户"))
+    account: Mapped[EnergyAccount] = to_one(account_id, EnergyAccount)
+    serial: Mapped[str] = mapped_column(String(40), info=label("Card number", "卡号"))
+    key: Mapped[str] = encrypted(info={**label("Key", "密钥"), "api": "hidden"})
+    state: Mapped[CardState] = state(
+        CardState, default=CardState.ACTIVE, info={**label("State", "状态"), "api": "read"}
+    )
+    lost_because: Mapped[str | None] = mapped_column(
+        String(200), info={**label("Reported because", "挂失说明"), "api": "read"}
+    )
+
+    def __str__(self) -> str:
+        return self.serial
+
+
+class CardWrite(InCommunity, Base):
+    """One top-up that goes onto a card, at most once. sequence: the how-manieth of the account.
+
+    tries: how often the card was asked to keep it. content: of the card when it was read back.
+    """
+
+    __tablename__ = "card_write"
+    __table_args__ = (
+        UniqueConstraint("community_id", "account_id", "sequence"),
+        UniqueConstraint("community_id", "payment_id"),
+        CheckConstraint("amount > 0", name="amount"),
+    )
+    __building_path__ = "account.room.building_id"
+
+    account_id: Mapped[UUID] = ref(
+        "prepaid.energy_account", index=False, info=label("Account", "账户")
+    )
+    account: Mapped[EnergyAccount] = to_one(account_id, EnergyAccount)
+    card_id: Mapped[UUID] = ref("prepaid.meter_card", index=False, info=label("Card", "购电卡"))
+    card: Mapped[MeterCard] = to_one(card_id, MeterCard)
+    sequence: Mapped[int] = mapped_column(Integer, info=label("Number", "次序"))
+    amount: Mapped[Decimal] = money(info=label("Amount", "金额"))
+    payment_id: Mapped[UUID] = mapped_column(info={"api": "hidden"})
+    state: Mapped[WriteState] = state(
+        WriteState, default=WriteState.WAITING, info=label("State", "状态")
+    )
+    tries: Mapped[int] = mapped_column(Integer, default=0, info=label("Tries", "写卡次数"))
+    content: Mapped[str | None] = mapped_column(String(200), info={"api": "hidden"})
+    written_at: Mapped[datetime | None] = mapped_column(info=label("Written at", "写卡时间"))
+
+    def __str__(self) -> str:
+        return f"{self.sequence}"

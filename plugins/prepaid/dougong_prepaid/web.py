@@ -12,12 +12,14 @@ from dougong.i18n import N_, translate_error
 from dougong.installation import Installation
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
+from dougong.web.charts import bar_chart
 from dougong_ledger import services as ledger
 from dougong_meters.cards import UOM, plain_number
 from dougong_prepaid import services
 from dougong_prepaid.services import resale
 
 blueprint = plugin_blueprint("prepaid", __name__)
+PRESETS = (20, 50, 100)
 
 
 def install(app: Flask, installation: Installation) -> None:
@@ -39,10 +41,14 @@ def _mine(problem: str, given: str) -> str:
     scope = require_scope()
     person_id = services.my_person(scope)
     accounts = services.my_accounts(scope, person_id)
+    movements = services.movements_of(scope, [account.id for account in accounts])
+    days = services.usage_of_days(movements) if len(accounts) == 1 else []
     return render_template(
         "prepaid/my.html",
         standings=services.standings(scope, accounts),
-        movements=services.movements_of(scope, [account.id for account in accounts]),
+        movements=movements,
+        chart=bar_chart([(f"{on.day}", used) for on, used in days]) if len(days) > 1 else None,
+        presets=PRESETS,
         rooms={account.id: account.room.code for account in accounts},
         wallet=ledger.balance_of(scope, person_id),
         member=member_label,
@@ -59,12 +65,14 @@ def _mine(problem: str, given: str) -> str:
 def top_up(account_id: UUID) -> Response | tuple[str, int]:
     """Top a room's energy up: from the wallet at once, or through a payment channel."""
     scope, form = require_scope(), request.form
+    from_wallet = form.get("wallet", "")
+    amount = from_wallet or form.get("amount", "")
     try:
-        order = services.top_up_mine(scope, account_id, form.get("amount", ""), form.get("key", ""))
+        order = services.top_up_mine(scope, account_id, amount, form.get("key", ""))
     except Invalid as error:
         problem = next(iter(error.fields.values()), None) or translate_error(error)
-        return _mine(problem, form.get("amount", "")), 422
-    if form.get("means") == "wallet":
+        return _mine(problem, amount), 422
+    if from_wallet or form.get("means") == "wallet":
         services.pay_mine(scope, order.id)
         return redirect(url_for(".mine", done=1), 303)
     return redirect(url_for("ledger.pay", order_id=order.id), 303)

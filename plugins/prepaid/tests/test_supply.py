@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select, text
 
+from dougong.db import uuid7
 from dougong.db.scope import Actor
 from dougong.devices import CommandState, Ground, PointKind, Quality, Reading, Transport
 from dougong.devices.configuration import drivers_of, simulated_device
@@ -28,6 +29,7 @@ from dougong_meters.models import Meter
 from dougong_prepaid import services
 from dougong_prepaid.domain import ENERGY_LIABILITY, CutReason, Protection, Supply
 from dougong_prepaid.models import CalendarPeriod, EnergyAccount, Movement, Tariff
+from dougong_prepaid.services import supply
 
 PATIENCE_S = 30
 
@@ -213,6 +215,29 @@ def test_a_top_up_takes_a_cut_back_that_was_not_sent(installation, dormitory, by
         assert command.state is CommandState.WITHDRAWN
         account = account_of(scope, dormitory)
         assert (account.supply, account.cut_reason, account.empty_at) == (Supply.ON, None, None)
+
+
+def test_rooms_that_cannot_be_cut_keep_no_others_from_it(
+    installation, dormitory, place, by_rule, monkeypatch
+):
+    monkeypatch.setattr(supply, "AT_ONCE", 1)
+    with opened(installation, dormitory) as scope:
+        empty(scope, dormitory)
+        account = account_of(scope, dormitory)
+        long_ago = scope.now - timedelta(days=3)
+        # Older accounts, as empty: some that were read days ago, some without a device.
+        for number, room in enumerate(place.room_ids[1:]):
+            read_at = scope.now if number % 2 else long_ago
+            scope.session.add(
+                EnergyAccount(
+                    id=uuid7(long_ago), room_id=room, opened_on=account.opened_on,
+                    balance=Decimal(-1), counted=Decimal(1), counted_at=read_at,
+                    warned_at=long_ago, empty_at=long_ago,
+                )
+            )  # fmt: skip
+        scope.session.flush()
+        assert supply.cut_empty(scope) == 1
+        assert account_of(scope, dormitory).supply is Supply.CUTTING
 
 
 def test_the_interlock_refuses_people_as_well(installation, dormitory, by_rule):

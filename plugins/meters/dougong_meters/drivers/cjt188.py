@@ -32,14 +32,15 @@ from dougong_meters.drivers.framing import (
 PROFILES = Path(__file__).with_name("profiles") / "cjt188"
 READ, WRITE = 0x01, 0x04
 LONGEST = 100
-# What a counter's unit byte says, beside the measure that a point is kept in.
+# What a counter's unit byte says, beside the measure that a point is kept in; the first is what a
+# simulator sends. Source: CJ/T 188-2004, table 13 (CJ/T 188-2018, table 20).
 UNITS = {
-    "m3": {0x2C: Decimal(1)},
-    "kW.h": {0x05: Decimal(1), 0x08: Decimal(1000)},
-    "MJ": {0x0A: Decimal(1), 0x0B: Decimal(1000)},
-    "GJ": {0x0B: Decimal(1), 0x0A: Decimal("0.001")},
-    "kW": {0x17: Decimal(1)},
-    "m3/h": {0x35: Decimal(1)},
+    "m3": {0x2C: Decimal(1), 0x29: Decimal("0.001")},
+    "kW.h": {0x05: Decimal(1), 0x02: Decimal("0.001"), 0x08: Decimal(1000), 0x0A: Decimal(100_000)},
+    "MJ": {0x0E: Decimal(1), 0x0B: Decimal("0.001"), 0x11: Decimal(1000), 0x13: Decimal(100_000)},
+    "GJ": {0x11: Decimal(1), 0x0E: Decimal("0.001"), 0x13: Decimal(100)},
+    "kW": {0x17: Decimal(1), 0x14: Decimal("0.001"), 0x1A: Decimal(1000)},
+    "m3/h": {0x35: Decimal(1), 0x32: Decimal("0.001")},
 }
 VALVE = {0b00: False, 0b01: True}
 

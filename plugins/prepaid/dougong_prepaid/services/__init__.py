@@ -9,6 +9,16 @@ from dougong_prepaid.services.accounts import (
     take_back,
     top_up,
 )
+from dougong_prepaid.services.cards import (
+    CARD,
+    CardOrder,
+    issue_card,
+    order_write,
+    present,
+    refuse_refund,
+    report_lost,
+    top_up_card,
+)
 from dougong_prepaid.services.loads import take_readings
 from dougong_prepaid.services.residents import (
     movements_of,
@@ -19,12 +29,21 @@ from dougong_prepaid.services.residents import (
     people_in,
     standings,
     top_up_mine,
+    usage_of_days,
 )
 from dougong_prepaid.services.settling import post_usage, settle_usage
 from dougong_prepaid.services.supply import interlocks_before, refusal, restore_supply
 from dougong_prepaid.services.working import settle
 
 __all__ = [
+    "CARD",
+    "CardOrder",
+    "issue_card",
+    "order_write",
+    "present",
+    "refuse_refund",
+    "report_lost",
+    "top_up_card",
     "count_anew",
     "credit",
     "interlocks_before",
@@ -47,4 +66,5 @@ __all__ = [
     "take_readings",
     "top_up",
     "top_up_mine",
+    "usage_of_days",
 ]

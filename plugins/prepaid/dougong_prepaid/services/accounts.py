@@ -57,19 +57,22 @@ def typed_amount(text: str) -> Decimal:
         amount = Decimal(text.strip())
     except InvalidOperation:
         amount = Decimal(0)
-    if not amount.is_finite() or not is_amount(amount) or amount > MOST:
+    check_amount(amount if amount.is_finite() else Decimal(0))
+    return amount
+
+
+def check_amount(amount: Decimal) -> None:
+    """Raise Invalid unless an amount may be topped up."""
+    if not is_amount(amount) or amount > MOST:
         problem = gettext("Between 0.01 and %(most)s yuan.", most=MOST)
         raise Invalid(N_("Some fields are not right yet."), fields={"amount": problem})
-    return amount
 
 
 def open_order(
     scope: Scope, account: EnergyAccount, amount: Decimal, key: str, payer_id: UUID | None
 ) -> PaymentOrder:
     """Return the payment order of a top-up; raises Invalid for a wrong amount."""
-    if not is_amount(amount) or amount > MOST:
-        problem = gettext("Between 0.01 and %(most)s yuan.", most=MOST)
-        raise Invalid(N_("Some fields are not right yet."), fields={"amount": problem})
+    check_amount(amount)
     if account.closed_on is not None:
         raise Conflict(N_("This account is closed."))
     room = scope.get(Room, account.room_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -74,13 +74,20 @@ class Standing:
     """How a room's energy stands for who lives there.
 
     quota: free this month, in the meter's unit. days: how long the balance lasts by the use of the
-    last week, None when nothing was used. until: the supply stays on at least so long.
+    last week, None when nothing was used. until: the supply stays on at least so long. price: of
+    what is not free, None without one.
     """
 
     account: EnergyAccount
     quota: Decimal
     days: int | None
     until: datetime
+    price: Decimal | None
+
+    @property
+    def left(self) -> Decimal:
+        """Return what of the free quota is left."""
+        return max(self.quota - self.account.month_free, Decimal(0))
 
 
 def standings(scope: Scope, accounts: Sequence[EnergyAccount]) -> list[Standing]:
@@ -97,7 +104,7 @@ def standings(scope: Scope, accounts: Sequence[EnergyAccount]) -> list[Standing]
         Movement.booked_on < scope.today,
     )
     spent = {row[0]: row[1] for row in scope.session.execute(week.group_by(Movement.account_id))}
-    persons = _heads(scope, [account.room_id for account in accounts])
+    persons = heads_in(scope, [account.room_id for account in accounts])
     found = []
     for account in accounts:
         price = prices.get(account.commodity)
@@ -105,11 +112,12 @@ def standings(scope: Scope, accounts: Sequence[EnergyAccount]) -> list[Standing]
         daily = -Decimal(spent.get(account.id) or 0) / 7
         days = int(account.balance / daily) if daily > 0 and account.balance > 0 else None
         quota = free * persons.get(account.room_id, 0)
-        found.append(Standing(account, quota, days, earliest(scope, account, now)))
+        until, cost = earliest(scope, account, now), price.price if price else None
+        found.append(Standing(account, quota, days, until, cost))
     return found
 
 
-def _heads(scope: Scope, room_ids: Sequence[UUID]) -> dict[UUID, int]:
+def heads_in(scope: Scope, room_ids: Sequence[UUID]) -> dict[UUID, int]:
     """Return how many people live in rooms today."""
     query = select(Occupancy.room_id, func.count(func.distinct(Occupancy.person_id))).where(
         Occupancy.room_id.in_(list(room_ids)),
@@ -118,6 +126,15 @@ def _heads(scope: Scope, room_ids: Sequence[UUID]) -> dict[UUID, int]:
     )
     rows = scope.session.execute(query.group_by(Occupancy.room_id))
     return {row[0]: row[1] for row in rows}
+
+
+def usage_of_days(movements: Sequence[Movement], count: int = 14) -> list[tuple[date, Decimal]]:
+    """Return the latest days of some movements with what was used on them, oldest first."""
+    used: dict[date, Decimal] = {}
+    for each in movements:
+        if each.kind is MovementKind.USAGE:
+            used[each.booked_on] = used.get(each.booked_on, Decimal(0)) + each.quantity
+    return sorted(used.items())[-count:]
 
 
 def movements_of(scope: Scope, account_ids: Sequence[UUID], count: int = 40) -> list[Movement]:

@@ -1,11 +1,12 @@
 """A room's supply: cut when nothing speaks against it, restored at once; by commands only."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
 
 from dougong.db import Scope
 from dougong.devices import CommandState, Ground
@@ -174,7 +175,8 @@ def situation(scope: Scope, account: EnergyAccount, is_exam: bool | None = None)
 def cut_empty(scope: Scope) -> int:
     """Order the cut of supplies whose balance is used up; return how many were ordered.
 
-    None without a written rule (``prepaid.policy``).
+    None without a written rule (``prepaid.policy``). At most AT_ONCE at a time, the longest empty
+    first; who cannot be cut keeps nobody behind him from it.
     """
     now = rules(scope)
     if not now.policy:
@@ -186,14 +188,35 @@ def cut_empty(scope: Scope) -> int:
         EnergyAccount.protection == Protection.NONE,
         EnergyAccount.balance <= 0,
         EnergyAccount.empty_at <= scope.now - now.grace,
+        # What `why_not_cut` asks of the row itself, so that rooms in vain are not even loaded.
+        EnergyAccount.warned_at.is_not(None),
+        EnergyAccount.problem.is_(None),
+        EnergyAccount.counted_at >= scope.now - now.fresh,
     )
-    query = query.order_by(EnergyAccount.id).limit(AT_ONCE).with_for_update(of=EnergyAccount)
-    due = [
-        account
-        for account in scope.session.scalars(query).all()
-        if why_not_cut(situation(scope, account, is_exam), now) is None
-    ]
-    return sum(cut(scope, account, CutReason.EMPTY) for account in due)
+    ordered = 0
+    for account in _in_turn(scope, query, EnergyAccount.empty_at):
+        if why_not_cut(situation(scope, account, is_exam), now) is None:
+            ordered += cut(scope, account, CutReason.EMPTY)
+        if ordered == AT_ONCE:
+            break
+    return ordered
+
+
+def _in_turn(
+    scope: Scope, query: Select[tuple[EnergyAccount]], since: InstrumentedAttribute[datetime | None]
+) -> Iterator[EnergyAccount]:
+    """Return all accounts of a query, by an instant that they have, locked AT_ONCE at a time."""
+    keys = (since, EnergyAccount.id)
+    query = query.order_by(*keys).limit(AT_ONCE).with_for_update(of=EnergyAccount)
+    after: tuple[object, ...] | None = None
+    while True:
+        page = query if after is None else query.where(tuple_(*keys) > tuple_(*after))
+        accounts = scope.session.scalars(page).all()
+        # Taken before anybody changes them.
+        after = (getattr(accounts[-1], since.key), accounts[-1].id) if accounts else None
+        yield from accounts
+        if len(accounts) < AT_ONCE:
+            return
 
 
 def cut(scope: Scope, account: EnergyAccount, why: CutReason) -> bool:
@@ -293,15 +316,18 @@ def restore_due(scope: Scope) -> int:
     query = select(EnergyAccount).where(
         EnergyAccount.closed_on.is_(None),
         EnergyAccount.supply == Supply.OFF,
+        EnergyAccount.cut_at.is_not(None),
         or_(
             (EnergyAccount.cut_reason == CutReason.EMPTY) & (EnergyAccount.balance > 0),
             EnergyAccount.protection != Protection.NONE,
             EnergyAccount.restore_at <= scope.now,
         ),
     )
-    query = query.order_by(EnergyAccount.id).limit(AT_ONCE).with_for_update(of=EnergyAccount)
-    reason = gettext("Restored by rule.")
-    done = sum(restore(scope, account, reason) for account in scope.session.scalars(query).all())
+    reason, done = gettext("Restored by rule."), 0
+    for account in _in_turn(scope, query, EnergyAccount.cut_at):
+        done += restore(scope, account, reason)
+        if done == AT_ONCE:
+            break
     scope.session.flush()
     return done
 

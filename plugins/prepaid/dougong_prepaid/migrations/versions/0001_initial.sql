@@ -86,6 +86,25 @@ CREATE INDEX ix_energy_account_room_id ON prepaid.energy_account (community_id, 
 
 CREATE UNIQUE INDEX uq_energy_account_open ON prepaid.energy_account (community_id, room_id, commodity) WHERE closed_on is null;
 
+CREATE TABLE prepaid.meter_card (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	account_id UUID NOT NULL, 
+	serial VARCHAR(40) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	lost_because VARCHAR(200), 
+	key BYTEA NOT NULL, 
+	CONSTRAINT pk_meter_card PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_meter_card_community_id_serial UNIQUE (community_id, serial), 
+	CONSTRAINT fk_meter_card_account_id FOREIGN KEY(community_id, account_id) REFERENCES prepaid.energy_account (community_id, id), 
+	CONSTRAINT fk_meter_card_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_meter_card_card_state CHECK (state IN ('active', 'lost'))
+);
+
+CREATE INDEX ix_meter_card_account_id ON prepaid.meter_card (community_id, account_id);
+
+CREATE UNIQUE INDEX uq_meter_card_active ON prepaid.meter_card (community_id, account_id) WHERE state = 'active';
+
 CREATE TABLE prepaid.movement (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -112,4 +131,26 @@ CREATE INDEX ix_movement_to_post ON prepaid.movement (community_id, booked_on) W
 CREATE UNIQUE INDEX uq_movement_source ON prepaid.movement (community_id, account_id, source_id) WHERE source_id is not null;
 
 CREATE UNIQUE INDEX uq_movement_usage ON prepaid.movement (community_id, account_id, booked_on) WHERE kind = 'usage';
+
+CREATE TABLE prepaid.card_write (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	account_id UUID NOT NULL, 
+	card_id UUID NOT NULL, 
+	sequence INTEGER NOT NULL, 
+	amount BIGINT NOT NULL, 
+	payment_id UUID NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	tries INTEGER NOT NULL, 
+	content VARCHAR(200), 
+	written_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_card_write PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_card_write_community_id_account_id_sequence UNIQUE (community_id, account_id, sequence), 
+	CONSTRAINT uq_card_write_community_id_payment_id UNIQUE (community_id, payment_id), 
+	CONSTRAINT ck_card_write_amount CHECK (amount > 0), 
+	CONSTRAINT fk_card_write_account_id FOREIGN KEY(community_id, account_id) REFERENCES prepaid.energy_account (community_id, id), 
+	CONSTRAINT fk_card_write_card_id FOREIGN KEY(community_id, card_id) REFERENCES prepaid.meter_card (community_id, id), 
+	CONSTRAINT fk_card_write_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_card_write_write_state CHECK (state IN ('waiting', 'written'))
+);
 
