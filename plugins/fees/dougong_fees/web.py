@@ -21,7 +21,7 @@ from dougong.texts import number
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
 from dougong.web.charts import bar_chart
-from dougong_fees import services
+from dougong_fees import services, web_ahead, web_handovers, web_map
 from dougong_fees.domain.periods import add_months
 from dougong_fees.domain.states import OWED, BillState
 from dougong_fees.models import (
@@ -35,7 +35,6 @@ from dougong_fees.models import (
 )
 from dougong_fees.services import figures, mine, prompt, reports
 from dougong_fees.services.explain import period_text
-from dougong_fees.web_handovers import add_pages
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import OrderState
 from dougong_ledger.models import Payment
@@ -43,7 +42,9 @@ from dougong_ledger.services.orders import items_of
 from dougong_ledger.services.receipts import receipt_of
 
 blueprint = plugin_blueprint("fees", __name__)
-add_pages(blueprint)
+web_handovers.add_pages(blueprint)
+web_ahead.add_pages(blueprint)
+web_map.add_pages(blueprint)
 SHOWN, SHOWN_OBJECTS, PAST, ZERO = 60, 12, 24, Decimal(0)
 
 
@@ -65,6 +66,15 @@ def install(app: Flask, installation: Installation) -> None:
         plugin="fees",
         icon="bar-chart-2",
         order=4,
+    )
+    menu_page(
+        "fees.collection_map",
+        ("Collection map", "收缴率热力图"),
+        "fees.bill.view",
+        plugin="fees",
+        icon="grid",
+        order=5,
+        only_in="community",
     )
     menu_page(
         "fees.group_runs",

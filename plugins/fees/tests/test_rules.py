@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from dougong.errors import Conflict, Invalid, OwnRequest
 from dougong.tenancy.models import Person, Room
@@ -24,12 +24,14 @@ from dougong_fees.models import (
     ChargeMethod,
     Discount,
     FeeRule,
+    Prepayment,
     PrepaymentMonth,
     PrepaymentState,
     RuleKind,
     Vacancy,
     Waiver,
 )
+from dougong_fees.services import run_sql
 from dougong_fees.services.deferred import DEFERRED
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import CASH, PREPAID, RECEIVABLE, WAIVED, PaymentChannel
@@ -279,6 +281,105 @@ def test_a_seller_gets_back_what_he_paid_ahead_beyond_the_hand_over(scope, place
     ).all()
     assert [(bill.payer_id, bill.amount) for bill in owed] == [(buyer.id, D("300.00"))]
     assert balances(scope, DEFERRED, PREPAID) == (0, D("1925.00"))
+
+
+def test_undoing_a_hand_over_brings_back_what_was_paid_ahead(scope, place, fixed):
+    prepayment = ahead(scope, place, fixed)
+    assert services.recognise_prepayments(scope) == D("1650.00")
+    buyer = Person(name="新业主")
+    scope.session.add(buyer)
+    scope.session.flush()
+    room, seller = scope.get(Room, place.room_ids[0]), prepayment.payer_id
+    end = scope.today.replace(day=1)
+    services.publish_run(scope, services.create_run(scope, "上月", add_months(end, -1), end, end))
+    before = balances(scope, DEFERRED, PREPAID, RECEIVABLE, "6001.fixed")
+    made = services.hand_over(scope, room, buyer, add_months(prepayment.from_on, 5), {})
+    services.undo_hand_over(scope, made, "签错了")
+    query = select(Prepayment).where(Prepayment.state == PrepaymentState.RUNNING)
+    again = scope.session.scalars(query).one()
+    kept = ("room_id", "rule_id", "payer_id", "from_on", "to_on", "amount")
+    assert [getattr(again, name) for name in kept] == [getattr(prepayment, name) for name in kept]
+    open_bills = select(Bill).where(Bill.room_id == room.id, Bill.state == BillState.OPEN)
+    assert scope.session.scalars(open_bills).all() == []
+    assert services.recognise_prepayments(scope) == D("1650.00")
+    assert balances(scope, DEFERRED, PREPAID, RECEIVABLE, "6001.fixed") == before
+    assert ledger.balance_of(scope, seller) == 0
+    line = select(BillLine).where(BillLine.bill_id == again.bill_id)
+    assert scope.session.scalars(line).one().evidence["offer"]["get"] == 12
+    services.create_run(scope, "本月", end, add_months(end, 1), scope.today)
+    drafts = select(Bill).where(Bill.room_id == room.id, Bill.state == BillState.DRAFT)
+    assert scope.session.scalars(drafts).all() == []
+
+
+# --- bills of several months ----------------------------------------------------------------------
+
+
+def quarter(scope, place, fixed):
+    """Publish three months from the first of last month on; 300 a month for each of the rooms."""
+    start = add_months(scope.today.replace(day=1), -1)
+    run = services.create_run(scope, "一季", start, add_months(start, 3), scope.today)
+    services.publish_run(scope, run)
+    scope.session.expire_all()
+    return run, start, 300 * len(place.room_ids)
+
+
+def test_a_quarter_is_income_month_by_month_whoever_pays_when(scope, place, fixed):
+    run, start, monthly = quarter(scope, place, fixed)
+    # Last month and this one are income today, the third month when it has come.
+    codes = (RECEIVABLE, "6001.fixed", DEFERRED)
+    assert balances(scope, *codes) == (3 * monthly, 2 * monthly, monthly)
+    assert run.earned_to_on == add_months(start, 2)
+    assert services.recognise_prepayments(scope) == 0
+    bill = scope.session.scalars(select(Bill).where(Bill.room_id == place.room_ids[0])).one()
+    services.pay_bills(scope, bill, PaymentChannel.CASH, "quarter-01")
+    other = scope.session.scalars(select(Bill).where(Bill.room_id == place.room_ids[1])).one()
+    services.withdraw_bill(scope, other, "重复")
+    assert balances(scope, *codes[1:]) == (2 * (monthly - 300), monthly - 300)
+    assert services.recognise_prepayments(scope, add_months(start, 2)) == monthly - 300
+    assert services.recognise_prepayments(scope, add_months(start, 2)) == 0
+    assert balances(scope, *codes[1:]) == (3 * (monthly - 300), 0)
+    assert run.earned_to_on is None
+    services.roll_back_run(scope, run, "算错")
+    assert balances(scope, *codes[1:]) == (900, 0)
+    services.reverse_bill(scope, bill, "算错")
+    assert balances(scope, *codes) == (0, 0, 0)
+
+
+def test_a_quarter_that_is_rolled_back_leaves_no_liability(scope, place, fixed):
+    run, _, _ = quarter(scope, place, fixed)
+    services.roll_back_run(scope, run, "算错")
+    assert balances(scope, RECEIVABLE, "6001.fixed", DEFERRED) == (0, 0, 0)
+
+
+def test_one_month_and_months_gone_by_are_income_at_once(scope, place, fixed):
+    month = scope.today.replace(day=1)
+    for start, end in (
+        (add_months(month, 2), add_months(month, 3)),
+        (add_months(month, -4), month),
+    ):
+        run = services.create_run(scope, f"{start}", start, end, scope.today)
+        services.publish_run(scope, run)
+        assert run.earned_to_on is None
+    assert balances(scope, "6001.fixed", DEFERRED) == (5 * 300 * len(place.room_ids), 0)
+
+
+def test_the_books_and_the_arithmetic_share_a_line_alike(scope):
+    """300 for a quarter is 100 a month; odd days and fen as `recognised_by` says."""
+    cases = (
+        (D("300.00"), date(2026, 1, 1), date(2026, 4, 1), date(2026, 2, 1), D("100.00")),
+        (D("100.00"), date(2026, 1, 1), date(2026, 4, 1), date(2026, 3, 1), D("66.67")),
+        (D("310.00"), date(2026, 1, 16), date(2026, 4, 16), date(2026, 2, 1), None),
+        (D("0.05"), date(2026, 2, 10), date(2026, 5, 20), date(2026, 4, 1), None),
+    )
+    share = text(
+        f"select {run_sql.EARNED} from (select cast(:fen as bigint) as amount,"
+        " cast(:from_on as date) as from_on, cast(:to_on as date) as to_on) l"
+    )
+    for amount, from_on, to_on, on, wanted in cases:
+        keys = {"fen": int(amount * 100), "from_on": from_on, "to_on": to_on, "earned_to": on}
+        found = D(scope.session.scalar(share, keys)) / 100
+        assert found == recognised_by(amount, from_on, to_on, on), (amount, from_on, on)
+        assert wanted is None or found == wanted
 
 
 # --- vacant rooms ---------------------------------------------------------------------------------

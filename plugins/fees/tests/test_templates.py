@@ -32,7 +32,7 @@ def template(installation, place):
     def made(price="3.10", **more):
         with installation.scope(Actor.system(), group=place.group_id, group_write=True) as scope:
             values = {"code": "property", "name": "物业服务费", "method": ChargeMethod.AREA}
-            found = FeeTemplate(from_on=DAY, unit_price=D(price), **values, **more)
+            found = FeeTemplate(unit_price=D(price), **{"from_on": DAY, **values, **more})
             scope.session.add(found)
             scope.session.flush()
             return found.id
@@ -167,6 +167,30 @@ def test_a_price_of_its_own_is_kept_where_the_group_allows_it(installation, scop
     assert done[place.community_id].standing is Standing.OWN
     assert done[place.other_community_id].standing is Standing.FOLLOWS
     assert prices(scope) == [(D("2.80"), None)]
+    later = template("3.40", from_on=date(2027, 7, 1), may_differ=True)
+    done = act(installation, place, services.roll_out_template, later)
+    assert done[place.community_id].standing is Standing.OWN
+    # Whoever has the group's price has none of its own, and takes the next one.
+    assert done[place.other_community_id].price == D("3.40")
+
+
+def test_rules_of_its_own_are_kept_where_the_group_allows_it(installation, scope, place):
+    item = add_item(scope, place, "water", "4.00", method=ChargeMethod.USAGE, commodity="water")
+    values = {"kind": RuleKind.PROMPT, "from_on": date(2020, 1, 1), "basis": "小区规定"}
+    scope.session.add(FeeRule(fee_item_id=item.id, share=D("0.1"), days_before=1, **values))
+    scope.session.commit()
+    version = extended(installation, place, may_differ=True)
+    for _ in range(2):
+        done = act(installation, place, services.roll_out_template, version)
+        assert done[place.community_id].standing is Standing.OWN
+    rules = select(FeeRule.kind, FeeRule.share, FeeRule.to_on).order_by(FeeRule.kind)
+    found = [tuple(row) for row in scope.session.execute(rules)]
+    assert found == [(RuleKind.PROMPT, D("0.1"), None), (RuleKind.VACANCY, D("0.3"), None)]
+    seen = act(installation, place, services.preview_template, version)
+    assert not seen[place.community_id].drift
+    scope.session.commit()
+    act(installation, place, services.undo_template, version)
+    assert [row.kind for row in scope.session.execute(rules)] == [RuleKind.PROMPT]
 
 
 def test_what_goes_wrong_in_one_community_is_told_and_drift_is_shown(

@@ -16,6 +16,7 @@ from dougong.tenancy.models import Building
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
 from dougong.web.charts import bar_chart
+from dougong.web.places_heat import Links, places_heat
 from dougong_meters import cards, services
 from dougong_meters.models import Commodity
 
@@ -35,6 +36,10 @@ def install(app: Flask, installation: Installation) -> None:
     menu_page(
         "meters.balance", ("Loss balance", "总分表平衡"), VIEW, plugin="meters",
         icon="bar-chart-2", order=35, only_in="community",
+    )  # fmt: skip
+    menu_page(
+        "meters.usage_map", ("Usage map", "用量热力图"), VIEW, plugin="meters",
+        icon="grid", order=36, only_in="community",
     )  # fmt: skip
 
 
@@ -227,6 +232,35 @@ def balance() -> str | Response:
         limit=Decimal(scope.setting("meters.loss_percent", 8)) / 100, shown=shown,
         are_few=main.are_few, may_reckon=scope.may("meters.month_balance.reckon"),
         most=max([b.main or b.behind for b in found], default=Decimal(0)),
+    )  # fmt: skip
+
+
+# --- heat map -------------------------------------------------------------------------------------
+
+
+@blueprint.get("/map")
+def usage_map() -> str:
+    """Show what was used in a month by building and floor, or by the rooms of one building."""
+    scope = require_scope()
+    if scope.community_id is None:
+        raise NotFound(N_("Choose a community first."))
+    scope.require(VIEW)
+    kind = _commodity(request.args.get("commodity") or services.main_commodity(scope))
+    start = _month(scope, request.args.get("month", ""))
+    building = request.args.get("building", "")
+    given = {"commodity": kind.value, "month": f"{start:%Y-%m}"}
+    place = _place(building) if building else None
+    links = Links(
+        room=lambda room: f"/{scope.url_part}/admin/meters/meter/?room={room}",
+        building=lambda one: url_for(".usage_map", building=one, **given),
+    )
+    used = services.usage_by_room(scope, kind, start, place)
+    found = places_heat(
+        scope, used, lambda value: cards.plain_number(round(value, 1)), links, place
+    )
+    return render_template(
+        "meters/usage_map.html", found=found, commodity=kind, kinds=Commodity, member=member_label,
+        month=start, uom=cards.UOM[kind], number=cards.plain_number, building=building, given=given,
     )  # fmt: skip
 
 

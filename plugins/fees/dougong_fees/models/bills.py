@@ -76,13 +76,20 @@ class BillRun(InCommunity, Base):
     Without a fee item or building it covers all of them; with a room it bills that one anew. rooms,
     rooms_done, after_room_id: how far its reckoning is; a job that was killed goes on after that
     room. problems: what could not be billed, by room and reason. previous_amount: yuan of the run
-    before, for comparison.
+    before, for comparison. earned_to_on: from this day on its amounts are no income yet but a
+    liability; None when nothing is.
     """
 
     __tablename__ = "bill_run"
     __table_args__ = (
         CheckConstraint("to_on > from_on", name="period"),
         Index("ix_bill_run_from_on", "community_id", "from_on"),
+        Index(
+            "ix_bill_run_to_earn",
+            "community_id",
+            "earned_to_on",
+            postgresql_where=text("earned_to_on is not null"),
+        ),
     )
 
     name: Mapped[str] = mapped_column(String(80), info=label("Name", "名称"))
@@ -133,6 +140,9 @@ class BillRun(InCommunity, Base):
     )
     published_at: Mapped[datetime | None] = mapped_column(
         info={**label("Published at", "发布时间"), "api": "read"}
+    )
+    earned_to_on: Mapped[date | None] = mapped_column(
+        info={**label("Income until", "已确认收入至"), "api": "read"}
     )
 
     def __str__(self) -> str:

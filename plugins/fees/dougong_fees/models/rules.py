@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dougong.db import InCommunity, InGroup, label, labels, ref, state, to_one
-from dougong.tenancy.models import Room
+from dougong.tenancy.models import Person, Room
 from dougong_fees.domain.states import WaiverState
 from dougong_fees.models.items import Base, FeeItem
 from dougong_fees.models.templates import FeeTemplate
@@ -158,6 +158,7 @@ class Vacancy(InCommunity, Base):
     """A vacancy (空置申报): that a room is empty from a day on, with its proof, until a day.
 
     proof: what shows it, such as unmoved meters; photos and papers lie beside the record.
+    declared_by_id: the owner who declared it himself and is told how it was decided.
     """
 
     __tablename__ = "vacancy"
@@ -182,6 +183,10 @@ class Vacancy(InCommunity, Base):
     state: Mapped[WaiverState] = state(
         WaiverState, default=WaiverState.REQUESTED, info={**label("State", "状态"), "api": "read"}
     )
+    declared_by_id: Mapped[UUID | None] = ref(
+        "dougong.person", index=False, info={**label("Owner", "申报业主"), "api": "read"}
+    )
+    declared_by: Mapped[Person | None] = to_one(declared_by_id, Person)
     requested_by: Mapped[UUID | None] = mapped_column(
         info={**label("Requested by", "申请人"), "api": "read"}
     )

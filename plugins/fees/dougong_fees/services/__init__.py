@@ -1,5 +1,6 @@
 """What people, jobs and other plugins do with fees."""
 
+from dougong_fees.services.ahead import cancel_mine, declare_mine, save_mine, start_mine
 from dougong_fees.services.apportionments import (
     correct_apportionment,
     publish_apportionment,
@@ -81,6 +82,10 @@ from dougong_fees.services.whole import WholeBill, whole_bill
 
 __all__ = [
     "WholeBill",
+    "cancel_mine",
+    "declare_mine",
+    "save_mine",
+    "start_mine",
     "CommunityRun",
     "preview_template",
     "roll_out_template",

@@ -22,15 +22,15 @@ from dougong_fees.domain.states import (
     bill_state,
 )
 from dougong_fees.errors import BillNotOwed, BillTouched
-from dougong_fees.models import Bill, BillKind, BillLine, BillPayment, BillRun, FeeItem
+from dougong_fees.models import Bill, BillKind, BillLine, BillPayment, BillRun
 from dougong_fees.services import deferred, prompt
+from dougong_fees.services.earning import income_of_bill
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import (
     LATE_FEE_INCOME,
     PREPAID,
     RECEIVABLE,
     WAIVED,
-    AccountKind,
     PaymentChannel,
     Posting,
 )
@@ -310,17 +310,7 @@ def _income_of(scope: Scope, bill: Bill) -> list[tuple[str, Decimal]]:
         return [(deferred.DEFERRED, bill.amount)]
     if bill.kind in (BillKind.APPORTIONMENT, BillKind.SINGLE):
         return [(bill.trace["account"], bill.amount)]
-    total = func.sum(BillLine.amount)
-    rows = scope.session.execute(
-        select(FeeItem.account_code, FeeItem.name, total.label("amount"))
-        .join(BillLine, BillLine.fee_item_id == FeeItem.id)
-        .where(BillLine.bill_id == bill.id)
-        .group_by(FeeItem.account_code, FeeItem.name)
-        .having(total > 0)
-    ).all()
-    for row in rows:
-        ledger.ensure_account(scope, row.account_code, AccountKind.INCOME, row.name)
-    return [(row.account_code, row.amount) for row in rows]
+    return income_of_bill(scope, bill)
 
 
 def owing(on: date) -> list:

@@ -12,25 +12,20 @@ from dougong.services import service
 from dougong_fees.domain.prepaid import recognised_by
 from dougong_fees.domain.states import BillState
 from dougong_fees.models import Bill, FeeItem, Prepayment, PrepaymentMonth, PrepaymentState
+from dougong_fees.services.earning import DEFERRED, earn_month, ensure_deferred
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import AccountKind, Posting, next_month
 
-DEFERRED = "2203.deferred"
 RECOGNISED, STOPPED = "fees.prepayment.recognised", "fees.prepayment.stopped"
-
-
-def ensure_deferred(scope: Scope) -> str:
-    """Return the account of what was paid for months to come; it is opened when missing."""
-    return ledger.ensure_account(scope, DEFERRED, AccountKind.LIABILITY, "预收账款—待摊销")
 
 
 @service("prepayment.recognise", title=("Recognise income", "摊销确认收入"))
 def recognise_prepayments(scope: Scope, month_on: date | None = None) -> Decimal:
-    """Post what paid prepayments earned by the end of a month as income; return the yuan.
+    """Post what was billed and paid ahead for a month as its income; return the yuan.
 
     month_on: a day of the month, by default of the last one. What earlier months missed is made up
     for; repeated, it posts nothing. It is dated on the month's last day, or today if that month is
-    closed. An unpaid prepayment earns nothing yet.
+    closed. An unpaid prepayment earns nothing yet, a bill of several months does.
     """
     last_month = scope.today.replace(day=1) - timedelta(days=1)
     return recognise_month(scope, (month_on or last_month).replace(day=1))
@@ -38,6 +33,11 @@ def recognise_prepayments(scope: Scope, month_on: date | None = None) -> Decimal
 
 def recognise_month(scope: Scope, first: date) -> Decimal:
     """Post the income of the month that begins on ``first``, for whoever closes it."""
+    return recognise_prepaid(scope, first) + earn_month(scope, first)
+
+
+def recognise_prepaid(scope: Scope, first: date) -> Decimal:
+    """Post what prepayments earned by the end of the month that begins on ``first``."""
     end = next_month(first)
     found = []
     for row in scope.session.execute(_running(end)).all():

@@ -9,7 +9,8 @@ from uuid import UUID
 from sqlalchemy import and_, func, select
 
 from dougong.db import Scope
-from dougong_fees.domain.states import RunState
+from dougong.tenancy.models import Room
+from dougong_fees.domain.states import SEEN, RunState
 from dougong_fees.models import Bill, BillRun
 from dougong_fees.services.bills import owing
 from dougong_ledger.domain import PaymentChannel
@@ -123,3 +124,33 @@ def unreconciled(scope: Scope) -> tuple[int, int]:
         select(differences.scalar_subquery(), lines.scalar_subquery())
     ).one()
     return row[0], row[1]
+
+
+def last_billed_month(scope: Scope) -> date:
+    """Return the first day of the month of the last published run, else of the last month."""
+    published = (BillRun.state == RunState.PUBLISHED, BillRun.room_id.is_(None))
+    last = scope.session.scalar(select(func.max(BillRun.from_on)).where(*published))
+    return (last or scope.today.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
+def collection_by_room(
+    scope: Scope, month: date, building_id: UUID | None = None
+) -> dict[UUID, tuple[Decimal, Decimal]]:
+    """Return what was paid, and was due, of each room's bills of a month, in yuan. One statement.
+
+    Of bills whose period begins in the month, less what was waived; rooms without any are left out.
+    """
+    due = func.sum(Bill.amount - Bill.waived)
+    query = (
+        select(Bill.room_id, func.sum(Bill.paid).label("paid"), due.label("due"))
+        .where(
+            Bill.state.in_(SEEN),
+            Bill.from_on >= month,
+            Bill.from_on < (month + timedelta(days=32)).replace(day=1),
+        )
+        .group_by(Bill.room_id)
+        .having(due > 0)
+    )
+    if building_id is not None:
+        query = query.join(Room, Room.id == Bill.room_id).where(Room.building_id == building_id)
+    return {row.room_id: (row.paid, row.due) for row in scope.session.execute(query)}

@@ -32,6 +32,7 @@ from dougong_fees.services.explain import period_text
 from dougong_fees.services.prepayments import (
     bill_what_follows,
     close_prepayment,
+    restore_prepayment,
     running_of,
 )
 from dougong_fees.services.runs import bill_room, publish_on
@@ -41,7 +42,10 @@ from dougong_ledger.models import Deposit
 
 @dataclass
 class Work:
-    """What one hand-over does, gathered for its statement. paid: yuan of the bills it reversed."""
+    """What one hand-over does, gathered for its statement.
+
+    paid: yuan of the bills it reversed. ended: prepayments, and whether they were paid.
+    """
 
     room: Room
     sellers: Sequence[UUID]
@@ -51,7 +55,7 @@ class Work:
     former: list[Bill] = field(default_factory=list)
     paid: Decimal = Decimal(0)
     runs: list[BillRun] = field(default_factory=list)
-    ended: list[Prepayment] = field(default_factory=list)
+    ended: list[tuple[Prepayment, bool]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -190,8 +194,10 @@ def _end_prepayments(scope: Scope, work: Work) -> None:
     """End what the sellers paid ahead: they pay until the day, the rest is their prepaid money."""
     for each in running_of(scope, work.room.id, work.on):
         if each.payer_id in work.sellers:
-            day = max(work.on, each.from_on)
-            work.ended.append(close_prepayment(scope, each, day, work.reason))
+            was_paid = bool(each.bill.paid)
+            used = close_prepayment(scope, each, max(work.on, each.from_on), work.reason)
+            work.ended.append((each, was_paid))
+            work.runs += [used] if used else []
 
 
 def _bills_beyond(scope: Scope, work: Work) -> list[Bill]:
@@ -270,8 +276,8 @@ def _bill_again(scope: Scope, work: Work) -> None:
                 made = bill_room(scope, work.room, run, (start, end), name)
                 publish_on(scope, made, scope.today)
                 work.runs.append(made)
-    for prepayment in work.ended:
-        bill_what_follows(scope, prepayment)
+    for prepayment, _ in work.ended:
+        work.runs += bill_what_follows(scope, prepayment)
     scope.session.expire_all()
     _pay_sellers_part(scope, work)
 
@@ -348,6 +354,7 @@ def _statement(scope: Scope, work: Work, readings: Mapping[UUID, Decimal]) -> di
         "runs": [str(run.id) for run in work.runs],
         "sellers": [str(each) for each in work.sellers],
         "sources": [str(each) for each in {bill.run_id for bill in work.former}],
+        "prepayments": [[str(each.id), was_paid] for each, was_paid in work.ended],
     }
 
 
@@ -389,9 +396,9 @@ def in_yuan(statement: Mapping[str, Any]) -> dict[str, Any]:
 def undo_hand_over(scope: Scope, record: HandOver, reason: str) -> HandOver:
     """Take a hand-over back: the sellers own the room again, its periods are billed to them again.
 
-    What a new bill was paid is prepaid money; readings stay, they were true; deposits that were
-    released stay released. Raises BillTouched when the buyer paid something, Conflict when it was
-    undone before or the room has changed hands again.
+    What they had paid ahead runs on. What a new bill was paid is prepaid money; readings stay, they
+    were true; deposits that were released stay released. Raises BillTouched when the buyer paid
+    something, Conflict when it was undone before or the room has changed hands again.
     """
     record = scope.get(HandOver, record.id, lock=True)
     if record.state is HandOverState.UNDONE:
@@ -410,6 +417,9 @@ def undo_hand_over(scope: Scope, record: HandOver, reason: str) -> HandOver:
         if bill.state in SEEN:
             (reverse_bill if bill.paid or bill.waived else withdraw_bill)(scope, bill, reason)
     _give_back(scope, record, bought[0])
+    for prepayment_id, was_paid in record.statement["prepayments"]:
+        prepayment = scope.get(Prepayment, UUID(prepayment_id))
+        restore_prepayment(scope, prepayment, was_paid=was_paid)
     for source in record.statement["sources"]:
         run = scope.get(BillRun, UUID(source))
         name = gettext("%(run)s (hand-over undone)", run=run.name)

@@ -37,6 +37,8 @@ from dougong_ledger import services as ledger
 from dougong_ledger.domain import RECEIVABLE, Posting
 
 OPEN_DAYS = 7
+COPIED = ("charge_id", "fee_item_id", "price_id", "from_on", "part", "quantity")
+COPIED += ("unit_price", "addition", "factor")
 
 
 @service("prepayment.offer", title=("Pay months ahead", "预缴"))
@@ -143,13 +145,18 @@ def end_prepayment(scope: Scope, prepayment: Prepayment, on: date, reason: str) 
     The days after it that published runs cover are billed to whoever owns the room then. Raises
     Conflict for one that has ended, Invalid for a day outside of it.
     """
-    prepayment = close_prepayment(scope, prepayment, on, reason)
+    prepayment = scope.get(Prepayment, prepayment.id, lock=True)
+    close_prepayment(scope, prepayment, on, reason)
     bill_what_follows(scope, prepayment)
     return prepayment
 
 
-def close_prepayment(scope: Scope, prepayment: Prepayment, on: date, reason: str) -> Prepayment:
-    """End a prepayment without billing the days that follow, as a hand-over does."""
+def close_prepayment(scope: Scope, prepayment: Prepayment, on: date, reason: str) -> BillRun | None:
+    """End a prepayment without billing the days that follow, as a hand-over does.
+
+    Return the run that bills the months before ``on``, None when there were none or nothing of it
+    was paid.
+    """
     prepayment = scope.get(Prepayment, prepayment.id, lock=True)
     if prepayment.state is PrepaymentState.ENDED:
         raise Conflict(N_("This prepayment has ended."))
@@ -160,29 +167,38 @@ def close_prepayment(scope: Scope, prepayment: Prepayment, on: date, reason: str
     was_paid = bill.paid
     lines = _lines(scope, bill)
     (reverse_bill if bill.paid or bill.waived else withdraw_bill)(scope, bill, reason)
-    if was_paid and on > prepayment.from_on:
-        _bill_used(scope, prepayment, lines, reason)
-    return prepayment
+    if not was_paid or on <= prepayment.from_on:
+        return None
+    return _bill_used(scope, prepayment, lines)
 
 
-def _bill_used(
-    scope: Scope, prepayment: Prepayment, lines: Sequence[BillLine], reason: str
-) -> None:
+def _bill_used(scope: Scope, prepayment: Prepayment, lines: Sequence[BillLine]) -> BillRun:
     """Bill the months that were had, at the prices that they were sold at, and pay them."""
     until = prepayment.ended_on or prepayment.to_on
-    name = gettext("%(item)s until it ended early", item=prepayment.fee_item.name)[:80]
+    name = gettext("%(item)s until it ended early", item=prepayment.fee_item.name)
+    used = [made for line in lines if (made := _cut(prepayment, line, until))]
+    run, bill = _bill_lines(scope, prepayment, used, until, name)
+    publish_on(scope, run, scope.today)
+    scope.session.expire(bill)
+    _pay(scope, bill, f"ended-{bill.id}")
+    return run
+
+
+def _bill_lines(
+    scope: Scope, prepayment: Prepayment, lines: Sequence[BillLine], until: date, name: str
+) -> tuple[BillRun, Bill]:
+    """Return the draft of a run and its one bill to a prepayment's payer, with lines for it."""
     values: dict[str, Any] = {"from_on": prepayment.from_on, "to_on": until}
     values |= {"room_id": prepayment.room_id, "due_on": scope.today}
-    used = [made for line in lines if (made := _cut(prepayment, line, until))]
-    amount = sum((line.amount for line in used), Decimal(0))
+    amount = sum((line.amount for line in lines), Decimal(0))
     run = BillRun(
         id=uuid7(),
-        name=name,
+        name=name[:80],
         fee_item_id=prepayment.fee_item_id,
         rooms=1,
         rooms_done=1,
         bills=1,
-        lines=len(used),
+        lines=len(lines),
         amount=amount,
         prepared_by=scope.actor.user_id,
         **values,
@@ -190,19 +206,44 @@ def _bill_used(
     bill = Bill(
         id=uuid7(),
         run_id=run.id,
-        title=name,
+        title=run.name,
         payer_id=prepayment.payer_id,
         amount=amount,
         **values,
     )
-    for line in used:
+    for line in lines:
         line.bill_id = bill.id
-    for rows in ([run], [bill], used):
+    for rows in ([run], [bill], lines):
         scope.session.add_all(rows)
         scope.session.flush()
-    publish_on(scope, run, scope.today)
-    scope.session.expire(bill)
-    _pay(scope, bill)
+    return run, bill
+
+
+def restore_prepayment(scope: Scope, prepayment: Prepayment, *, was_paid: bool) -> Prepayment:
+    """Return a prepayment that runs on in place of one that ended by mistake.
+
+    It demands the same months at the same amounts, and is paid from the payer's prepaid money where
+    the first one was paid; what was income of it becomes so again with the next month. The caller
+    has withdrawn what was billed since it ended.
+    """
+    ended = scope.get(Bill, prepayment.bill_id)
+    lines = [_copy(line) for line in _lines(scope, ended)]
+    run, bill = _bill_lines(scope, prepayment, lines, prepayment.to_on, ended.title)
+    run.due_on = bill.due_on = scope.today + timedelta(days=OPEN_DAYS)
+    _demand(scope, run, bill)
+    copied = ("room_id", "fee_item_id", "rule_id", "payer_id", "from_on", "to_on")
+    values = {name: getattr(prepayment, name) for name in copied}
+    made = Prepayment(id=uuid7(), bill_id=bill.id, amount=bill.amount, **values)
+    scope.session.add(made)
+    scope.session.flush()
+    if was_paid:
+        _pay(scope, bill, f"restored-{bill.id}")
+    return made
+
+
+def _copy(line: BillLine) -> BillLine:
+    names = (*COPIED, "to_on", "months_numerator", "months_denominator", "amount", "evidence")
+    return BillLine(**{name: getattr(line, name) for name in names})
 
 
 def _cut(prepayment: Prepayment, line: BillLine, until: date) -> BillLine | None:
@@ -212,9 +253,7 @@ def _cut(prepayment: Prepayment, line: BillLine, until: date) -> BillLine | None
         return None
     rule, anchor = prepayment.rule, line.charge.anchor_day or line.charge.from_on.day
     had = months(line.fee_item.period_method, line.from_on, end, anchor)
-    copied = ("charge_id", "fee_item_id", "price_id", "from_on", "part", "quantity")
-    copied += ("unit_price", "addition", "factor")
-    made = BillLine(**{name: getattr(line, name) for name in copied}, to_on=end)
+    made = BillLine(**{name: getattr(line, name) for name in COPIED}, to_on=end)
     evidence = dict(line.evidence or {})
     if rule.is_full_price_on_return:
         evidence.pop("offer", None)
@@ -225,17 +264,21 @@ def _cut(prepayment: Prepayment, line: BillLine, until: date) -> BillLine | None
     return made
 
 
-def _pay(scope: Scope, bill: Bill) -> None:
+def _pay(scope: Scope, bill: Bill, key: str) -> None:
     share = min(owed(bill), ledger.balance_of(scope, bill.payer_id))
     if share <= 0:
         return
     item = ledger.OrderItem(KIND, bill.id, f"{bill.room.code} {bill.title}", share)
-    order = ledger.open_order(scope, "fees", bill.title, [item], f"ended-{bill.id}", bill.payer_id)
+    order = ledger.open_order(scope, "fees", bill.title, [item], key, bill.payer_id)
     ledger.pay_with_wallet(scope, order)
 
 
-def bill_what_follows(scope: Scope, prepayment: Prepayment) -> None:
-    """Bill the room for the days after an end that published runs left out as prepaid."""
+def bill_what_follows(scope: Scope, prepayment: Prepayment) -> list[BillRun]:
+    """Bill the room for the days after an end that published runs left out as prepaid.
+
+    Return the runs that this took.
+    """
+    done = []
     start = prepayment.ended_on or prepayment.to_on
     query = select(BillRun).where(
         BillRun.state == RunState.PUBLISHED,
@@ -251,6 +294,8 @@ def bill_what_follows(scope: Scope, prepayment: Prepayment) -> None:
         name = gettext("%(item)s after it ended early", item=prepayment.fee_item.name)
         made = bill_room(scope, prepayment.room, like, period, name)
         publish_on(scope, made, scope.today)
+        done.append(made)
+    return done
 
 
 @service("prepayment.lapse", title=("Withdraw unpaid offers", "撤回逾期未付预缴"), is_public=False)

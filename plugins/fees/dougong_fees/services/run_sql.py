@@ -344,19 +344,57 @@ PUBLISH = text(
     where community_id = :community and run_id = :run and state = 'draft'
     """
 )
+# How many calendar months lie before a day, as `PeriodMethod.CALENDAR_MONTH` counts them.
+_MONTHS = (
+    "(extract(year from {day}) * 12 + extract(month from {day}) + (extract(day from {day}) - 1)"
+    " / extract(day from date_trunc('month', {day}) + interval '1 month - 1 day'))"
+)
+_BEGIN, _END, _DAY = (
+    _MONTHS.format(day=day) for day in ("l.from_on", "l.to_on", "cast({day} as date)")
+)
+# What of a line's fen is income by a day; all of it where the day is null.
+_EARNED = f"""case when {{day}} is null or {{day}} >= l.to_on then l.amount
+    when {{day}} <= l.from_on then 0
+    else cast(round(l.amount * ({_DAY} - {_BEGIN}) / ({_END} - {_BEGIN})) as bigint) end"""
+EARNED = _EARNED.format(day="cast(:earned_to as date)")
 # Lines are looked up bill by bill, whatever the planner thinks of loops (`offset 0`): joined they
 # would be read with all the years before them.
 INCOME = text(
-    """
-    select i.account_code as code, i.name, sum(t.amount) as amount
+    f"""
+    select i.account_code as code, i.name, sum(t.amount) as amount, sum(t.earned) as earned
     from (
-        select l.fee_item_id, sum(l.amount) as amount
+        select l.fee_item_id, sum(l.amount) as amount, sum({EARNED}) as earned
         from fees.bill b cross join lateral (
-            select fee_item_id, amount from fees.bill_line
+            select fee_item_id, amount, from_on, to_on from fees.bill_line
             where community_id = b.community_id and bill_id = b.id offset 0) l
         where b.community_id = :community and b.run_id = :run group by l.fee_item_id
     ) t join fees.fee_item i on i.community_id = :community and i.id = t.fee_item_id
     group by i.account_code, i.name having sum(t.amount) > 0 order by 1, 2
+    """
+)
+INCOME_OF_BILL = text(
+    f"""
+    select i.account_code as code, i.name, sum(l.amount) as amount, sum({EARNED}) as earned
+    from fees.bill_line l
+    join fees.fee_item i on i.community_id = l.community_id and i.id = l.fee_item_id
+    where l.community_id = :community and l.bill_id = :bill
+    group by i.account_code, i.name having sum(l.amount) > 0 order by 1, 2
+    """
+)
+# What runs of several months earned since they were looked at, until a day.
+TO_EARN = text(
+    f"""
+    select i.account_code as code, i.name,
+        sum({_EARNED.format(day="cast(:until as date)")}
+            - {_EARNED.format(day="r.earned_to_on")}) as amount
+    from fees.bill_run r
+    join fees.bill b on b.community_id = r.community_id and b.run_id = r.id
+    cross join lateral (
+        select community_id, fee_item_id, amount, from_on, to_on from fees.bill_line
+        where community_id = b.community_id and bill_id = b.id and not is_withdrawn offset 0) l
+    join fees.fee_item i on i.community_id = l.community_id and i.id = l.fee_item_id
+    where r.community_id = :community and r.id = any (:runs)
+    group by i.account_code, i.name order by 1, 2
     """
 )
 DROP_DRAFT = (
@@ -373,7 +411,7 @@ DROP_DRAFT = (
     ),
 )
 WITHDRAW = text(
-    """
+    f"""
     with untouched as (
         select b.id from fees.bill b
         where b.community_id = :community and b.run_id = :run
@@ -387,9 +425,9 @@ WITHDRAW = text(
     ), lines as (
         update fees.bill_line l set is_withdrawn = true from untouched u
         where l.community_id = :community and l.bill_id = u.id
-        returning l.fee_item_id, l.amount
+        returning l.fee_item_id, l.amount, l.from_on, l.to_on
     )
-    select i.account_code as code, i.name, sum(l.amount) as amount
+    select i.account_code as code, i.name, sum(l.amount) as amount, sum({EARNED}) as earned
     from lines l
     join fees.fee_item i on i.community_id = :community and i.id = l.fee_item_id
     group by i.account_code, i.name having sum(l.amount) > 0 order by 1, 2

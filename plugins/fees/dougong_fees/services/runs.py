@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, select, text
+from sqlalchemy import select, text
 
 from dougong.db import Scope
 from dougong.errors import Invalid
@@ -21,9 +21,10 @@ from dougong_fees.domain.states import RUN_STEPS, RunState
 from dougong_fees.errors import RunClosed
 from dougong_fees.models import Bill, BillKind, BillRun
 from dougong_fees.services import run_sql
+from dougong_fees.services.earning import earned_to, income_parts
 from dougong_fees.services.formulas import counts_people, formulas_of
 from dougong_ledger import services as ledger
-from dougong_ledger.domain import RECEIVABLE, AccountKind, Posting, yuan
+from dougong_ledger.domain import RECEIVABLE, Posting, yuan
 from dougong_ledger.models import JournalEntry
 from dougong_ledger.services.journal import community_of
 
@@ -328,30 +329,22 @@ def publish_run(scope: Scope, run: BillRun) -> BillRun:
 
 
 def publish_on(scope: Scope, run: BillRun, on: date) -> BillRun:
-    """Publish a run whose state was checked, in the books of the day ``on``."""
+    """Publish a run whose state was checked, in the books of the day ``on``.
+
+    What a run of several months bills for later months than that day's is deferred.
+    """
     step(run, RunState.PUBLISHED)
-    keys = {"community": community_of(scope), "run": run.id}
+    run.earned_to_on = earned_to(run, on)
+    keys = {"community": community_of(scope), "run": run.id, "earned_to": run.earned_to_on}
     scope.session.execute(run_sql.PUBLISH, keys)
-    postings = [
-        Posting(RECEIVABLE, code, amount, f"{run.name} {name}")
-        for code, name, amount in _by_account(scope, run_sql.INCOME, keys)
-    ]
+    with whole_table_plans(scope):
+        parts = income_parts(scope, run_sql.INCOME, keys)
+    postings = [Posting(RECEIVABLE, p.code, p.amount, f"{run.name} {p.name}") for p in parts]
     ledger.post(scope, PUBLISHED, run.id, run.name, postings, on=on)
     run.published_at = scope.now
     scope.session.flush()
     scope.emit("fees.bill_published", run_id=run.id)
     return run
-
-
-def _by_account(
-    scope: Scope, statement: TextClause, keys: Mapping[str, Any]
-) -> list[tuple[str, str, Decimal]]:
-    """Return a statement's amounts by income account; accounts that are missing are opened."""
-    with whole_table_plans(scope):
-        rows = scope.session.execute(statement, keys).all()
-    for row in rows:
-        ledger.ensure_account(scope, row.code, AccountKind.INCOME, row.name)
-    return [(row.code, row.name, yuan(row.amount)) for row in rows]
 
 
 @service("bill_run.roll_back", title=("Roll back", "撤回账单"))
@@ -368,11 +361,10 @@ def roll_back_run(scope: Scope, run: BillRun, reason: str) -> BillRun:
     if scope.session.scalars(ahead.limit(1)).first() is not None:
         raise RunClosed(N_("Months that are paid ahead are ended early, not rolled back."))
     step(run, RunState.ROLLED_BACK)
-    keys = {"community": community_of(scope), "run": run.id}
-    postings = [
-        Posting(code, RECEIVABLE, amount, f"{run.name} {name}")
-        for code, name, amount in _by_account(scope, run_sql.WITHDRAW, keys)
-    ]
+    keys = {"community": community_of(scope), "run": run.id, "earned_to": run.earned_to_on}
+    with whole_table_plans(scope):
+        parts = income_parts(scope, run_sql.WITHDRAW, keys)
+    postings = [Posting(p.code, RECEIVABLE, p.amount, f"{run.name} {p.name}") for p in parts]
     original = scope.session.scalars(
         select(JournalEntry.id).where(
             JournalEntry.kind == PUBLISHED, JournalEntry.source_id == run.id

@@ -1,13 +1,13 @@
 """A group's fee items in its communities: seen before, rolled out, compared, taken back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, and_, case, cast, func, or_, select
+from sqlalchemy import Text, and_, case, cast, exists, func, or_, select
 
 from dougong.db import Scope, labels
 from dougong.errors import Conflict, DougongError, NotFound
@@ -80,12 +80,17 @@ class CommunityTemplate:
 
 @dataclass(frozen=True)
 class InForce:
-    """A community's fee item on a version's day: price with its tiers, rules from templates."""
+    """A community's fee item on a version's day: price with its tiers, rules from templates.
+
+    own_kinds: of rules that the community has of its own.
+    """
 
     item: FeeItem
     price: FeePrice | None
     tiers: frozenset[tuple[Decimal, Decimal | None, Decimal]]
     rule_ids: frozenset[UUID]
+    is_own_price: bool
+    own_kinds: frozenset[str]
 
 
 def preview_template(scope: Scope, template: FeeTemplate) -> list[CommunityTemplate]:
@@ -125,6 +130,10 @@ class Brought:
     def rule_ids(self) -> frozenset[UUID]:
         return frozenset(rule.id for rule in self.rules)
 
+    def without(self, kinds: Collection[str]) -> list[FeeTemplateRule]:
+        """Return the rules of all kinds but these."""
+        return [rule for rule in self.rules if rule.kind not in kinds]
+
 
 def _brings(scope: Scope, template: FeeTemplate) -> Brought:
     def of(model: Any) -> list[Any]:
@@ -151,18 +160,21 @@ def _in_force(scope: Scope, template: FeeTemplate) -> list[InForce]:
         .where(PriceTier.community_id == FeePrice.community_id, PriceTier.price_id == FeePrice.id)
         .scalar_subquery()
     )
+    is_copied = exists().where(
+        TemplateCopy.community_id == FeePrice.community_id, TemplateCopy.price_id == FeePrice.id
+    )
+    rule = func.jsonb_build_array(FeeRule.kind, FeeRule.template_rule_id)
     rules = (
-        select(func.array_agg(FeeRule.template_rule_id))
+        select(func.jsonb_agg(rule))
         .where(
             FeeRule.community_id == FeeItem.community_id,
             FeeRule.fee_item_id == FeeItem.id,
-            FeeRule.template_rule_id.is_not(None),
             FeeRule.from_on <= day,
             or_(FeeRule.to_on.is_(None), FeeRule.to_on > day),
         )
         .scalar_subquery()
     )
-    query = select(FeeItem, FeePrice, tiers, rules).outerjoin(FeePrice, price)
+    query = select(FeeItem, FeePrice, tiers, rules, is_copied).outerjoin(FeePrice, price)
     return [
         InForce(
             item,
@@ -171,9 +183,11 @@ def _in_force(scope: Scope, template: FeeTemplate) -> list[InForce]:
                 (Decimal(above), up_to and Decimal(up_to), Decimal(unit_price))
                 for above, up_to, unit_price in steps or ()
             ),
-            frozenset(ids or ()),
+            frozenset(UUID(copied) for _, copied in ruled or () if copied),
+            found is not None and not copies_price,
+            frozenset(kind for kind, copied in ruled or () if not copied),
         )
-        for item, found, steps, ids in scope.session.execute(
+        for item, found, steps, ruled, copies_price in scope.session.execute(
             query.where(FeeItem.code == template.code)
         )
     ]
@@ -230,11 +244,11 @@ def _compare(
         for name in INHERITED
         if getattr(item, name) != getattr(template, name)
     ]
-    if found.rule_ids != brings.rule_ids:
+    if found.rule_ids != {rule.id for rule in _wanted(template, brings, found)}:
         drift.append(gettext("Fee rules"))
     is_same = _is_same(template, brings, found)
     standing = Standing.FOLLOWS if is_same and not drift else Standing.DIFFERS
-    if not is_same and template.may_differ and price is not None:
+    if not is_same and template.may_differ and found.is_own_price:
         standing = Standing.OWN
     row = charged.get(community.id)
     monthly = monthly_then = None
@@ -250,8 +264,13 @@ def _compare(
         row.rooms if row else 0,
         monthly,
         monthly_then,
-        community.id in copied,
+        community.id in copied or not found.rule_ids.isdisjoint(brings.rule_ids),
     )
+
+
+def _wanted(template: FeeTemplate, brings: Brought, found: InForce) -> list[FeeTemplateRule]:
+    """Return the rules that a version brings: where it allows it, none of a kind of their own."""
+    return brings.without(found.own_kinds if template.may_differ else ())
 
 
 @service("fee_template.roll_out", title=("Roll out", "下发"), is_public=False)
@@ -308,9 +327,10 @@ def _follow(scope: Scope, template: FeeTemplate) -> None:
         setattr(item, name, getattr(template, name))
     scope.session.flush()
     brings = _brings(scope, template)
-    _follow_rules(scope, template, brings, item)
     (found,) = _in_force(scope, template)
-    if found.price is not None and (template.may_differ or _is_same(template, brings, found)):
+    _follow_rules(scope, template, _wanted(template, brings, found), item)
+    is_own = template.may_differ and found.is_own_price
+    if found.price is not None and (is_own or _is_same(template, brings, found)):
         return
     source = template.source or gettext("Template of the group")
     price = add_price(
@@ -330,24 +350,30 @@ def _follow(scope: Scope, template: FeeTemplate) -> None:
     scope.session.flush()
 
 
-def _follow_rules(scope: Scope, template: FeeTemplate, brings: Brought, item: FeeItem) -> None:
-    """Let the version's rules be in force from its day on; those in force until then end."""
-    day = template.from_on
+def _follow_rules(
+    scope: Scope, template: FeeTemplate, brings: Sequence[FeeTemplateRule], item: FeeItem
+) -> None:
+    """Let a version's rules be in force from its day on; those in force until then end.
+
+    Where communities may differ, the rules that one of them made itself go on.
+    """
+    day, ids = template.from_on, {rule.id for rule in brings}
     running = select(FeeRule).where(
         FeeRule.fee_item_id == item.id, or_(FeeRule.to_on.is_(None), FeeRule.to_on > day)
     )
     known = set()
     for rule in scope.session.scalars(running).all():
-        if rule.template_rule_id in brings.rule_ids:
-            known.add(rule.template_rule_id)
-        elif rule.from_on < day and (brings.rules or rule.template_rule_id):
+        copied = rule.template_rule_id
+        if copied in ids:
+            known.add(copied)
+        elif rule.from_on < day and (copied or brings and not template.may_differ):
             rule.to_on = day
     scope.session.flush()
-    for rule in brings.rules:
-        if rule.id not in known:
-            values = {name: getattr(rule, name) for name in RULED}
+    for brought in brings:
+        if brought.id not in known:
+            values = {name: getattr(brought, name) for name in RULED}
             scope.session.add(
-                FeeRule(fee_item_id=item.id, from_on=day, template_rule_id=rule.id, **values)
+                FeeRule(fee_item_id=item.id, from_on=day, template_rule_id=brought.id, **values)
             )
     scope.session.flush()
 
@@ -366,13 +392,23 @@ def _leave_rules(scope: Scope, template: FeeTemplate, item: FeeItem) -> None:
     scope.session.flush()
 
 
+def _leave_own_price(scope: Scope, template: FeeTemplate) -> None:
+    """Take the rules of a version back from a community that kept its price."""
+    query = select(FeeItem).where(FeeItem.code == template.code)
+    item = scope.session.scalars(query).one_or_none()
+    if item is None:
+        raise NotFound(N_("This version is not in force here."))
+    _leave_rules(scope, template, item)
+
+
 def _leave(scope: Scope, template: FeeTemplate) -> None:
     scope.require("fees.fee_item.change")
     copy = scope.session.scalars(
         select(TemplateCopy).where(TemplateCopy.template_id == template.id)
     ).one_or_none()
     if copy is None:
-        raise NotFound(N_("This version is not in force here."))
+        _leave_own_price(scope, template)
+        return
     billed = select(BillLine.id).where(BillLine.price_id == copy.price_id).limit(1)
     if scope.session.scalars(billed).first() is not None:
         raise BillTouched(N_("Bills were reckoned by this price; set a new one instead."))

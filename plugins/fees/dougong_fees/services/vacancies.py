@@ -9,6 +9,7 @@ from sqlalchemy import or_, select
 from dougong.db import Scope, uuid7
 from dougong.errors import Conflict, Invalid
 from dougong.i18n import N_, gettext
+from dougong.messages import notify
 from dougong.services import Approval, service
 from dougong.tenancy.models import Room
 from dougong_fees.domain.periods import add_months
@@ -81,7 +82,20 @@ def approve_vacancy(scope: Scope, vacancy: Vacancy) -> list[Discount]:
         scope.session.add(discount)
         scope.session.flush()
         let_count(scope, discount)
+    _tell(scope, vacancy)
     return made
+
+
+def _tell(scope: Scope, vacancy: Vacancy) -> None:
+    """Tell an owner who declared it himself how it was decided."""
+    if vacancy.declared_by is None:
+        return
+    context = {
+        "room": vacancy.room.code,
+        "day": vacancy.from_on.isoformat(),
+        "is_approved": vacancy.state is WaiverState.APPROVED,
+    }
+    notify(scope, vacancy.declared_by, "fees:vacancy_decided", context, link="fees/my/vacancy")
 
 
 def _rules(vacancy: Vacancy):
@@ -127,7 +141,9 @@ def _discount(vacancy: Vacancy, rule: FeeRule) -> Discount | None:
 @service("vacancy.refuse", title=("Refuse", "拒绝"))
 def refuse_vacancy(scope: Scope, vacancy: Vacancy) -> Vacancy:
     """Refuse a vacancy that waits for approval; the room is charged as before."""
-    return _decided(scope, vacancy, WaiverState.REFUSED)
+    vacancy = _decided(scope, vacancy, WaiverState.REFUSED)
+    _tell(scope, vacancy)
+    return vacancy
 
 
 @service("vacancy.end", title=("Moved in", "结束空置"))

@@ -30,6 +30,7 @@ from dougong_meters.services.usage import (
     months_from,
     months_query,
     usage_by_month,
+    usage_by_room,
     usage_for_period,
     usage_of_meters,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "months_from",
     "months_query",
     "usage_by_month",
+    "usage_by_room",
     "usage_for_period",
     "usage_of_meters",
     "watch",

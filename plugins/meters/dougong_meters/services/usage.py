@@ -244,3 +244,21 @@ def _room_usage(fields: dict[str, Any], earliest_closing: datetime) -> RoomUsage
     if moved < 0:
         return RoomUsage(**fields, quantity=None, problem=REASONS[Verdict.BACKWARDS])
     return RoomUsage(**fields, quantity=moved * fields["multiplier"], problem=None)
+
+
+def usage_by_room(
+    scope: Scope, room_ids: Sequence[UUID], month: date, commodity: str
+) -> dict[UUID, tuple[Decimal, Decimal] | None]:
+    """Return what each room with a meter used in a month, of one room; None where it is not known.
+
+    One statement.
+    """
+    end = (month + timedelta(days=32)).replace(day=1)
+    found: dict[UUID, tuple[Decimal, Decimal] | None] = {}
+    for usage in usage_for_period(scope, room_ids, month, end, commodity):
+        if usage.room_id is None:
+            continue
+        before = found.get(usage.room_id, (Decimal(0), Decimal(1)))
+        is_known = before is not None and usage.quantity is not None
+        found[usage.room_id] = (before[0] + usage.quantity, before[1]) if is_known else None
+    return found

@@ -264,6 +264,7 @@ CREATE TABLE fees.bill_run (
 	prepared_by UUID, 
 	approved_by UUID, 
 	published_at TIMESTAMP WITH TIME ZONE, 
+	earned_to_on DATE, 
 	CONSTRAINT pk_bill_run PRIMARY KEY (community_id, id), 
 	CONSTRAINT ck_bill_run_period CHECK (to_on > from_on), 
 	CONSTRAINT fk_bill_run_fee_item_id FOREIGN KEY(community_id, fee_item_id) REFERENCES fees.fee_item (community_id, id), 
@@ -278,6 +279,8 @@ CREATE INDEX ix_bill_run_building_id ON fees.bill_run (community_id, building_id
 CREATE INDEX ix_bill_run_fee_item_id ON fees.bill_run (community_id, fee_item_id);
 
 CREATE INDEX ix_bill_run_from_on ON fees.bill_run (community_id, from_on);
+
+CREATE INDEX ix_bill_run_to_earn ON fees.bill_run (community_id, earned_to_on) WHERE earned_to_on is not null;
 
 CREATE TABLE fees.hand_over (
 	community_id UUID NOT NULL, 
@@ -313,12 +316,14 @@ CREATE TABLE fees.vacancy (
 	to_on DATE, 
 	proof VARCHAR(200) NOT NULL, 
 	state VARCHAR(40) NOT NULL, 
+	declared_by_id UUID, 
 	requested_by UUID, 
 	approved_by UUID, 
 	CONSTRAINT pk_vacancy PRIMARY KEY (community_id, id), 
 	CONSTRAINT ck_vacancy_period CHECK (to_on is null or to_on > from_on), 
 	CONSTRAINT ex_vacancy_period EXCLUDE USING gist (community_id WITH =, room_id WITH =, daterange(from_on, to_on) WITH &&) WHERE (state = 'approved'), 
 	CONSTRAINT fk_vacancy_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_vacancy_declared_by_id FOREIGN KEY(community_id, declared_by_id) REFERENCES dougong.person (community_id, id), 
 	CONSTRAINT fk_vacancy_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
 	CONSTRAINT ck_vacancy_waiver_state CHECK (state IN ('requested', 'approved', 'refused', 'lapsed'))
 );
