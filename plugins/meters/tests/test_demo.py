@@ -21,6 +21,7 @@ from dougong.devices.simulated import Life, SimulatedGateway
 from dougong.devices.spool import Spool
 from dougong.devices.store import DatabaseStore
 from dougong.tenancy.models import Community
+from dougong.tenancy.operations import set_setting
 from dougong.testing.factories import make_place
 from dougong_meters import demo
 from dougong_meters.models import Meter, Reading
@@ -118,6 +119,8 @@ def test_water_and_heat_are_read_over_sockets_and_a_valve_closes_and_is_read_bac
     if kind == "estate":
         pytest.skip("the dormitories have them")
     drivers, owners = drivers_of(installation)
+    with installation.access() as session:
+        set_setting(session, community, "meters.collect_minutes", 1)
     with installation.scope(Actor.system("t"), community=community) as scope:
         query = select(Device).where(Device.driver == "cjt188").order_by(Device.name)
         devices = scope.session.scalars(query).all()

@@ -183,7 +183,7 @@ def save_mine(scope: Scope, amount: str, idempotency_key: str) -> PaymentOrder:
         yuan = Decimal(amount.strip())
     except InvalidOperation:
         yuan = Decimal(0)
-    if not is_amount(yuan) or yuan > TOP_UP_LIMIT:
+    if not yuan.is_finite() or not is_amount(yuan) or yuan > TOP_UP_LIMIT:
         problem = gettext("Between 0.01 and %(most)s yuan.", most=TOP_UP_LIMIT)
         raise Invalid(N_("Some fields are not right yet."), fields={"amount": problem})
     person_id, title = my_person(scope), gettext("Prepaid money")

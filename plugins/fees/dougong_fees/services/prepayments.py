@@ -236,6 +236,7 @@ def restore_prepayment(scope: Scope, prepayment: Prepayment, *, was_paid: bool) 
     made = Prepayment(id=uuid7(), bill_id=bill.id, amount=bill.amount, **values)
     scope.session.add(made)
     scope.session.flush()
+    scope.session.expire(bill)
     if was_paid:
         _pay(scope, bill, f"restored-{bill.id}")
     return made
