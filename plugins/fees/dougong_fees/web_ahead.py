@@ -96,7 +96,7 @@ def declare() -> Response | tuple[str, int]:
     try:
         room_id, from_on, to_on = _wish()
         with scope.session.begin_nested():
-            ahead.declare_mine(scope, room_id, from_on, form.get("proof", ""), photos, to_on)
+            ahead.declare_mine(scope, room_id, from_on, form.get("shown", ""), photos, to_on)
     except (Invalid, Conflict) as error:
         return my_vacancy(_said(error)), 422
     return redirect(url_for(".my_vacancy", sent=1), 303)

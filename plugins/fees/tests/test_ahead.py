@@ -135,7 +135,7 @@ def test_an_owner_declares_his_room_empty_with_photos_and_the_desk_decides(
     owner, address = browser(0), f"/c/{place.community_id}/fees/my/vacancy"
     page = owner.get(address).text
     assert "少收 30%" in page
-    values = {"from_on": offered.isoformat(), "proof": "水电表未走字"}
+    values = {"from_on": offered.isoformat(), "shown": "水电表未走字"}
     assert send(owner, page, "/my/vacancy", **values).status_code == 422
     photo = {"photos": (io.BytesIO(PNG), "meter.png")}
     assert send(owner, page, "/my/vacancy", **values, **photo).status_code == 303

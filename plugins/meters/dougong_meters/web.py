@@ -254,10 +254,10 @@ def usage_map() -> str:
         room=lambda room: f"/{scope.url_part}/admin/meters/meter/?room={room}",
         building=lambda one: url_for(".usage_map", building=one, **given),
     )
-    used = services.usage_by_room(scope, kind, start, place)
     found = places_heat(
-        scope, used, lambda value: cards.plain_number(round(value, 1)), links, place
-    )
+        scope, lambda rooms: services.usage_by_room(scope, rooms, start, kind.value),
+        lambda used: cards.plain_number(round(used, 1)), links, place,
+    )  # fmt: skip
     return render_template(
         "meters/usage_map.html", found=found, commodity=kind, kinds=Commodity, member=member_label,
         month=start, uom=cards.UOM[kind], number=cards.plain_number, building=building, given=given,
