@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from card_desk.readers import receive, send
 
 NAME = b"DOUGONG1"
-ATR = bytes.fromhex("3B6800000073C84013009000")
+ASKS_ATR, ATR = b"\x04", bytes.fromhex("3B6800000073C84013009000")
 SERIAL_FILE, CONTENT_FILE = 0x81, 0x82
 LENGTH, CHALLENGE_SIZE, PROOF_SIZE, TRIES = 72, 8, 8, 3
 OK, WRONG_LENGTH, LOCKED, FORBIDDEN = b"\x90\x00", b"\x67\x00", b"\x69\x82", b"\x69\x85"
@@ -48,20 +48,25 @@ class VirtualCard:
 
     def _serve(self, link: socket.socket) -> None:
         with link:
-            while True:
-                try:
-                    asked = receive(link)
-                except (EOFError, OSError):
-                    return self.reset()
-                if len(asked) > 1:
-                    answer = self.answer(asked)
-                    if answer is None:
-                        return self.reset()
-                    send(link, answer)
-                elif asked == b"\x04":
-                    send(link, ATR)
-                else:
-                    self.reset()
+            while self._serve_one(link):
+                pass
+        self.reset()
+
+    def _serve_one(self, link: socket.socket) -> bool:
+        """Answer one message; return whether the card is still on the reader."""
+        try:
+            asked = receive(link)
+        except (EOFError, OSError):
+            return False
+        if asked == ASKS_ATR:
+            send(link, ATR)
+        elif len(asked) == 1:
+            self.reset()
+        elif (answer := self.answer(asked)) is not None:
+            send(link, answer)
+        else:
+            return False
+        return True
 
     def reset(self) -> None:
         """Forget what was selected and who proved himself, as without current."""
