@@ -174,16 +174,23 @@ def _owing(today: date, limit: int) -> Any:
         *(func.sum(each).label(f"total_{each.name}") for each in owed),
     ).cte("total")
     first = select(sums).order_by(sums.c.owed.desc(), sums.c.room_id).limit(limit).subquery()
-    return (
-        select(first, total, Room.code.label("room"), Person.name.label("payer"))
-        .select_from(first.join(total, true()))
-        .join(Room, and_(Room.community_id == first.c.community_id, Room.id == first.c.room_id))
-        .join(
-            Person,
-            and_(Person.community_id == first.c.community_id, Person.id == first.c.payer_id),
-        )
-        .order_by(first.c.owed.desc(), Room.sort_key)
+    # Looked up one by one: a join would be planned over all rooms and people.
+    room, person = (
+        and_(model.community_id == first.c.community_id, model.id == id)
+        for model, id in ((Room, first.c.room_id), (Person, first.c.payer_id))
     )
+    found = (
+        select(
+            first,
+            total,
+            select(Room.code).where(room).correlate(first).scalar_subquery().label("room"),
+            select(Room.sort_key).where(room).correlate(first).scalar_subquery().label("sort_key"),
+            select(Person.name).where(person).correlate(first).scalar_subquery().label("payer"),
+        )
+        .select_from(first.join(total, true()))
+        .subquery()
+    )
+    return select(found).order_by(found.c.owed.desc(), found.c.sort_key)
 
 
 def arrears(scope: Scope, limit: int = LIMIT) -> Arrears:
