@@ -1,35 +1,19 @@
 """The clocks of an order on the community's working calendar."""
 
-import tomllib
-from datetime import date, time, timedelta
-from functools import lru_cache
-from pathlib import Path
+from datetime import time
 
 from sqlalchemy import select
 
 from dougong.db import Scope
+from dougong.workdays import announced_days
 from dougong_repairs.domain import clocks
 from dougong_repairs.domain.clocks import Clock, WorkingTime
 from dougong_repairs.domain.kinds import Urgency
 from dougong_repairs.domain.states import Effect
 from dougong_repairs.models import CalendarDay, WorkOrder
 
-WORKDAYS = Path(__file__).parents[1] / "workdays.toml"
 RESPOND_MINUTES = {"emergency": 15, "urgent": 30, "normal": 120, "low": 480}
 RESOLVE_HOURS = {"emergency": 4, "urgent": 8, "normal": 24, "low": 72}
-
-
-@lru_cache(maxsize=1)
-def announced_days() -> dict[date, bool]:
-    """Return the State Council's days: true for a shifted workday, false for a day off."""
-    days: dict[date, bool] = {}
-    for year in tomllib.loads(WORKDAYS.read_text(encoding="utf-8")).values():
-        for first, last in (
-            (date.fromisoformat(a), date.fromisoformat(b)) for a, b in year["free"]
-        ):
-            days |= {first + timedelta(n): False for n in range((last - first).days + 1)}
-        days |= {date.fromisoformat(day): True for day in year["worked"]}
-    return days
 
 
 def working_time(scope: Scope) -> WorkingTime:
@@ -84,6 +68,8 @@ def apply(scope: Scope, order: WorkOrder, effects: frozenset[Effect]) -> None:
         start_clocks(scope, order)
     if Effect.HANDS_EMPTY in effects:
         order.technician_id = None
+    if effects & {Effect.HANDS_EMPTY, Effect.RESOLVED}:
+        order.help_wanted_at = None
 
 
 def _stand_still(scope: Scope, order: WorkOrder) -> None:
