@@ -57,14 +57,17 @@ class Opened:
 
 
 @needs("files")
-def attach(scope: Scope, record: Any, name: str, stream: IO[bytes]) -> Attachment:
+def attach(
+    scope: Scope, record: Any, name: str, stream: IO[bytes], *, right: str = "change"
+) -> Attachment:
     """Attach a file to a record; its bytes are on the disk when this returns.
 
-    Needs the permission to change the record, unless a service that was checked calls it. The
+    Needs the permission to change the record, or that of another verb (``right``) where records are
+    not changed by hand, unless a service that was checked calls it. The
     largest file has the setting ``files.largest_mb`` (20). Raises NotAllowed, Invalid for a file
     that is too large, empty or of a kind that is not accepted, Conflict for the 51st.
     """
-    with _acting(scope, record, "attach", "change"):
+    with _acting(scope, record, "attach", right):
         name = checked_name(name)
         content = _limited(scope, stream)
         kind = media_type(name, content)

@@ -1,6 +1,6 @@
 """Files on a record's page: attached, opened and taken off again."""
 
-from typing import Any
+from typing import IO, Any, cast
 from uuid import UUID
 
 from flask import Response, render_template, request
@@ -21,7 +21,8 @@ def file_list(plugin: str, model: str, id: UUID) -> str:
     return render_template(
         "admin/attachments.html",
         attachments=files.attachments_of(scope, record),
-        may_change=view.may(scope, "change"),
+        may_attach=view.may(scope, "attach"),
+        may_remove=view.may(scope, "change"),
         accepted=files.ACCEPTED,
     )
 
@@ -30,7 +31,7 @@ def file_list(plugin: str, model: str, id: UUID) -> str:
 def attach_files(plugin: str, model: str, id: UUID) -> Any:
     """Attach files; their bytes are on the disk before the rows that name them commit."""
     scope = require_scope()
-    view = find_view(plugin, model, "change")
+    view = find_view(plugin, model, "attach")
     record = scope.get(view.model, id)
     given = [file for file in request.files.getlist("files") if file.filename]
     if not given:
@@ -38,7 +39,8 @@ def attach_files(plugin: str, model: str, id: UUID) -> Any:
             N_("Some fields are not right yet."), fields={"files": gettext(N_("Choose a file."))}
         )
     for file in given:
-        files.attach(scope, record, file.filename or "", file.stream)  # type: ignore[arg-type]
+        name, stream = file.filename or "", cast("IO[bytes]", file.stream)
+        files.attach(scope, record, name, stream, right=view.attach_with)
     return go(f"{record_url(view, record)}?done=changed")
 
 

@@ -74,7 +74,8 @@ class RecordView:
     offered as buttons. form: attributes that people fill in, all writable ones when unsaid.
     inline: attributes that can be changed in the list. order: ``serial`` or ``-serial``.
     title: English and Chinese. section: another plugin's id or a heading of its own in
-    the menu. can_create, can_change, can_delete: False for what only services do.
+    the menu. can_create, can_change, can_delete: False for what only services do. attach_with: the
+    verb whose permission lets files be attached, where that is not ``change``.
     said: words for columns that hold codes, by column: a function of scope and record.
     empty: what to do so that the list fills, for whoever sees it empty; English and Chinese.
     """
@@ -95,6 +96,7 @@ class RecordView:
     can_create: ClassVar[bool] = True
     can_change: ClassVar[bool] = True
     can_delete: ClassVar[bool] = True
+    attach_with: ClassVar[str] = "change"
     can_import: ClassVar[bool] = True
     in_menu: ClassVar[bool] = True
     menu_order: ClassVar[int] = 100
@@ -137,6 +139,9 @@ class RecordView:
         if cls.plugin() not in scope.enabled or not cls.is_mapped():
             return False
         offered = {"create": cls.can_create, "change": cls.can_change, "delete": cls.can_delete}
+        if verb == "attach":
+            verb = cls.attach_with
+            offered.pop("create")
         is_group_table = cls.model.__kind__ != "community"
         if verb in offered and scope.community_id is None and not is_group_table:
             return False
