@@ -1,6 +1,6 @@
 """The admin's view of renovations and what belongs to them."""
 
-from dougong.web.admin import RecordView, action
+from dougong.web.admin import RecordView, action, menu_page
 from dougong_renovation import services
 from dougong_renovation.domain.states import sources
 from dougong_renovation.models import (
@@ -65,6 +65,7 @@ class InspectionView(RecordView, model=Inspection):
     columns = ("application", "kind", "is_passed", "inspected_at", "inspector", "note")
     filters = ("application", "kind", "is_passed", "inspected_at")
     can_change = can_delete = can_import = False
+    attach_with = "create"
     menu_order = 40
 
 
@@ -82,6 +83,7 @@ class ViolationView(RecordView, model=Violation):
         action(services.dismiss_violation, confirm=True, states=("reported", "open")),
     )
     can_change = can_delete = can_import = False
+    attach_with = "create"
     menu_order = 50
 
 
@@ -91,3 +93,14 @@ class ApplicationStepView(RecordView, model=ApplicationStep):
     filters = ("application", "taken_at")
     can_create = can_change = can_delete = can_import = False
     in_menu = False
+
+
+menu_page(
+    "renovation.new_for_somebody",
+    ("Apply for somebody", "代为申报"),
+    "renovation.application.create",
+    plugin="renovation",
+    icon="plus",
+    order=15,
+    only_in="community",
+)

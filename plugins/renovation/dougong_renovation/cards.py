@@ -161,7 +161,11 @@ def _of_application(scope: Scope, application: Application) -> Asks[Panel]:
     missing = missing if application.state in TO_DECIDE else []
     if missing:
         rows = [(member_label(kind), gettext("missing")) for kind in missing]
-        panels.append(Panel(gettext("Papers that are missing"), rows))
+        panels.append(
+            Panel(
+                gettext("Papers that are missing"), rows, url=f"renovation/desk/{application.id}/"
+            )
+        )
     told = [
         (
             f"{step.taken_at.astimezone(scope.zone):%Y-%m-%d %H:%M} {verb_words(step.verb)}",

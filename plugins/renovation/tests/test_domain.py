@@ -3,9 +3,10 @@
 from datetime import date, datetime, time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dougong.workdays import announced_days
 from dougong_renovation.domain.hours import WorkHours, parse_days, parse_spans
 from dougong_renovation.domain.states import OVER, STEPS, ApplicationState, Part, possible
 from dougong_renovation.domain.works import (
@@ -80,7 +81,7 @@ def test_hours_that_make_no_sense_are_refused(words):
 minutes = st.integers(0, 24 * 60 - 1).map(lambda m: time(m // 60, m % 60))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(minutes, min_size=2, max_size=6, unique=True))
 def test_spans_are_read_as_they_are_written(edges):
     edges = sorted(edges[: len(edges) // 2 * 2])
@@ -106,3 +107,21 @@ def test_days_are_read_and_nothing_else():
 )
 def test_identity_numbers_are_checked(number, is_right):
     assert is_identity_number(number) is is_right
+
+
+@pytest.mark.parametrize(
+    ("day", "is_quiet"),
+    [
+        (date(2026, 10, 5), True),
+        (date(2026, 10, 10), False),
+        (date(2026, 10, 11), True),
+        (date(2026, 10, 12), False),
+    ],
+    ids=["holiday", "shifted workday", "sunday", "monday"],
+)
+def test_public_holidays_are_quiet_and_shifted_workdays_are_not(day, is_quiet):
+    hours = WorkHours(HOURS.spans, announced=announced_days())
+    assert hours.is_quiet_day(day) is is_quiet
+    assert WorkHours(HOURS.spans).is_quiet_day(day) is (day.weekday() >= 5)
+    by_name = WorkHours(HOURS.spans, quiet_days=frozenset({day}), announced=announced_days())
+    assert by_name.is_quiet_day(day)

@@ -6,13 +6,16 @@ from datetime import timedelta
 
 import pytest
 from pypdf import PdfReader
+from sqlalchemy import select
 
 from dougong.access.operations import create_user, link_person, start_session
 from dougong.db import uuid7
+from dougong.tenancy.models import Room
+from dougong.testing.budgets import watched
 from dougong.testing.people import make_login, sign_in
 from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_renovation import services
-from dougong_renovation.models import Application
+from dougong_renovation.models import Application, ViolationKind
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(64)
 PAPERS = ("ownership", "identity", "plan")
@@ -123,3 +126,71 @@ def test_staff_see_works_story_and_papers_on_the_record_s_page(
         assert words in page
     home = desk.get(f"/c/{place.community_id}/admin/", follow_redirects=True).text
     assert "装修施工中" in home
+
+
+def test_the_desk_applies_for_somebody_and_takes_in_his_papers(
+    app, installation, place, base, enter
+):
+    desk = sign_in(app, installation, make_login(installation, place, "front_desk"))
+    assert "没有这个房号" in desk.get(f"{base}/desk/new?room=x").text
+    with enter() as scope:
+        today, code = scope.today, scope.get(Room, place.room_ids[0]).code
+    address = f"{base}/desk/new?room={code}"
+    page = desk.get(address).text
+    data = {"csrf_token": token(desk, address), "code": code, "contact_phone": "13900000001"}
+    for name in ("room_id", "person_id"):
+        data[name] = re.search(rf'name="{name}" value="([^"]+)"', page).group(1)
+    data |= {"works": ["surfaces"], "starts_on": str(today), "ends_on": str(today)}
+    wrong = desk.post(f"{base}/desk/new", data={**data, "works": []})
+    assert (wrong.status_code, "aria-invalid" in wrong.text) == (422, True)
+    sent = desk.post(f"{base}/desk/new", data=data)
+    assert sent.status_code == 303
+    for kind in PAPERS:
+        files = {"files": (io.BytesIO(JPEG), "纸.jpg"), "kind": kind}
+        form = {"csrf_token": data["csrf_token"], **files}
+        assert desk.post(sent.location, data=form).status_code == 303
+    with watched() as seen:
+        assert "资料齐全" in desk.get(sent.location).text
+    assert len(seen.statements) <= 6, seen.statements
+
+
+def test_pages_cost_no_more_with_more_on_them(browser, base, enter, place, permitted):
+    with enter() as scope:
+        for room in scope.session.scalars(select(Room)):
+            room.floor = 1
+        scope.session.flush()
+        made = permitted(scope)
+        for number in ("11010519491231002X", "110105194912310038"):
+            services.issue_pass(scope, made.id, "王建国", number)
+        for kind in (ViolationKind.NOISE, ViolationKind.RUBBISH):
+            services.record_violation(scope, made.id, kind, "周六电钻")
+            services.record_inspection(scope, made.id)
+        made = made.id
+        told = services.neighbours_of(scope, scope.get(Room, place.room_ids[0]))
+        number = next(n for n, id in enumerate(place.person_ids) if n and id == told[0].id)
+    for who, path in ((0, f"my/{made}"), (0, "my/"), (0, "my/new"), (number, "my/near")):
+        client = browser(who)
+        assert client.get(f"{base}/{path}").status_code == 200
+        with watched() as seen:
+            client.get(f"{base}/{path}")
+        assert len(seen.statements) <= 6, (path, seen.statements)
+
+
+def test_who_records_a_violation_attaches_its_photo_and_does_not_take_it_off(
+    app, installation, place, enter, permitted
+):
+    with enter() as scope:
+        made = permitted(scope)
+        found = services.record_violation(scope, made.id, ViolationKind.DAMAGE, "划伤电梯").id
+    guard = sign_in(app, installation, make_login(installation, place, "guard"))
+    page = f"/c/{place.community_id}/admin/renovation/violation/{found}/"
+    data = {"csrf_token": token(guard, f"{page}files")}
+    sent = guard.post(f"{page}files", data={**data, "files": (io.BytesIO(JPEG), "划痕.jpg")})
+    assert sent.status_code == 303
+    listed = guard.get(f"{page}files").text
+    assert "划痕.jpg" in listed
+    address = re.search(r'href="(files/[0-9a-f-]+)"', listed).group(1)
+    assert "remove" not in listed
+    assert guard.post(f"{page}{address}/remove", data=data).status_code == 403
+    auditor = sign_in(app, installation, make_login(installation, place, "auditor"))
+    assert "add-files" not in auditor.get(f"{page}files").text

@@ -15,8 +15,11 @@ from dougong.tenancy.models import Room
 from dougong_ledger.models import Deposit
 from dougong_renovation import services
 from dougong_renovation.domain.states import ApplicationState
-from dougong_renovation.errors import NotYours, WrongState
+from dougong_renovation.domain.works import DocumentKind
+from dougong_renovation.errors import NotYours, Objected, WrongState
 from dougong_renovation.models import Application, InspectionKind, RefundWay, ViolationKind
+from dougong_repairs.domain.kinds import Category
+from dougong_repairs.services import create_work_order, drop_order
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(64)
 ID_NUMBER = "11010519491231002X"
@@ -154,6 +157,7 @@ def test_neighbours_are_told_once_and_report_noise_that_staff_confirm(
         (reported,) = scope.session.scalars(text_of_violations())
         services.confirm_violation(scope, reported)
         assert [v.id for v in services.violations_of(scope, found)] == [reported.id]
+        assert [v.text for v in services.story_of(scope, found).violations] == ["周六电钻"]
     with enter(owner()) as scope, pytest.raises(NotFound):
         services.report_violation(scope, made, ViolationKind.NOISE, "自己")
 
@@ -224,3 +228,34 @@ def test_applicants_are_reminded_three_days_before_the_end(scope, permitted):
     assert services.remind_ending(scope) == 0
     made.valid_until_on = scope.today + timedelta(days=3)
     assert services.remind_ending(scope) == 1
+
+
+def test_the_desk_applies_in_an_owner_s_name_and_for_nobody_else(enter, place, owner, staff):
+    given = {"works": ["surfaces"], "contact_phone": "13900000001"}
+    given |= {"starts_on": str(place_day(enter)), "ends_on": str(place_day(enter, 9))}
+    room, person = place.room_ids[0], place.person_ids[0]
+    with enter(staff("renovation.*")) as scope:
+        stranger = {"room_id": room, "person_id": place.person_ids[1]}
+        with pytest.raises(Invalid) as refused:
+            scope.call("renovation.application.create", **given, **stranger)
+        assert set(refused.value.fields) == {"person_id"}
+        made = scope.call("renovation.application.create", **given, room_id=room, person_id=person)
+        services.take_in(scope, made, DocumentKind.PLAN, "图.jpg", io.BytesIO(JPEG))
+        made = made.id
+    with enter(owner()) as scope:
+        assert [a.id for a in services.my_applications(scope)] == [made]
+        with pytest.raises(NotAllowed):
+            scope.call("renovation.application.create", **given, room_id=room, person_id=person)
+
+
+def test_a_deposit_waits_while_a_leak_near_the_room_is_open(scope, permitted):
+    made = permitted(scope)
+    complete(scope, made)
+    made.refund_from_on = scope.today
+    leak = create_work_order(scope, "楼上漏水", Category.PLUMBING, room_id=made.room_id)
+    with pytest.raises(Objected) as refused:
+        services.settle_application(scope, made, RefundWay.CASH)
+    assert made.room.code in refused.value.parameters["reason"]
+    drop_order(scope, leak, "已查明与装修无关")
+    services.settle_application(scope, made, RefundWay.CASH)
+    assert made.state is ApplicationState.SETTLED

@@ -1,8 +1,8 @@
 """Hours in which work may be heard, and days on which it may not."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 
 SPAN = re.compile(r"^(\d{1,2}:\d{2})\s*[-–~至]\s*(\d{1,2}:\d{2})$")
@@ -12,11 +12,16 @@ SATURDAY = 5
 
 @dataclass(frozen=True)
 class WorkHours:
-    """Spans of local time, half-open, in which noise is allowed; and what days are quiet."""
+    """Spans of local time, half-open, in which noise is allowed; and what days are quiet.
+
+    announced: false for a public holiday, which is quiet; true for a weekend day that is worked,
+    which is not; empty where holidays make no difference.
+    """
 
     spans: tuple[tuple[time, time], ...]
     quiet_weekends: bool = True
     quiet_days: frozenset[date] = frozenset()
+    announced: Mapping[date, bool] = field(default_factory=dict)
 
     def allow(self, at: datetime) -> bool:
         """Tell whether noise is allowed at a local instant."""
@@ -26,7 +31,10 @@ class WorkHours:
 
     def is_quiet_day(self, day: date) -> bool:
         """Tell whether no noise is allowed on a day at all."""
-        return (self.quiet_weekends and day.weekday() >= SATURDAY) or day in self.quiet_days
+        if day in self.quiet_days or not self.announced.get(day, True):
+            return True
+        is_worked = self.announced.get(day, day.weekday() < SATURDAY)
+        return self.quiet_weekends and not is_worked
 
     def __str__(self) -> str:
         return "、".join(f"{start:%H:%M}–{end:%H:%M}" for start, end in self.spans)

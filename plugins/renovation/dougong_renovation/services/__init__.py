@@ -2,6 +2,7 @@
 
 from dougong_renovation.services.applying import (
     add_document,
+    create_application,
     documents_of,
     documents_query,
     hand_in,
@@ -15,6 +16,7 @@ from dougong_renovation.services.applying import (
     submit_again,
     submit_application,
     submit_for,
+    take_in,
     withdraw_application,
 )
 from dougong_renovation.services.deciding import (
@@ -34,7 +36,15 @@ from dougong_renovation.services.deciding import (
     stop_work,
     take_deposit,
 )
-from dougong_renovation.services.people import me, my_rooms, neighbours_of, owns_query, parts_of
+from dougong_renovation.services.people import (
+    holders_of,
+    me,
+    my_rooms,
+    neighbours_of,
+    owns_query,
+    parts_of,
+)
+from dougong_renovation.services.reading import story_of
 from dougong_renovation.services.rules import usual_deposit, work_hours
 from dougong_renovation.services.site import (
     ask_for_pass,
@@ -58,8 +68,12 @@ from dougong_renovation.services.site import (
 from dougong_renovation.services.stepping import steps_of, steps_query
 
 __all__ = [
+    "story_of",
     "accept_work",
     "add_document",
+    "create_application",
+    "holders_of",
+    "take_in",
     "agree_application",
     "ask_for_pass",
     "claim_damage",

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import IO
+from typing import IO, Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, select, text
+from sqlalchemy.orm import joinedload
 
 from dougong.db import Scope, member_label
 from dougong.errors import NotFound
@@ -16,7 +17,7 @@ from dougong_renovation.domain.states import BEFORE_PERMIT, OVER
 from dougong_renovation.domain.works import DocumentKind, Work, forbidden, needed
 from dougong_renovation.errors import WrongState
 from dougong_renovation.models import Application, Document
-from dougong_renovation.services.people import PORTAL, me, my_rooms, owns
+from dougong_renovation.services.people import PORTAL, holders_of, me, my_rooms, owns
 from dougong_renovation.services.rules import longest
 from dougong_renovation.services.stepping import invalid, need, take, write_down
 
@@ -45,6 +46,32 @@ def submit_application(
     return submit_for(scope, room_id, person, works, contact_phone=contact_phone, **values)
 
 
+@service("application.create", title=("Apply for somebody", "代为申报"))
+def create_application(
+    scope: Scope,
+    room_id: UUID,
+    person_id: UUID,
+    works: list[str],
+    starts_on: date,
+    ends_on: date,
+    text: str = "",
+    contractor: str = "",
+    contact_phone: str = "",
+    id: UUID | None = None,
+) -> Application:
+    """Apply in the name of somebody who owns or lives in a room, at the counter or by phone.
+
+    He sees it as his own. Raises Invalid for anybody else, and what `submit_application` does.
+    """
+    if person_id not in {person.id for person in holders_of(scope, room_id)}:
+        raise invalid("person_id", gettext("This person neither owns the room nor lives there."))
+    need(contact_phone=contact_phone)
+    values = {"starts_on": starts_on, "ends_on": ends_on, "text": text, "contractor": contractor}
+    return submit_for(
+        scope, room_id, person_id, works, contact_phone=contact_phone, **values, id=id
+    )
+
+
 def submit_for(
     scope: Scope,
     room_id: UUID,
@@ -56,6 +83,7 @@ def submit_for(
     text: str = "",
     contractor: str = "",
     contact_phone: str = "",
+    id: UUID | None = None,
 ) -> Application:
     """Write an application of somebody's; raises what `submit_application` does."""
     kinds = _works(works)
@@ -72,6 +100,7 @@ def submit_for(
         starts_on=starts_on,
         ends_on=ends_on,
         submitted_at=scope.now,
+        **({"id": id} if id else {}),
     )
     scope.session.add(application)
     write_down(scope, application, "submit")
@@ -134,6 +163,16 @@ def hand_in(
         return add_document(scope, application, kind, name, stream)
 
 
+def take_in(
+    scope: Scope, application: Application, kind: DocumentKind, name: str, stream: IO[bytes]
+) -> Attachment:
+    """Add a paper that an applicant brought to the desk; raises what `hand_in` does."""
+    with entered(scope, "renovation.document.create", "renovation.document.create"):
+        if application.state not in BEFORE_PERMIT:
+            raise WrongState(N_("Papers are handed in before the permit."))
+        return add_document(scope, application, kind, name, stream)
+
+
 def add_document(
     scope: Scope, application: Application, kind: DocumentKind, name: str, stream: IO[bytes]
 ) -> Attachment:
@@ -155,14 +194,20 @@ def documents_query(application: Application) -> Select[Document]:
     return query.order_by(Document.id)
 
 
-def missing_documents(scope: Scope, application: Application) -> list[DocumentKind]:
-    """Return the kinds of papers that an application needs and does not have."""
+def missing_documents(
+    scope: Scope, application: Application, documents: Iterable[Any] | None = None
+) -> list[DocumentKind]:
+    """Return the kinds of papers that an application needs and does not have.
+
+    documents: its papers, when the caller has read them already.
+    """
     is_owner = owns(scope, application.person_id, application.room_id)
-    return missing_from(application, documents_of(scope, application), is_owner=is_owner)
+    known = documents_of(scope, application) if documents is None else documents
+    return missing_from(application, known, is_owner=is_owner)
 
 
 def missing_from(
-    application: Application, documents: Iterable[Document], *, is_owner: bool
+    application: Application, documents: Iterable[Any], *, is_owner: bool
 ) -> list[DocumentKind]:
     """Return what ``missing_documents`` does, from rows that were read before."""
     wanted = needed(
@@ -227,6 +272,7 @@ def withdraw_application(scope: Scope, application_id: UUID) -> Application:
 def my_applications(scope: Scope, limit: int = 50) -> Sequence[Application]:
     """Return what the actor has applied for, newest first."""
     query = select(Application).where(Application.person_id == me(scope))
+    query = query.options(joinedload(Application.room))
     return scope.session.scalars(query.order_by(Application.number.desc()).limit(limit)).all()
 
 
@@ -235,6 +281,7 @@ def my_application(scope: Scope, application_id: UUID) -> Application:
     query = select(Application).where(
         Application.id == application_id, Application.person_id == me(scope)
     )
+    query = query.options(joinedload(Application.room))
     found = scope.session.scalars(query.with_for_update(of=Application)).first()
     if found is None:
         raise NotFound(N_("You have applied for no such renovation."))

@@ -33,6 +33,12 @@ def my_rooms(scope: Scope) -> list[Room]:
     return list(scope.session.scalars(select(Room).where(held).order_by(Room.sort_key)))
 
 
+def holders_of(scope: Scope, room_id: UUID) -> Sequence[Person]:
+    """Return who owns or lives in a room today, in whose name one can apply."""
+    held = or_(*(Person.id.in_(_held(scope, m.person_id, m.room_id == room_id)) for m in HOLDINGS))
+    return scope.session.scalars(select(Person).where(held).order_by(Person.id)).all()
+
+
 def owns(scope: Scope, person_id: UUID, room_id: UUID) -> bool:
     """Tell whether a person owns a room today; an occupant needs the owner's consent."""
     return bool(scope.session.scalar(owns_query(scope, person_id, room_id)))

@@ -6,6 +6,7 @@ from decimal import Decimal
 from dougong.db import Scope
 from dougong.errors import Invalid
 from dougong.i18n import N_
+from dougong.workdays import announced_days
 from dougong_renovation.domain.hours import WorkHours, parse_days, parse_spans
 
 HOURS = "08:00-12:00, 14:00-18:00"
@@ -18,6 +19,7 @@ def work_hours(scope: Scope) -> WorkHours:
             parse_spans(str(scope.setting("renovation.work_hours", HOURS))),
             bool(scope.setting("renovation.quiet_weekends", True)),
             parse_days(str(scope.setting("renovation.quiet_days", ""))),
+            announced_days() if scope.setting("renovation.quiet_holidays", True) else {},
         )
     except ValueError as error:
         raise Invalid(

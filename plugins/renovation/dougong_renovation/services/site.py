@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
+from sqlalchemy.orm import joinedload
 
 from dougong.db import Scope, member_label
 from dougong.errors import NotFound
@@ -348,6 +349,7 @@ def near_me(scope: Scope) -> Sequence[Application]:
     query = (
         select(Application)
         .join(Room, Room.id == Application.room_id)
+        .options(joinedload(Application.room))
         .where(Application.state.in_(WORKING), beside)
         .order_by(Application.number.desc())
         .limit(20)

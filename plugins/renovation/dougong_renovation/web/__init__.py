@@ -3,7 +3,7 @@
 from flask import Flask
 
 from dougong.installation import Installation
-from dougong_renovation.web import papers  # noqa: F401 - it adds its pages
+from dougong_renovation.web import desk, papers  # noqa: F401 - it adds its pages
 from dougong_renovation.web.pages import blueprint
 from dougong_renovation.web.passes import open_blueprint
 

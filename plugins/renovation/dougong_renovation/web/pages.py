@@ -18,7 +18,7 @@ from dougong_renovation import services
 from dougong_renovation.domain import states, works
 from dougong_renovation.domain.states import Part
 from dougong_renovation.domain.works import DocumentKind, Work
-from dougong_renovation.models import Application, ViolationKind
+from dougong_renovation.models import ViolationKind
 from dougong_renovation.services.rules import longest
 from dougong_renovation.services.site import PASSES_FROM
 from dougong_renovation.words import verb_words
@@ -110,26 +110,20 @@ def _application(scope: Scope, application_id: UUID) -> dict[str, Any]:
     found = services.my_application(scope, application_id)
     is_before = found.state in states.BEFORE_PERMIT
     has_passes = found.state in PASSES_FROM or found.permit_number is not None
+    story = services.story_of(scope, found)
     return {
         "application": found,
         "may": states.possible(found.state, {Part.OWNER}),
-        "documents": services.documents_of(scope, found),
-        "missing": services.missing_documents(scope, found) if is_before else [],
+        "documents": story.documents,
+        "missing": services.missing_documents(scope, found, story.documents) if is_before else [],
         "kinds": DocumentKind,
         "may_hand_in": is_before,
         "accepted": files.ACCEPTED,
         "passes": services.passes_of(scope, found) if has_passes else [],
         "may_ask_pass": found.state in PASSES_FROM,
-        **_site(scope, found),
-    }
-
-
-def _site(scope: Scope, found: Application) -> dict[str, Any]:
-    is_known = found.permit_number is not None
-    return {
-        "steps": services.steps_of(scope, found),
-        "inspections": services.inspections_of(scope, found) if is_known else [],
-        "violations": services.violations_of(scope, found) if is_known else [],
+        "steps": story.steps,
+        "inspections": story.inspections,
+        "violations": story.violations,
         "hours": services.work_hours(scope),
         "forbidden": works.forbidden(Work),
     }
