@@ -149,7 +149,7 @@ class VoteView(RecordView, model=Vote):
     columns = ("title", "matter", "is_secret", "state", "opened_at", "closes_on", "closed_at")
     filters = ("state", "matter", "closes_on")
     search = ("title",)
-    form = ("title", "text", "matter", "is_secret", "closes_on")
+    form = ("title", "text", "matter", "is_secret", "closes_on", "counts_silence")
     actions = (
         action(services.open_vote, confirm=True, states=("draft",)),
         action(services.close_vote, confirm=True, states=("open",)),
@@ -168,6 +168,7 @@ class VoteRightView(RecordView, model=VoteRight):
     filters = ("vote", "room", "person", "way", "cast_at")
     actions = (action(services.enter_paper),)
     can_create = can_change = can_delete = can_import = False
+    attach_with = "enter_paper"
     menu_order = 56
 
 

@@ -27,6 +27,7 @@ from dougong_participation.services import (
     unread_query,
     votes_query,
 )
+from dougong_participation.services.feedback import STAFF
 
 UNANSWERED = (ComplaintState.OPEN, ComplaintState.IN_PROGRESS)
 
@@ -39,7 +40,11 @@ def dashboard(scope: Scope) -> Asks[Card]:
     if scope.may("participation.feedback.view"):
         asked[_feedback] = _feedback_query(scope)
     found = yield [*asked.values()]
-    return [show(scope, *rows.one()) for show, rows in zip(asked, found, strict=True)]
+    shown = [show(scope, *rows.one()) for show, rows in zip(asked, found, strict=True)]
+    if scope.community_id is not None and scope.may(STAFF):
+        url = "participation/feedback?page=dashboard"
+        shown.append(Card(gettext("Feedback"), gettext("Tell us"), url=url, order=95))
+    return shown
 
 
 def comparison(scope: Scope) -> Asks[Comparison]:
@@ -133,7 +138,7 @@ def portal(scope: Scope, person_id: UUID) -> Asks[Card]:
             gettext("Notices"),
             gettext("%(count)s new", count=unread) if unread else gettext("all read"),
             tone="warning" if unread else "plain",
-            url="participation/my/notices",
+            url="participation/my/notices/",
             order=20,
         ),
         Card(
@@ -146,7 +151,12 @@ def portal(scope: Scope, person_id: UUID) -> Asks[Card]:
         ),
     ]
     cards.append(
-        Card(gettext("Feedback"), gettext("Tell us"), url="participation/my/feedback", order=90)
+        Card(
+            gettext("Feedback"),
+            gettext("Tell us"),
+            url="participation/my/feedback?page=home",
+            order=90,
+        )
     )
     if to_vote:
         value = gettext("%(count)s to vote on", count=to_vote)

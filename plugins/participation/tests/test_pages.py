@@ -10,10 +10,12 @@ from dougong.access.operations import create_user, grant_role, link_person, star
 from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
 from dougong.services import create
-from dougong.tenancy.models import Room
+from dougong.tenancy.models import Person, Room
+from dougong.testing.budgets import watched
+from dougong.testing.people import make_login, sign_in
 from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_participation import services
-from dougong_participation.models import Complaint, Notice, Question, Questionnaire, Vote
+from dougong_participation.models import Complaint, Feedback, Notice, Question, Questionnaire, Vote
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +65,32 @@ def test_an_owner_reads_a_notice_and_the_mark_is_kept(browser, my, staff):
         notice = create(scope, Notice, {"title": "停水<b>", "body": "第一段\n\n第二段"})
         services.publish_notice(scope, notice)
     client = browser()
-    listed = client.get(f"{my}/notices").text
+    listed = client.get(f"{my}/notices/").text
     assert "停水&lt;b&gt;" in listed
     assert "新</span>" in listed
     page = client.get(f"{my}/notices/{notice.id}").text
     assert page.count("<p>第") == 2
-    assert "新</span>" not in client.get(f"{my}/notices").text
+    assert listed.count("<p>第") == 2
+    assert "新</span>" not in client.get(f"{my}/notices/").text
+
+
+def test_a_notice_that_was_opened_on_the_list_is_marked_once_and_no_other_s(browser, my, staff):
+    with staff() as scope:
+        notice = create(scope, Notice, {"title": "停水", "body": "明天"})
+        hidden = create(scope, Notice, {"title": "草稿", "body": "未发"}).id
+        services.publish_notice(scope, notice)
+        notice = notice.id
+    client = browser()
+    page = client.get(f"{my}/notices/").text
+    headers = {"X-CSRF-Token": re.search(r'data-csrf="([^"]+)"', page).group(1)}
+    for _ in range(2):
+        assert client.post(f"{my}/notices/{notice}/read", headers=headers).status_code == 204
+    assert client.post(f"{my}/notices/{hidden}/read", headers=headers).status_code == 404
+    assert client.post(f"{my}/notices/{notice}/read").status_code == 403
+    assert "data-unread" not in client.get(f"{my}/notices/").text
+    with watched() as seen:
+        client.get(f"{my}/notices/")
+    assert len(seen.statements) <= 6, seen.statements
 
 
 def test_an_owner_complains_is_answered_and_rates(browser, my, staff):
@@ -126,6 +148,26 @@ def test_feedback_is_thanked_for(browser, my):
     assert "感谢" in client.get(sent.location).text
 
 
+ROLES = ("community_manager", "front_desk", "cashier", "dispatcher", "technician", "guard")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_whoever_works_here_finds_the_feedback_button_on_his_first_page(
+    app, installation, place, staff, role
+):
+    client = sign_in(app, installation, make_login(installation, place, role))
+    first = client.get("/", follow_redirects=True)
+    link = re.search(r'href="([^"]+/participation/feedback[^"]*)"', first.text)
+    assert link, first.request.path
+    address = link.group(1)
+    data = {"csrf_token": token(client, address), "text": " ", "page": "first"}
+    assert client.post(address, data=data).status_code == 422
+    assert client.post(address, data={**data, "text": "电梯太慢"}).status_code == 303
+    with staff() as scope:
+        [kept] = scope.session.scalars(select(Feedback).where(Feedback.page == "first"))
+        assert (kept.text, kept.person_id) == ("电梯太慢", None)
+
+
 def test_a_questionnaire_is_answered_once_and_counted(browser, my, staff, place):
     with staff() as scope:
         made = create(scope, Questionnaire, {"title": "满意度"})
@@ -149,7 +191,7 @@ def test_a_questionnaire_is_answered_once_and_counted(browser, my, staff, place)
 
 
 @pytest.mark.parametrize(
-    "path", ["", "notices", "complaints", "complaints/new", "feedback", "questionnaires"]
+    "path", ["", "notices/", "complaints", "complaints/new", "feedback", "questionnaires"]
 )
 def test_every_page_opens_for_an_owner_and_not_for_staff_without_a_person(browser, my, path):
     assert browser().get(f"{my}/{path}").status_code in (200, 303)
@@ -181,7 +223,7 @@ def test_the_pages_speak_english_too(browser, my):
     assert "Complain or suggest" in client.get(f"{my}/complaints/new").text
 
 
-def test_an_owner_votes_once_and_reads_the_result(browser, my, staff):
+def test_an_owner_votes_once_and_reads_the_result(browser, my, staff, place):
     with staff() as scope:
         for room in scope.session.scalars(select(Room)):
             room.built_area = 90
@@ -192,6 +234,20 @@ def test_an_owner_votes_once_and_reads_the_result(browser, my, staff):
     assert "更换电梯" in client.get(f"{my}/votes").text
     address = f"{my}/votes/{vote}"
     data = {"csrf_token": token(client, address), "choice": "in_favour"}
+    with staff() as scope:
+        proxy = scope.get(Person, place.person_ids[1])
+        proxy.name, proxy.phone = "代表人", "13900001111"
+    wrong = client.post(f"{address}/proxy", data={**data, "name": "代表人", "phone": "13900002222"})
+    assert (wrong.status_code, "aria-invalid" in wrong.text) == (422, True)
+    named = {**data, "name": "代表人", "phone": "13900001111"}
+    assert client.post(f"{address}/proxy", data=named).status_code == 303
+    assert "代表人 可代您投票" in client.get(address).text
+    assert "委托您投票" in browser(1).get(address).text
+    assert client.post(f"{address}/proxy", data={**data, "take_back": "1"}).status_code == 303
+    assert "委托您投票" not in browser(1).get(address).text
+    with watched() as seen:
+        client.get(address)
+    assert len(seen.statements) <= 6, seen.statements
     assert client.post(address, data=data).status_code == 303
     assert "已投" in client.get(address).text
     assert client.post(address, data=data).status_code == 409

@@ -11,11 +11,12 @@ from sqlalchemy import select, text
 from dougong.db import uuid7
 from dougong.db.scope import Actor, Grant
 from dougong.errors import Conflict, Invalid, NotFound
+from dougong.messages.models import Message
 from dougong.services import create
-from dougong.tenancy.models import Ownership, Room, RoomKind
+from dougong.tenancy.models import Ownership, Person, Room, RoomKind
 from dougong.tenancy.operations import set_setting
 from dougong_participation import services
-from dougong_participation.domain.voting import Choice, Matter, Right, tally
+from dougong_participation.domain.voting import Choice, Matter, Right, tally, with_silence
 from dougong_participation.errors import WrongState
 from dougong_participation.models import (
     BallotWay,
@@ -103,6 +104,18 @@ def test_every_area_and_owner_is_counted_once(rows):
     assert tally(reversed(listed), Matter.GRAVE) == found
 
 
+def test_silence_follows_the_majority_only_where_it_is_one_by_area_and_by_owners():
+    said = rights(("a", 60, FOR), ("b", 50, FOR), ("c", 40, AGAINST), ("d", 100, None))
+    assert not tally(said, Matter.ORDINARY).has_quorum
+    counted = tally(with_silence(said), Matter.ORDINARY)
+    assert counted.is_passed
+    assert (counted.by[FOR].area, counted.by[FOR].owners) == (Decimal(210), 3)
+    assert counted.joined == counted.total
+    split = rights(("a", 90, FOR), ("b", 30, AGAINST), ("c", 40, AGAINST), ("d", 100, None))
+    assert tally(with_silence(split), Matter.ORDINARY).by[ABSTAIN].area == Decimal(100)
+    assert tally(with_silence(rights(("a", 1, None))), Matter.GRAVE).by[ABSTAIN].owners == 1
+
+
 # --- on a real database ---------------------------------------------------------------------------
 
 
@@ -180,6 +193,19 @@ def _rooms_of(enter, vote):
         return scope.session.scalars(query).all()
 
 
+@pytest.mark.parametrize("counts", [False, True], ids=["as usual", "by a local rule"])
+def test_silence_counts_only_by_a_local_rule(enter, opened, counts):
+    with enter() as scope:
+        values = {"title": "x", "text": "x", "closes_on": scope.today, "counts_silence": counts}
+        vote = services.open_vote(scope, create(scope, Vote, values))
+        listed = scope.session.scalars(select(VoteRight).where(VoteRight.vote_id == vote.id)).all()
+        services.enter_paper(scope, listed[-1], FOR)
+        vote.closes_on = scope.today - timedelta(days=1)
+        services.close_vote(scope, vote)
+        assert vote.result["is_passed"] is counts
+        assert (vote.result["joined"] == vote.result["total"]) is counts
+
+
 def test_a_vote_without_areas_is_not_opened(enter):
     with enter() as scope:
         scope.session.scalars(select(Room).limit(1)).one().built_area = None
@@ -218,6 +244,45 @@ def test_a_share_votes_once_online_by_proxy_or_on_paper(enter, owner, place, ope
             text("select choice from participation.vote_right where choice is not null")
         ).all()
         assert not any(b"favour" in bytes(value) or b"against" in bytes(value) for value in sealed)
+
+
+def test_a_proxy_votes_for_each_as_he_was_told_and_is_found_by_name_and_phone(
+    enter, owner, place, opened
+):
+    with enter() as scope:
+        proxy = scope.get(Person, place.person_ids[0])
+        proxy.name, proxy.phone = "代表人", "13900001111"
+        rights = scope.session.scalars(select(VoteRight)).all()
+        total = tally([Right(r.room_id, r.person_id, r.area) for r in rights], Matter.GRAVE).total
+    for number in (1, 2):
+        with enter(owner(number)) as scope:
+            for name, phone in (("代表人", "13900002222"), ("别人", "13900001111"), ("", "1")):
+                with pytest.raises(Invalid):
+                    services.entrust_by_name(scope, opened, name, phone)
+            services.entrust_by_name(scope, opened, " 代表人 ", "139 0000 1111")
+    with enter() as scope:
+        told = scope.session.scalars(
+            select(Message.person_id).where(Message.template == "participation:vote_entrusted")
+        ).all()
+        assert told == [place.person_ids[0]] * 2
+    with enter(owner(2)) as scope:
+        services.take_back_proxy(scope, opened)
+        with pytest.raises(NotFound):
+            services.take_back_proxy(scope, opened)
+    with enter(owner(0)) as scope:
+        assert services.cast_vote(scope, opened, AGAINST, place.person_ids[1]) >= 1
+        with pytest.raises(NotFound):
+            services.cast_vote(scope, opened, FOR, place.person_ids[2])
+        assert services.cast_vote(scope, opened, FOR, place.person_ids[0]) >= 1
+    with enter(owner(1)) as scope, pytest.raises(WrongState):
+        services.take_back_proxy(scope, opened)
+    with enter() as scope:
+        found = services.turnout(scope, scope.get(Vote, opened))
+        cast = [r for r in scope.session.scalars(select(VoteRight)) if r.cast_at]
+        assert found.total == total
+        assert found.joined.area == sum(r.area for r in cast)
+        assert found.by[FOR].area == sum(r.area for r in cast if r.person_id == place.person_ids[0])
+        assert found.by[AGAINST].area == found.joined.area - found.by[FOR].area
 
 
 def test_a_stranger_has_no_right(enter, owner, place, opened):

@@ -7,7 +7,7 @@ owner; whoever has several counts once, and so does the developer for what is un
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
@@ -104,6 +104,24 @@ def tally(rights: Iterable[Right], matter: Matter) -> Result:
     by = {choice: Weight(areas[choice], owners[choice]) for choice in Choice}
     has_quorum = bool(listed) and _reaches(joined, total, 2, 3)
     return Result(total, joined, by, has_quorum, has_quorum and _carries(by, joined, matter))
+
+
+def with_silence(rights: Iterable[Right]) -> list[Right]:
+    """Return the rights with a choice for those who said nothing: what most of the others said.
+
+    Most means by area and by owners; where the two differ, or nobody voted, they abstain. That is
+    what some local rules say of ballots that were delivered and not returned.
+    """
+    listed = list(rights)
+    by = tally(listed, Matter.ORDINARY).by
+    by_area = max(Choice, key=lambda choice: by[choice].area)
+    leads = all(
+        by[by_area].area > by[other].area and by[by_area].owners > by[other].owners
+        for other in Choice
+        if other is not by_area
+    )
+    silent = by_area if leads else Choice.ABSTAIN
+    return [replace(right, choice=right.choice or silent) for right in listed]
 
 
 def _heads(rights: Iterable[Right]) -> dict[UUID, frozenset[UUID | None]]:

@@ -66,6 +66,7 @@ class Vote(InCommunity, Base):
     """A matter on which the owners vote (业主表决).
 
     result: the count, frozen when the vote is closed. is_secret: nobody is shown who said what.
+    counts_silence: what local rules may say and the Civil Code does not.
     """
 
     __tablename__ = "vote"
@@ -76,6 +77,15 @@ class Vote(InCommunity, Base):
     matter: Mapped[Matter] = state(Matter, default=Matter.ORDINARY, info=label("Kind", "类型"))
     is_secret: Mapped[bool] = mapped_column(
         Boolean, default=False, server_default=false(), info=label("Secret", "无记名")
+    )
+    counts_silence: Mapped[bool] = mapped_column(
+        Boolean,
+        default=False,
+        server_default=false(),
+        info=label(
+            "Who is silent follows the majority (only where a local rule says so)",
+            "未表态视同多数意见（须有地方规定）",
+        ),
     )
     state: Mapped[VoteState] = state(
         VoteState, default=VoteState.DRAFT, info=read_only("State", "状态")

@@ -20,6 +20,7 @@ from dougong_participation.services.feedback import (
     examples_of,
     finish_improvement,
     give_feedback,
+    give_feedback_as_staff,
 )
 from dougong_participation.services.notices import (
     address_notice,
@@ -33,6 +34,12 @@ from dougong_participation.services.notices import (
 )
 from dougong_participation.services.people import me, my_rooms
 from dougong_participation.services.photos import add_file, open_file
+from dougong_participation.services.proxies import (
+    entrust_by_name,
+    entrust_vote,
+    my_proxy,
+    take_back_proxy,
+)
 from dougong_participation.services.questionnaires import (
     answer_questionnaire,
     close_questionnaire,
@@ -53,7 +60,6 @@ from dougong_participation.services.votes import (
     cast_vote,
     close_vote,
     enter_paper,
-    entrust_vote,
     my_rights,
     my_votes,
     open_vote,
@@ -65,6 +71,9 @@ from dougong_participation.services.votes import (
 )
 
 __all__ = [
+    "give_feedback_as_staff",
+    "my_proxy",
+    "take_back_proxy",
     "acknowledge_feedback",
     "add_file",
     "address_notice",
@@ -84,6 +93,7 @@ __all__ = [
     "disclosed_revenue",
     "enter_paper",
     "examples_of",
+    "entrust_by_name",
     "entrust_vote",
     "file_complaint",
     "finish_improvement",

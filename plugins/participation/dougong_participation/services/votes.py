@@ -14,8 +14,7 @@ from dougong.documents import Document, render
 from dougong.errors import Conflict, Invalid, NotFound
 from dougong.i18n import N_, gettext
 from dougong.services import service
-from dougong.tenancy.models import Person
-from dougong_participation.domain.voting import Choice, Result, Right, tally
+from dougong_participation.domain.voting import Choice, Result, Right, tally, with_silence
 from dougong_participation.errors import WrongState
 from dougong_participation.models import (
     BallotWay,
@@ -83,13 +82,18 @@ def open_vote(scope: Scope, vote: Vote) -> Vote:
 
 
 @service("vote.cast_mine", title=("Vote", "投票"), permission=PORTAL)
-def cast_vote(scope: Scope, vote_id: UUID, choice: Choice) -> int:
+def cast_vote(scope: Scope, vote_id: UUID, choice: Choice, owner_id: UUID | None = None) -> int:
     """Vote for every share that is the actor's own or entrusted to him; return for how many.
 
-    A ballot is final. Raises NotFound without a right, WrongState when voted or not open.
+    owner_id: only for the shares of this owner, since those who entrust theirs may want different
+    things. A ballot is final. Raises NotFound without a right, WrongState when voted or not open.
     """
-    vote = _open(scope, vote_id)
-    mine = my_rights(scope, vote)
+    vote = open_one(scope, vote_id)
+    mine = [
+        each
+        for each in my_rights(scope, vote, is_locked=True)
+        if owner_id in (None, each.right.person_id)
+    ]
     if not mine:
         raise NotFound(N_("You have no right to vote in this matter."))
     waiting = [each for each in mine if each.right.cast_at is None]
@@ -107,7 +111,7 @@ def enter_paper(scope: Scope, vote_right: VoteRight, choice: Choice) -> VoteRigh
 
     Raises WrongState when this share has voted already, or the vote is not open.
     """
-    _open(scope, vote_right.vote_id)
+    open_one(scope, vote_right.vote_id)
     if vote_right.cast_at is not None:
         raise WrongState(N_("This share has voted already; a ballot is final."))
     _put(scope, vote_right, choice, BallotWay.PAPER)
@@ -119,51 +123,32 @@ def _put(scope: Scope, right: VoteRight, choice: Choice, way: BallotWay) -> None
     right.choice, right.way, right.cast_at = choice.value, way, scope.now
 
 
-def _open(scope: Scope, vote_id: UUID) -> Vote:
+def open_one(scope: Scope, vote_id: UUID) -> Vote:
+    """Return a vote that takes ballots now, locked. Raises NotFound, WrongState."""
     vote = scope.get(Vote, vote_id, lock=True)
     if vote.state is not VoteState.OPEN or vote.closes_on < scope.today:
         raise WrongState(N_("This vote is not open."))
     return vote
 
 
-@service("vote.entrust_mine", title=("Let somebody vote", "委托投票"), permission=PORTAL)
-def entrust_vote(scope: Scope, vote_id: UUID, proxy_id: UUID) -> VoteProxy:
-    """Let another person of the community vote in one's stead; the same again changes who.
-
-    Raises WrongState after one's ballot, NotFound without a right, Invalid for oneself.
-    """
-    vote, owner = _open(scope, vote_id), me(scope)
-    own = [each.right for each in my_rights(scope, vote) if not each.is_proxy]
-    if not own:
-        raise NotFound(N_("You have no right to vote in this matter."))
-    if any(right.cast_at is not None for right in own):
-        raise WrongState(N_("You have voted already; a ballot is final."))
-    if proxy_id == owner:
-        raise Invalid(
-            N_("Some fields are not right yet."), fields={"proxy_id": gettext("This is yourself.")}
-        )
-    proxy = scope.get(Person, proxy_id)
-    query = select(VoteProxy).where(VoteProxy.vote_id == vote.id, VoteProxy.owner_id == owner)
-    known = scope.session.scalars(query).first()
-    if known is None:
-        known = VoteProxy(vote_id=vote.id, owner_id=owner)
-        scope.session.add(known)
-    known.proxy_id = proxy.id
-    scope.session.flush()
-    return known
-
-
-def my_rights(scope: Scope, vote: Vote) -> list[Mine]:
-    """Return the rights that the actor may use in a vote, locked: his own and entrusted ones."""
+def my_rights(scope: Scope, vote: Vote, *, is_locked: bool = False) -> list[Mine]:
+    """Return the rights that the actor may use in a vote: his own, then entrusted ones."""
     person = me(scope)
     entrusted = select(VoteProxy.owner_id).where(
         VoteProxy.vote_id == vote.id, VoteProxy.proxy_id == person
     )
-    query = select(VoteRight).where(
-        VoteRight.vote_id == vote.id,
-        or_(VoteRight.person_id == person, VoteRight.person_id.in_(entrusted)),
+    query = (
+        select(VoteRight)
+        .where(
+            VoteRight.vote_id == vote.id,
+            or_(VoteRight.person_id == person, VoteRight.person_id.in_(entrusted)),
+        )
+        .options(joinedload(VoteRight.room), joinedload(VoteRight.person))
+        .order_by(VoteRight.person_id != person, VoteRight.person_id, VoteRight.id)
     )
-    found = scope.session.scalars(query.order_by(VoteRight.id).with_for_update(of=VoteRight))
+    if is_locked:
+        query = query.with_for_update(of=VoteRight)
+    found = scope.session.scalars(query)
     return [Mine(right, right.person_id != person) for right in found]
 
 
@@ -195,13 +180,16 @@ def seen_vote(scope: Scope, vote_id: UUID) -> Vote:
     return vote
 
 
-def turnout(scope: Scope, vote: Vote) -> Result:
-    """Return the count as it stands; while a vote is open show of it who took part, no choice."""
+def turnout(scope: Scope, vote: Vote, *, counts_silence: bool = False) -> Result:
+    """Return the count as it stands; while a vote is open show of it who took part, no choice.
+
+    counts_silence: who said nothing is taken to say what most said.
+    """
     rows = scope.session.scalars(select(VoteRight).where(VoteRight.vote_id == vote.id)).all()
     rights = [
         Right(r.room_id, r.person_id, r.area, Choice(r.choice) if r.choice else None) for r in rows
     ]
-    return tally(rights, vote.matter)
+    return tally(with_silence(rights) if counts_silence else rights, vote.matter)
 
 
 @service("vote.close", title=("Count the votes", "计票"))
@@ -213,10 +201,11 @@ def close_vote(scope: Scope, vote: Vote) -> Vote:
     if vote.state is not VoteState.OPEN:
         raise WrongState(N_("This vote is not open."))
     found = turnout(scope, vote)
-    if vote.closes_on >= scope.today and found.joined != found.total:
+    is_early = found.joined != found.total
+    if vote.closes_on >= scope.today and is_early:
         raise WrongState(N_("It is counted when its last day is over, or everybody has voted."))
     vote.state, vote.closed_at = VoteState.CLOSED, scope.now
-    vote.result = _kept(found)
+    vote.result = _kept(turnout(scope, vote, counts_silence=vote.counts_silence))
     scope.session.flush()
     scope.emit("vote_counted", vote_id=vote.id)
     return vote

@@ -1,10 +1,12 @@
 """The owners' pages: notices, complaints, feedback and questionnaires; results for staff."""
 
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from flask import redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from dougong import files
@@ -12,15 +14,33 @@ from dougong.db import Scope, member_label
 from dougong.errors import Invalid, NotFound
 from dougong.i18n import N_, gettext, translate_error
 from dougong.web.app import plugin_blueprint, require_scope
+from dougong.web.offline import worker_script
 from dougong_participation import domain, services
 from dougong_participation.models import ComplaintKind, Questionnaire, Topic
 from dougong_participation.services.complaints import my_complaint
+from dougong_participation.services.feedback import STAFF
 from dougong_participation.services.questionnaires import open_one
 
 blueprint = plugin_blueprint("participation", "dougong_participation")
 PAGE = 30
 Answer = str | Response | tuple[str, int]
 blueprint.add_app_template_filter(member_label, "member")
+
+
+open_blueprint = Blueprint(
+    "participation_open",
+    "dougong_participation",
+    url_prefix="/participation",
+    static_folder="static",
+)
+STATIC = Path(__file__).parents[1] / "static"
+
+
+@blueprint.app_template_global("participation_asset")
+def asset(name: str) -> str:
+    """Return the address of one of the plugin's static files; it changes when the file does."""
+    digest = sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return url_for("participation_open.static", filename=name, v=digest)
 
 
 def page(template: str, **values: Any) -> str:
@@ -52,7 +72,7 @@ def start() -> Answer:
     return redirect(url_for(".notices"), 303)
 
 
-@blueprint.get("/my/notices")
+@blueprint.get("/my/notices/")
 def notices() -> Answer:
     scope = asker()
     before = request.args.get("before", type=UUID)
@@ -64,6 +84,18 @@ def notices() -> Answer:
 @blueprint.get("/my/notices/<uuid:notice>")
 def notice(notice: UUID) -> Answer:
     return page("notice", notice=services.read_notice(asker(), notice))
+
+
+@blueprint.post("/my/notices/<uuid:notice>/read")
+def mark_read(notice: UUID) -> Answer:
+    """Remember that a notice was opened on the list, which may have been without network."""
+    asker().call("participation.notice.read", notice_id=notice)
+    return Response(status=204)
+
+
+@blueprint.get("/my/notices/worker.js")
+def notices_worker() -> Response:
+    return worker_script()
 
 
 # --- complaints -------------------------------------------------------------------------------
@@ -183,6 +215,28 @@ def give_feedback() -> Answer:
         return redirect(url_for(".feedback", sent=1), 303)
 
     return form("feedback", send, topics=Topic, page=request.form.get("page", ""), is_sent=False)
+
+
+@blueprint.get("/feedback")
+def staff_feedback() -> Answer:
+    scope = require_scope()
+    scope.require(STAFF)
+    if scope.community_id is None:
+        raise NotFound(N_("There is no such page."))
+    origin, is_sent = request.args.get("page", "")[:200], "sent" in request.args
+    return page("staff_feedback", topics=Topic, page=origin, is_sent=is_sent, faults={}, given={})
+
+
+@blueprint.post("/feedback")
+def give_staff_feedback() -> Answer:
+    given = {name: request.form.get(name, "") for name in ("text", "page")}
+    topic = request.form.get("topic", Topic.OTHER.value)
+
+    def send() -> Response:
+        require_scope().call("participation.feedback.give_as_staff", topic=topic, **given)
+        return redirect(url_for(".staff_feedback", sent=1), 303)
+
+    return form("staff_feedback", send, topics=Topic, page=given["page"], is_sent=False)
 
 
 # --- questionnaires ---------------------------------------------------------------------------

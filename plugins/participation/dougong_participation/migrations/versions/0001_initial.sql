@@ -57,6 +57,7 @@ CREATE TABLE participation.vote (
 	text TEXT NOT NULL, 
 	matter VARCHAR(40) NOT NULL, 
 	is_secret BOOLEAN DEFAULT false NOT NULL, 
+	counts_silence BOOLEAN DEFAULT false NOT NULL, 
 	state VARCHAR(40) NOT NULL, 
 	opened_at TIMESTAMP WITH TIME ZONE, 
 	closes_on DATE NOT NULL, 
