@@ -23,6 +23,7 @@ PY
 test)
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null || need+=(chromium)
     command -v pdftoppm >/dev/null || need+=(poppler-utils)
+    command -v espeak-ng >/dev/null || need+=(espeak-ng)
     command -v mbpoll >/dev/null || need+=(mbpoll)
     command -v gcc >/dev/null || need+=(gcc libc6-dev)
     test -e /usr/include/modbus/modbus.h || need+=(libmodbus-dev)

@@ -76,7 +76,7 @@ def product() -> Iterator[Product]:
         **os.environ,
         "DOUGONG_HOME": str(home),
         "PYTHONUNBUFFERED": "1",
-        "DOUGONG_PORT": "8731",
+        "DOUGONG_PORT": os.environ.get("DOUGONG_PORT", "8731"),
         **_fonts(home),
     }
     log = home / "up.log"

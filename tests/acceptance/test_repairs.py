@@ -75,20 +75,59 @@ def test_a_tile_and_a_photo_are_a_report_and_the_owner_sees_each_step(visit, pla
     owner.picture("owner-repair")
 
 
-def test_an_order_is_dragged_to_a_technician(product, visit, place):
+def waiting(scope, count):
+    """Return the ids of new emergencies in the building with the fewest open orders."""
+    from dougong.tenancy.models import Building
+    from dougong_repairs.domain.kinds import Category, Urgency
+    from dougong_repairs.services import correct_order, create_work_order
+
+    building = scope.session.scalars(select(Building).order_by(Building.sort_key.desc())).first()
+    made = []
+    for n in range(count):
+        order = create_work_order(
+            scope, f"楼道灯不亮 {n}", Category.PUBLIC_AREA, building_id=building.id
+        )
+        correct_order(scope, order, Category.PUBLIC_AREA, Urgency.EMERGENCY)
+        made.append(str(order.id))
+    return made
+
+
+def test_orders_are_given_by_dragging_and_by_key_on_the_columns_and_on_the_map(
+    product, visit, place
+):
     with community(product, place) as scope:
-        from dougong_repairs.domain.kinds import Category
-        from dougong_repairs.services import create_work_order
+        card, pin, keyed = waiting(scope, 3)
+    desk = visit("dispatcher")
+    page = desk.open(f"/c/{place}/repairs/board/")
+    technician = page.locator(".workers [data-technician]:has-text('维修刘师傅')")
+    page.locator(f".kanban [data-order='{card}']").drag_to(technician)
+    page.wait_for_selector(f"[aria-label='已派单'] [data-order='{card}']", timeout=30_000)
 
-        order = str(create_work_order(scope, "楼道灯不亮", Category.PUBLIC_AREA).id)
-    page = visit("dispatcher").open(f"/c/{place}/repairs/board/")
-    card = page.locator(f"[data-order='{order}']")
-    card.drag_to(page.locator("[data-technician]:has-text('维修刘师傅')"))
-    page.wait_for_selector(f"[aria-label='已派单'] [data-order='{order}']", timeout=30_000)
+    page.click("[data-view=map]")
+    assert desk.check() == []
+    desk.picture("dispatcher-map")
+    someone = page.locator(".map [data-technician]").first
+    name = someone.locator("title").text_content().split()[0]
+    page.locator(f"[data-pin='{pin}']").drag_to(someone)
+    given = f".kanban [aria-label='已派单'] [data-order='{pin}']"
+    page.wait_for_selector(given, state="attached", timeout=30_000)
+    assert name in page.locator(given).text_content()
+
+    page.locator(f"[data-pin='{keyed}']").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.matches('[data-picked] select')")
+    page.locator("[data-picked] select").select_option(index=1)
+    given = f".kanban [aria-label='已派单'] [data-order='{keyed}']"
+    page.wait_for_selector(given, state="attached", timeout=30_000)
+
+    # The map is live: what another does is seen without a word.
+    with community(product, place) as scope:
+        (late,) = waiting(scope, 1)
+    page.wait_for_selector(f"[data-pin='{late}']", timeout=30_000)
 
 
-def test_a_passer_by_reports_without_signing_in(product, browser, place):
-    from dougong_repairs.models import ReportPoint
+def test_a_passer_by_reports_with_a_photo_and_without_signing_in(product, browser, place, tmp_path):
+    from dougong_repairs.models import ReportPoint, WorkOrder
 
     with community(product, place) as scope:
         code = scope.session.scalars(select(ReportPoint.code)).first()
@@ -97,9 +136,18 @@ def test_a_passer_by_reports_without_signing_in(product, browser, place):
     faults = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(f"{product.url}/repairs/at/{place}/{code}")
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(base64.b64decode(page.evaluate(TAKE)))
     page.check("[name=category][value=electrical]")
+    page.set_input_files("#photos", photo)
+    page.wait_for_selector(".previews img[data-bytes]")
     page.click("main button.button-primary")
     page.wait_for_selector("text=谢谢，已受理")
+    with community(product, place) as scope:
+        order = scope.session.scalars(select(WorkOrder).order_by(WorkOrder.number.desc())).first()
+        [kept] = attachments_of(scope, order)
+        assert order.source.value == "qr"
+        assert 0 < kept.size <= 200 * 1024 < photo.stat().st_size
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     context.close()
     assert faults == []
@@ -136,7 +184,9 @@ def test_twenty_orders_done_without_network_arrive_once(
     page.evaluate("navigator.serviceWorker.ready")
     page.reload()
     page.wait_for_selector(f"#o{numbers[-1]}")
+    page.wait_for_function(SOUNDS_KEPT)
     phone.context.set_offline(True)
+    assert heard(page, numbers[0]) == ("sound" if shutil.which("espeak-ng") else "text")
     for done, number in enumerate(numbers):
         if done == 7:
             page.reload()
@@ -148,6 +198,34 @@ def test_twenty_orders_done_without_network_arrive_once(
     assert page.locator("[data-conflicts] .note").count() == 0
     phone.context.close()
     assert arrived(product, place, numbers) == [("done", 1, 1, 1)] * ORDERS
+
+
+# What is read of each order lies on the phone before the network goes; nothing where none is made.
+SOUNDS_KEPT = """async () => {
+  const told = await (await fetch(document.getElementById("work").dataset.orders)).json();
+  const wanted = told.orders.filter((o) => o.rank < 10).concat(Object.values(told.steps_said))
+    .map((each) => each.sound).filter(Boolean);
+  const store = await caches.open("repairs sounds");
+  return (await Promise.all(wanted.map((one) => store.match(one)))).every(Boolean);
+}"""
+
+
+def heard(page, number):
+    """Have an order read aloud; tell whether by a sound that was kept, or in large type."""
+    page.evaluate(
+        "() => { window.sounded = 0; const start = AudioBufferSourceNode.prototype.start;"
+        " AudioBufferSourceNode.prototype.start = function () {"
+        " window.sounded = this.buffer.duration; return start.call(this); }; }"
+    )
+    page.click(f"#o{number}")
+    card = page.locator(f"article:has(#o{number})")
+    card.get_by_role("button", name=re.compile("语音播报|大字显示")).click()
+    page.wait_for_function("() => window.sounded > 1 || document.querySelector('.large-text')")
+    is_large = page.locator(".large-text").count()
+    if is_large:
+        page.click(".large-text button")
+    page.click(f"#o{number}")
+    return "text" if is_large else "sound"
 
 
 def finish(page, number, photo, before):

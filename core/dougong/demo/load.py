@@ -54,6 +54,7 @@ ENABLED = {
 }
 SETTINGS = {
     "ledger.allows_demo_top_up": True,
+    "repairs.desk_phone": "021-5550-0119",
     "prepaid.policy": "学生宿舍用电管理办法（2026年修订）第七条",
     "prepaid.limit_watts": 2000,
     "prepaid.step_watts": 1500,

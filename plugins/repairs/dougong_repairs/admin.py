@@ -66,6 +66,7 @@ class WorkOrderView(RecordView, model=WorkOrder):
         "closed_at",
         "rating",
         "alarm_level",
+        "help_wanted_at",
     )
     search = ("text", "place", "contact_phone")
     form = (
@@ -94,6 +95,7 @@ class WorkOrderView(RecordView, model=WorkOrder):
         action(services.transfer_order, states=_from("transfer")),
         action(services.correct_order, bulk=True, states=(*STILL_OPEN, "done")),
         action(services.hand_over_order, states=_from("hand_over")),
+        action(services.answer_help, states=_from("transfer")),
         action(services.urge_order, states=_from("urge")),
         action(services.reopen_order, states=_from("reopen")),
         action(services.close_order, confirm=True, bulk=True, states=_from("close")),

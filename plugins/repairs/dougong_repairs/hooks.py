@@ -49,3 +49,8 @@ def event_happened(scope, event):
     )
     if order is not None and order.done_at is not None:
         services.bill_order(scope, order)
+
+
+@hookimpl(optionalhook=True)
+def renovation_objections(scope, application, verb):
+    return services.leak_below(scope, application) if verb == "settle" else None

@@ -24,6 +24,8 @@ VERBS = {
     "decline_quote": bilingual("Quotation declined", "业主拒绝报价"),
     "appoint": bilingual("Appointment", "预约上门"),
     "add_helper": bilingual("A colleague helps", "添加协助师傅"),
+    "help": bilingual("Help wanted", "师傅求助"),
+    "answer_help": bilingual("Help is on its way", "已安排支援"),
     "drop": bilingual("Cancelled by the desk", "作废"),
 }
 

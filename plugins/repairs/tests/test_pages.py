@@ -2,6 +2,7 @@
 
 import io
 import re
+import wave
 
 import pytest
 
@@ -9,11 +10,12 @@ from dougong.access.operations import create_user, grant_role, link_person, star
 from dougong.access.roles import ship_roles
 from dougong.db import uuid7
 from dougong.db.scope import Actor
+from dougong.services import create
 from dougong.testing.budgets import watched
 from dougong.web.app import SESSION_COOKIE, create_app
 from dougong_repairs import services
 from dougong_repairs.domain.kinds import Category
-from dougong_repairs.models import WorkOrder
+from dougong_repairs.models import BuildingPosition, Technician, WorkOrder
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(64)
 
@@ -205,3 +207,62 @@ def test_every_figure_opens_the_list_that_makes_it_up(
     for link in links:
         listed = desk.get(link.replace("&amp;", "&")).text
         assert all(f"灯不亮{number}" in listed for number in range(3)), link
+
+
+def test_the_map_shows_each_building_apart_with_its_orders_and_technicians(
+    browser, base, enter, place, technicians
+):
+    with enter() as scope:
+        for number, id in enumerate(place.building_ids):
+            values = {"building_id": id, "east_m": number * 40, "south_m": 0}
+            create(scope, BuildingPosition, values)
+        technician = scope.get(Technician, technicians["刘师傅"])
+        technician.last_building_id = place.building_ids[0]
+        for number in range(10):
+            services.create_work_order(
+                scope, f"灯不亮{number}", Category.ELECTRICAL, building_id=place.building_ids[0]
+            )
+    page = browser("dispatcher").get(f"{base}/board/").text
+    drawing = page[page.index('<svg class="map"') :]
+    assert drawing.count("data-pin=") == 8
+    assert "+2</text>" in drawing
+    assert "刘师傅" in drawing
+    corners = [int(x) for x in re.findall(r'<g transform="translate\((\d+) 0\)"><rect y', drawing)]
+    assert len(corners) == len(place.building_ids)
+    assert all(b - a >= 150 for a, b in zip(corners, corners[1:], strict=False))
+
+
+def test_an_order_and_each_step_can_be_heard(browser, base, enter, technicians):
+    with enter() as scope:
+        order = services.create_work_order(scope, "水管漏水", Category.PLUMBING)
+        services.dispatch_order(scope, order, technicians["刘师傅"])
+    client = browser("technician", "刘师傅")
+    told = client.get(f"{base}/work/orders.json").json
+    [shown] = told["orders"]
+    assert "水管漏水" in shown["said"]
+    if not services.can_speak():
+        assert shown["sound"] == ""
+        assert client.get(f"{base}/work/voice/done.wav").status_code == 404
+        return
+    for address in (shown["sound"], told["steps_said"]["accepted"]["sound"]):
+        with wave.open(io.BytesIO(client.get(address).data)) as sound:
+            assert sound.getnframes() / sound.getframerate() > 1
+    assert browser("technician", "王师傅").get(shown["sound"]).status_code == 404
+    assert client.get(f"{base}/work/voice/x.wav").status_code == 404
+
+
+def test_a_call_for_help_stands_on_the_board_until_it_is_answered(
+    browser, base, enter, technicians
+):
+    with enter() as scope:
+        order = services.create_work_order(scope, "水管漏水", Category.PLUMBING)
+        services.dispatch_order(scope, order, technicians["刘师傅"])
+        services.call_for_help(scope, order, scope.get(Technician, technicians["刘师傅"]))
+        order = order.id
+    desk = browser("dispatcher")
+    page = desk.get(f"{base}/board/").text
+    assert "刘师傅 请求支援" in page
+    headers = {"X-CSRF-Token": re.search(r'X-CSRF-Token": "(\w+)"', page).group(1)}
+    answered = desk.post(f"{base}/board/orders/{order}/help", headers=headers)
+    assert (answered.status_code, "请求支援" in answered.text) == (200, False)
+    assert desk.post(f"{base}/board/orders/{order}/help", headers=headers).status_code == 409

@@ -73,6 +73,18 @@ def test_a_tile_alone_is_a_report_in_the_owner_s_room(enter, owner, place):
         assert order.respond_due_at < order.resolve_due_at
 
 
+@pytest.mark.parametrize("category", Category)
+def test_a_tile_without_a_word_is_no_emergency(enter, owner, place, category):
+    expected = (
+        Urgency.URGENT if category in (Category.ELEVATOR, Category.FIRE_SAFETY) else Urgency.NORMAL
+    )
+    with enter(owner()) as scope:
+        order = services.report_repair(scope, category=category)
+        assert (order.category, order.urgency) == (category, expected)
+        trapped = services.report_repair(scope, "电梯困人", category=category)
+        assert trapped.urgency is Urgency.EMERGENCY
+
+
 def test_a_report_in_another_s_room_or_without_a_word_is_refused(enter, owner, place):
     with enter(owner()) as scope:
         with pytest.raises(Invalid) as error:
@@ -496,6 +508,26 @@ def test_help_reaches_everybody_on_duty(enter, owner, worker, dispatcher, techni
     assert sent(enter, worker, Operation(uuid7(), "help", id, {})) == (True, None)
     with enter(dispatcher) as scope:
         assert "1-1-101" in inbox(scope)[0].subject
+        assert order_of(scope, id).help_wanted_at is not None
+        services.answer_help(scope, order_of(scope, id))
+        with pytest.raises(Conflict):
+            services.answer_help(scope, order_of(scope, id))
+        verbs = [step.verb for step in services.steps_of(scope, order_of(scope, id))]
+        assert verbs == ["report", "dispatch", "help", "answer_help"]
+    with enter(owner()) as scope:
+        public = services.steps_of(scope, order_of(scope, id), is_owner=True)
+        assert [step.verb for step in public] == ["report", "dispatch"]
+
+
+def test_a_call_for_help_ends_with_the_work(enter, owner, worker, technicians):
+    id = report(enter, owner)
+    with enter() as scope:
+        services.dispatch_order(scope, order_of(scope, id), technicians["刘师傅"])
+    sent(enter, worker, Operation(uuid7(), "help", id, {}))
+    with enter(worker) as scope:
+        services.start_order(scope, order_of(scope, id))
+        services.finish_order(scope, order_of(scope, id))
+        assert order_of(scope, id).help_wanted_at is None
 
 
 # --- figures, corrections, demonstration ------------------------------------------------------

@@ -125,6 +125,9 @@ class WorkOrder(InCommunity, Base):
     )
     times_urged: Mapped[int] = _count("Times urged", "催单次数")
     urged_at: Mapped[datetime | None] = mapped_column(info=read_only("Urged at", "催单时间"))
+    help_wanted_at: Mapped[datetime | None] = mapped_column(
+        info=read_only("Help wanted since", "求助时间")
+    )
     times_reopened: Mapped[int] = _count("Times reopened", "重开次数")
     rating: Mapped[int | None] = mapped_column(Integer, info=read_only("Rating", "总体评分"))
     rating_speed: Mapped[int | None] = mapped_column(Integer, info=read_only("Speed", "及时性"))

@@ -12,6 +12,8 @@ from dougong_repairs.services.dispatching import (
     workers,
 )
 from dougong_repairs.services.ground import change_shift, create_report_point, tell_me
+from dougong_repairs.services.helping import answer_help, call_for_help, place_of
+from dougong_repairs.services.leaks import leak_below
 from dougong_repairs.services.leaving import hand_over_orders, held_query
 from dougong_repairs.services.owning import (
     cancel_mine,
@@ -58,6 +60,7 @@ from dougong_repairs.services.roster import (
     on_call_now,
 )
 from dougong_repairs.services.rules import own_work_orders_only
+from dougong_repairs.services.speaking import can_speak, spoken
 from dougong_repairs.services.warranties import (
     legal_terms,
     warranties_from,
@@ -86,13 +89,17 @@ from dougong_repairs.services.working import (
 )
 
 __all__ = [
+    "leak_below",
     "accept_order",
     "accept_quote",
     "add_helper",
     "add_part",
     "add_photo",
+    "answer_help",
     "appoint_order",
     "bill_order",
+    "call_for_help",
+    "can_speak",
     "cancel_mine",
     "change_shift",
     "close_order",
@@ -128,6 +135,7 @@ __all__ = [
     "parts_of_order",
     "parts_query",
     "pause_order",
+    "place_of",
     "hand_over_orders",
     "held_query",
     "point_of",
@@ -142,6 +150,7 @@ __all__ = [
     "report_by_code",
     "report_repair",
     "resume_order",
+    "spoken",
     "start_order",
     "suggest_order",
     "rows_of",

@@ -18,6 +18,8 @@ from dougong_repairs.services.people import me, my_rooms
 from dougong_repairs.services.stepping import need, write_down
 
 VISITORS_AN_HOUR = 12
+# What a tile without a word is: nobody knows whether somebody is in danger where these are broken.
+TILES_SOON = frozenset({Category.ELEVATOR, Category.FIRE_SAFETY})
 
 
 @service("work_order.create", title=("Take down a repair", "登记报修"))
@@ -109,12 +111,12 @@ def report_repair(
     building_id = next((r.building_id for r in rooms if r.id == room_id), None)
     if building_id is None and rooms:
         building_id = rooms[0].building_id
-    said = text.strip() or (member_label(category) if category else "")
-    need(text=said)
+    said, urgency = said_by(text, category)
     return create_work_order(
         scope,
         said,
         category,
+        urgency,
         source=Source.PORTAL,
         room_id=room_id,
         building_id=building_id,
@@ -123,6 +125,18 @@ def report_repair(
         visit_wanted=visit_wanted,
         client_id=client_id,
     )
+
+
+def said_by(text: str, category: Category | None) -> tuple[str, Urgency | None]:
+    """Return the words of a report and, where a tile is all that was said, its urgency.
+
+    A tile's name is no sentence that the model could judge. Raises Invalid when nothing was said.
+    """
+    if said := text.strip():
+        return said, None
+    if category is None:
+        need(text="")
+    return member_label(category), Urgency.URGENT if category in TILES_SOON else Urgency.NORMAL
 
 
 @service(
@@ -149,10 +163,12 @@ def report_by_code(
     if (scope.session.scalar(recent) or 0) >= VISITORS_AN_HOUR:
         raise Conflict(N_("This place was reported often within the hour. Please call the desk."))
     chosen = category or (None if text.strip() else point.category)
+    said, urgency = said_by(text, chosen)
     return create_work_order(
         scope,
-        text.strip() or member_label(chosen or point.category),
+        said,
         chosen,
+        urgency,
         source=Source.QR,
         building_id=point.building_id,
         place=point.name,

@@ -39,6 +39,8 @@ PAST = {
     "decline_quote": "quotation_declined",
     "appoint": "appointed",
     "add_helper": "helped",
+    "help": "help_wanted",
+    "answer_help": "help_answered",
 }
 # What the owner is told of by message as well; the rest he sees on the page.
 TOLD = {"dispatch", "grab", "pause", "finish", "close", "cancel", "drop", "hand_over"} | {

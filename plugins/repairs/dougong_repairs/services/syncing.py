@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from typing import IO, Any
 from uuid import UUID
 
-from sqlalchemy import select
-
 from dougong.db import Scope
 from dougong.errors import Invalid
 from dougong.i18n import N_
-from dougong.messages import notify
-from dougong.services import entered
 from dougong.services.offline import perform_once
 from dougong_repairs.errors import NotYours
-from dougong_repairs.models import DutyContact, SyncedOperation, Technician, WorkOrder
+from dougong_repairs.models import SyncedOperation, Technician, WorkOrder
+from dougong_repairs.services.helping import call_for_help
 from dougong_repairs.services.people import WORK, technician_of
 from dougong_repairs.services.photos import add_photo
 
@@ -81,31 +78,3 @@ def _do(
         names = VERBS[operation.verb]
         given = {n: operation.values[n] for n in names if operation.values.get(n) not in (None, "")}
         scope.call(f"repairs.work_order.{operation.verb}", work_order=order, **given)
-
-
-def call_for_help(scope: Scope, order: WorkOrder, technician: Technician) -> None:
-    """Tell everybody on duty, at once, that a technician needs help, where, and with what."""
-    with entered(scope, "repairs.work_order.help", WORK):
-        for contact in scope.session.scalars(select(DutyContact)):
-            notify(
-                scope,
-                contact.user_id,
-                "repairs:technician_needs_help",
-                {
-                    "technician": technician.name,
-                    "number": order.number,
-                    "text": order.text[:60],
-                    "place": place_of(order),
-                },
-                is_urgent=True,
-                link=f"admin/repairs/work_order/{order.id}/",
-            )
-        scope.emit("work_order_help_wanted", work_order_id=order.id)
-
-
-def place_of(order: WorkOrder) -> str:
-    """Return where an order is, as a technician would say it."""
-    if order.room is not None:
-        return f"{order.room.code} {order.place or ''}".strip()
-    names = (order.building.name if order.building is not None else "", order.place or "")
-    return " ".join(name for name in names if name)

@@ -10,15 +10,17 @@
     name: "repairs " + root.dataset.orders,
     list: root.dataset.orders,
     operation: root.dataset.operation,
-    changed: draw,
+    changed: () => { draw(); keepSounds(); },
     words: words,
   });
   outbox.shown = { orders: [], csrf: "" };
+  const voice = new Voice();
   let opened = null;
 
   async function keep(order, verb, values, photo) {
     try {
       await outbox.keep({ verb: verb, order: order.id, number: order.number }, values, photo);
+      guide(AFTER[verb]);
     } catch (error) {
       say(words.full);
     }
@@ -108,7 +110,11 @@
 
   function details(order) {
     const box = make("div", null,
-      make("p", { className: "muted small" }, [order.category, order.visit_wanted, order.way].filter(Boolean).join(" · ")));
+      make("p", { className: "muted small" }, [order.category, order.visit_wanted].filter(Boolean).join(" · ")),
+      order.way ? make("p", { className: "way" }, "➤ " + order.way) : "",
+      order.needs_help ? make("p", { className: "warning" }, words.help_waits) : "");
+    const next = order.rank < 10 && (outbox.shown.steps_said || {})[order.state];
+    if (next) box.append(make("p", { className: "next" }, next.text));
     if (order.photos.length) {
       box.append(make("div", { className: "previews" }, ...order.photos.map((address, at) =>
         make("a", { href: address }, make("img", { src: address, alt: words.photos + " " + (at + 1), loading: "lazy" })))));
@@ -128,7 +134,7 @@
     if (order.verbs.includes("pause")) box.append(pause(order));
     if (order.state !== "done" && order.state !== "returned") box.append(part(order), quotation(order), signing(order));
     if (order.verbs.includes("give_back")) box.append(giveBack(order));
-    box.append(voice(order), help(order));
+    box.append(reading(order), help(order));
     return box;
   }
 
@@ -202,27 +208,22 @@
       }));
   }
 
-  // Spoken where the phone has a voice; else the same words in the largest type, to hold up or to read.
-  function voice(order) {
-    const text = [order.urgency_words, order.place, order.text, order.way].filter(Boolean).join("。");
-    const isMute = !window.speechSynthesis || !window.SpeechSynthesisUtterance || !speechSynthesis.getVoices().length;
-    return button(isMute ? words.read_large : words.read, () => {
-      if (isMute) { large(text); return; }
-      const said = new SpeechSynthesisUtterance(text);
-      said.lang = document.documentElement.lang;
-      said.onerror = () => large(text);
-      speechSynthesis.cancel();
-      speechSynthesis.speak(said);
-    });
+  // Spoken where the phone has a voice, else the sound that was kept, else in the largest type.
+  function reading(order) {
+    return button(voice.isMute && !order.sound ? words.read_large : words.read, () => readOut(order));
   }
 
-  function large(text) {
-    const shown = make("div", { className: "large-text", role: "dialog", "aria-label": words.read_large, tabIndex: -1 }, make("p", null, text));
-    const close = () => shown.remove();
-    shown.append(button(words.dismiss, close, "button-primary"));
-    shown.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
-    document.body.append(shown);
-    shown.querySelector("button").focus();
+  async function readOut(order) {
+    say(words.reading);
+    const text = voice.isMute ? order.said : [order.said, order.way].filter(Boolean).join("。");
+    if (await voice.say(text, order.sound)) say(status());
+    else large([order.said, order.way].filter(Boolean).join("。"));
+  }
+
+  // What to do next, said after each step where he wants that.
+  function guide(state) {
+    const next = (outbox.shown.steps_said || {})[state];
+    if (next && voice.isOn) voice.say(next.text, next.sound);
   }
 
   function help(order) {
@@ -231,6 +232,17 @@
       : make("button", { type: "button", className: "button button-danger" }, words.help);
     made.addEventListener("click", () => { keep(order, "help").then(() => say(words.help_sent)); });
     return made;
+  }
+
+  const aloud = root.querySelector("[data-aloud]");
+  function pressed() { aloud.setAttribute("aria-pressed", String(voice.isOn)); }
+  aloud.addEventListener("click", () => { voice.isOn = !voice.isOn; pressed(); });
+  voice.changed = () => { draw(); keepSounds(); };
+  pressed();
+
+  function keepSounds() {
+    const mine = outbox.shown.orders.filter((order) => order.rank < 10);
+    voice.keep(mine.concat(Object.values(outbox.shown.steps_said || {})).map((each) => each.sound));
   }
 
   // --- beginning -----------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from flask import Flask
 
 from dougong.installation import Installation
-from dougong_repairs.web import board, portal, work  # noqa: F401 - they add their pages
+from dougong_repairs.web import board, portal, voice, work  # noqa: F401 - they add their pages
 from dougong_repairs.web.pages import blueprint
 from dougong_repairs.web.scanned import open_blueprint
 

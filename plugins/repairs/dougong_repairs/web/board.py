@@ -1,6 +1,5 @@
 """The dispatcher's board, the figures, and the sheet of codes."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,13 +16,14 @@ from dougong.errors import DougongError, NotFound
 from dougong.i18n import N_, gettext
 from dougong.web.app import current_installation, require_scope
 from dougong.web.charts import LineChart, line_chart
-from dougong_repairs import services
+from dougong_repairs import cards, services
 from dougong_repairs.domain.kinds import OrderState
-from dougong_repairs.domain.states import OPEN, WAITING
+from dougong_repairs.domain.states import WAITING
 from dougong_repairs.models import ReportPoint, Technician, WorkOrder
-from dougong_repairs.services.dispatching import RANK, Spot, mode_of
+from dougong_repairs.services.dispatching import RANK, mode_of
 from dougong_repairs.services.figures import figures
 from dougong_repairs.services.people import DISPATCH
+from dougong_repairs.web.map import drawn
 from dougong_repairs.web.pages import Answer, blueprint, clock, page, problem
 from dougong_repairs.web.scanned import address_of
 
@@ -76,29 +76,19 @@ def _board(scope: Scope) -> dict[str, Any]:
         for states in COLUMNS
     ]
     places = services.positions(scope)
+    workers = services.workers(scope, places)
     return {
         "columns": columns,
         "reason_words": services.reason_words,
-        "workers": services.workers(scope, places),
+        "workers": workers,
         "waiting": [order for order in orders if order.state in WAITING],
         "assignable": WAITING | {OrderState.DISPATCHED},
         "transferable": {OrderState.ACCEPTED, OrderState.IN_PROGRESS, OrderState.PAUSED},
         "mode": mode_of(scope),
-        "map": _map(places, orders),
+        "open_states": cards.OPEN_STATES,
+        "map": drawn(places, workers, orders),
+        "calls": [order for order in orders if order.help_wanted_at],
     }
-
-
-def _map(places: Mapping[UUID, Spot], orders: list[WorkOrder]) -> dict[str, Any]:
-    """Return the buildings as they stand, with the orders that are open in each."""
-    spots = []
-    for id, spot in places.items():
-        there = [o for o in orders if o.building_id == id and o.state in OPEN]
-        worst = min((RANK[o.urgency] for o in there), default=9)
-        x, y = spot.at
-        spots.append({"name": spot.name, "x": x, "y": y, "count": len(there), "worst": worst})
-    width = max((s["x"] for s in spots), default=0)
-    height = max((s["y"] for s in spots), default=0)
-    return {"spots": spots, "width": width + 120, "height": height + 90}
 
 
 @blueprint.post("/board/assign")
@@ -122,6 +112,17 @@ def _said(order: WorkOrder, technician: Technician) -> str:
     return gettext(
         "No. %(number)s is with %(name)s now.", number=order.number, name=technician.name
     )
+
+
+@blueprint.post("/board/orders/<uuid:order>/help")
+def answer_help(order: UUID) -> Answer:
+    """Say that help is on its way."""
+    scope = _dispatcher()
+    try:
+        scope.call("repairs.work_order.answer_help", work_order=order)
+    except DougongError as error:
+        return page("cards", **_board(scope), fault=problem(error)), 409
+    return page("cards", **_board(scope), said=gettext("The technician reads that help comes."))
 
 
 @blueprint.post("/board/automatic")

@@ -35,6 +35,7 @@ ICONS = {
 blueprint = plugin_blueprint("repairs", "dougong_repairs")
 blueprint.add_app_template_filter(member_label, "member")
 blueprint.add_app_template_filter(verb_words, "repair_verb")
+blueprint.add_app_template_filter(services.place_of, "repair_place")
 
 
 @blueprint.app_template_global("repairs_asset")

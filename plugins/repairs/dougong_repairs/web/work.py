@@ -15,9 +15,8 @@ from sqlalchemy.orm import joinedload
 
 from dougong import files
 from dougong.db import Scope, member_label
-from dougong.errors import Invalid, NotFound
+from dougong.errors import Invalid
 from dougong.i18n import N_, gettext
-from dougong.services import entered
 from dougong.web.app import csrf_token, require_scope
 from dougong.web.offline import web_manifest, worker_script
 from dougong_repairs import services
@@ -25,24 +24,17 @@ from dougong_repairs.domain.assignment import distance_m
 from dougong_repairs.domain.kinds import OrderState, PauseReason
 from dougong_repairs.domain.states import WITH_TECHNICIAN, Part, possible
 from dougong_repairs.domain.warranty import Cover
-from dougong_repairs.models import Quotation, Technician, WorkOrder, WorkOrderPart, WorkOrderStep
+from dougong_repairs.models import Quotation, WorkOrder, WorkOrderPart, WorkOrderStep
 from dougong_repairs.services.dispatching import RANK, place_in
-from dougong_repairs.services.people import DISPATCH, WORK
-from dougong_repairs.services.syncing import VERBS, Operation, perform, place_of
+from dougong_repairs.services.helping import place_of
+from dougong_repairs.services.people import DISPATCH
+from dougong_repairs.services.syncing import VERBS, Operation, perform
 from dougong_repairs.web.pages import Answer, asset, blueprint, clock, page, photo
+from dougong_repairs.web.technician import seen_order, worker_here
+from dougong_repairs.web.voice import order_said, steps_said
 from dougong_repairs.words import verb_words
 
 DONE_SHOWN = timedelta(hours=16)
-
-
-def _worker() -> tuple[Scope, Technician]:
-    scope = require_scope()
-    if scope.community_id is None:
-        raise NotFound(N_("There is no such page."))
-    scope.require(WORK)
-    with entered(scope, "repairs.technician.change_shift", WORK):
-        technician = services.technician_of(scope)
-    return scope, technician
 
 
 @blueprint.get("/work/")
@@ -50,7 +42,7 @@ def work() -> Answer:
     scope = require_scope()
     if scope.may(DISPATCH) and services.known_technician(scope) is None:
         return redirect(url_for(".board"), 303)
-    _worker()
+    worker_here()
     return page("work", words=_words(), reasons=PauseReason)
 
 
@@ -67,7 +59,7 @@ def manifest() -> FlaskResponse:
 @blueprint.get("/work/orders.json")
 def work_orders() -> FlaskResponse:
     """Send what the page shows: the technician, his orders, and those he may take."""
-    scope, technician = _worker()
+    scope, technician = worker_here()
     since = scope.now - DONE_SHOWN
     mine = WorkOrder.technician_id == technician.id
     done = and_(mine, WorkOrder.state == OrderState.DONE, WorkOrder.done_at >= since)
@@ -90,6 +82,7 @@ def work_orders() -> FlaskResponse:
         "technician": technician.name,
         "is_on_shift": technician.is_on_shift,
         "desk_phone": scope.setting("repairs.desk_phone", ""),
+        "steps_said": steps_said(),
         "orders": sorted(shown, key=lambda o: (o["rank"], o["distance_m"] or 0, o["number"])),
     }
     return FlaskResponse(flask_json.dumps(body), content_type="application/json")
@@ -140,6 +133,8 @@ def _order(
         "visit_wanted": order.visit_wanted or "",
         "distance_m": distance_m(here, there),
         "way": _way(here, there),
+        "needs_help": order.help_wanted_at is not None,
+        **order_said(order),
         "clock": clock(scope, order),
         "verbs": [v for v in possible(order.state, {Part.TECHNICIAN}) if v in VERBS],
         "parts": [str(part) for part in around.parts[order.id]],
@@ -185,17 +180,14 @@ def _way(here: tuple[int, int] | None, there: tuple[int, int] | None) -> str:
 
 @blueprint.get("/work/orders/<uuid:order>/photos/<uuid:attachment>")
 def work_photo(order: UUID, attachment: UUID) -> Answer:
-    scope, technician = _worker()
-    found = scope.get(WorkOrder, order)
-    if found.technician_id not in (None, technician.id):
-        raise NotFound(N_("There is no such record here (%(kind)s)."), kind="attachment")
-    return photo(scope, found, attachment)
+    scope, technician = worker_here()
+    return photo(scope, seen_order(scope, technician, order), attachment)
 
 
 @blueprint.post("/work/operation")
 def take_operation() -> FlaskResponse:
     """Do one thing that was done on the phone, exactly once; answer with what came of it."""
-    scope, _technician = _worker()
+    scope, _technician = worker_here()
     try:
         operation = Operation(
             UUID(request.form.get("client_id", "")),
@@ -215,7 +207,7 @@ def take_operation() -> FlaskResponse:
 
 @blueprint.post("/work/shift")
 def change_shift() -> Answer:
-    scope, technician = _worker()
+    scope, technician = worker_here()
     scope.call("repairs.technician.change_shift", is_on_shift=not technician.is_on_shift)
     return redirect(url_for(".work"), 303)
 
@@ -260,6 +252,9 @@ def _words() -> dict[str, str]:
         "outside": gettext("Why is it not under warranty?"),
         "help": gettext("Call for help"),
         "help_sent": gettext("The desk is told where you are."),
+        "help_waits": gettext("Your call for help waits for the desk."),
+        "aloud": gettext("Read each step aloud"),
+        "reading": gettext("Reading aloud…"),
         "kept": gettext("Kept"),
         "photos": gettext("Photos"),
         "full": gettext("The phone has no room left. Send what waits before you take more photos."),

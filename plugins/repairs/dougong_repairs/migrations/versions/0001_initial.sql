@@ -206,6 +206,7 @@ CREATE TABLE repairs.work_order (
 	solution VARCHAR(1000), 
 	times_urged INTEGER DEFAULT 0 NOT NULL, 
 	urged_at TIMESTAMP WITH TIME ZONE, 
+	help_wanted_at TIMESTAMP WITH TIME ZONE, 
 	times_reopened INTEGER DEFAULT 0 NOT NULL, 
 	rating INTEGER, 
 	rating_speed INTEGER, 
