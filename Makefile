@@ -16,7 +16,7 @@ QUICKLY := --no-build-isolation --no-compile
 .PHONY: help up down reset setup setup-test programs peers test test-fast lint types docs \
 	catalogues bench plugin-repo \
 	gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands \
-	gate-cards gate-notices gate-payments gate-pages gate-budgets gates initial clean
+	gate-cards gate-notices gate-payments gate-pages gate-budgets gate-shelf gates initial clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -123,7 +123,9 @@ gate-payments: setup-test ## kill -9 while payments are notified: none is lost o
 	$(BIN)/python -m dougong_online_payment.gate
 gate-pages: setup-test ## every kind of page that links lead to, in four settings: axe, weight, words, layout
 	DOUGONG_ALL_PAGES=1 DOUGONG_LOOKS=build/pages $(BIN)/python -m pytest -q -n 0 -s tests/acceptance/test_every_page.py
-gates: gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands gate-cards gate-notices gate-payments gate-pages gate-budgets ## all of them
+gate-shelf: setup-test ## a package of plugin_repo/: built, signed, installed, asked over a socket, and away
+	DOUGONG_WEBHOOK_NETWORKS=127.0.0.0/8 $(BIN)/python -m pytest -q -n 0 tests/acceptance/gate_shelf.py
+gates: gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands gate-cards gate-notices gate-payments gate-pages gate-budgets gate-shelf ## all of them
 
 clean: ## remove the virtual environment and caches, never data
 	rm -rf $(VENV) .ruff_cache .mypy_cache .pytest_cache build
