@@ -113,6 +113,8 @@ def test_orders_are_given_by_dragging_and_by_key_on_the_columns_and_on_the_map(
     page.wait_for_selector(given, state="attached", timeout=30_000)
     assert name in page.locator(given).text_content()
 
+    page.locator(f"[data-pin='{keyed}']").click()
+    page.wait_for_selector(f"[data-picked] [data-order='{keyed}'] select")
     page.locator(f"[data-pin='{keyed}']").focus()
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.matches('[data-picked] select')")

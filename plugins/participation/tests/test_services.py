@@ -382,7 +382,7 @@ def test_cards_and_hits_show_what_the_actor_may_see(enter, owner, place):
         assert cards.search(scope, "电梯", 5) == []
     with enter() as scope:
         publish(scope, "电梯年检通知")
-        waiting, rating, feedback = scope.answer(cards.dashboard(scope))
+        waiting, rating, feedback, _button = scope.answer(cards.dashboard(scope))
         assert (waiting.value, rating.value, feedback.value) == ("1", "–", "0")
         kinds = [hit.url.split("/")[2] for hit in cards.search(scope, "电梯", 5)]
         assert kinds == ["complaint", "notice"]

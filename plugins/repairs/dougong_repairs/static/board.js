@@ -8,6 +8,7 @@
   let dragged = null;
   let picked = null;
   let focused = null;
+  let wasDragged = false;
   let view = localStorage.getItem("repairs board") || "columns";
 
   async function send(address, values) {
@@ -137,7 +138,7 @@
       for (const name of ["pointermove", "pointerup", "pointercancel"]) document.removeEventListener(name, name === "pointermove" ? move : done);
       const technician = ghost && now.type === "pointerup" && technicianAt(document.elementFromPoint(now.clientX, now.clientY));
       if (ghost) ghost.remove();
-      else if (now.type === "pointerup") pick(pin.dataset.pin);
+      wasDragged = Boolean(ghost);
       end();
       if (technician) assign(pin.dataset.pin, technician.dataset.technician);
     };
@@ -146,6 +147,11 @@
     document.addEventListener("pointercancel", done);
   });
 
+  board.addEventListener("click", function (event) {
+    const pin = event.target.closest("[data-pin]");
+    if (pin && !wasDragged) pick(pin.dataset.pin);
+    wasDragged = false;
+  });
   document.addEventListener("click", function (event) {
     const button = event.target.closest("[data-send]");
     if (button) send(button.dataset.send, {});

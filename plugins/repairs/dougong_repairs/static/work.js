@@ -92,7 +92,7 @@
   function card(order) {
     const isOpen = opened === order.id;
     const head = make("button", { type: "button", className: "open", id: "o" + order.number, "aria-expanded": String(isOpen) },
-      make("h2", null, order.number + " · " + order.place),
+      make("h2", null, [order.number, order.place].filter(Boolean).join(" · ")),
       make("span", { className: "pill " + (order.urgency === "emergency" ? "danger" : order.urgency === "urgent" ? "warning" : "") }, order.urgency_words), " ",
       make("span", { className: "pill" }, order.rank >= 10 ? words.to_take : stateWords(order)), " ",
       make("span", { className: "small " + order.clock.tone }, order.clock.words),

@@ -83,9 +83,15 @@ def work_orders() -> FlaskResponse:
         "is_on_shift": technician.is_on_shift,
         "desk_phone": scope.setting("repairs.desk_phone", ""),
         "steps_said": steps_said(),
-        "orders": sorted(shown, key=lambda o: (o["rank"], o["distance_m"] or 0, o["number"])),
+        "orders": sorted(shown, key=_place_in_list),
     }
     return FlaskResponse(flask_json.dumps(body), content_type="application/json")
+
+
+def _place_in_list(order: Mapping[str, Any]) -> tuple[bool, int, int, int]:
+    """Return what comes first: what is not done, urgent, near, and old."""
+    is_done = order["state"] == OrderState.DONE
+    return is_done, order["rank"], order["distance_m"] or 0, order["number"]
 
 
 @dataclass(frozen=True)
