@@ -1344,34 +1344,41 @@ as $$
                 then dougong.audit_hidden(image) else image end
 $$;
 
-create function dougong.audit_append(
-    chain uuid, schema_name text, table_name text, operation text, row_key text, facts jsonb
-) returns void language plpgsql volatile security definer
-set search_path = pg_catalog, pg_temp as $$
-declare
-    event_id uuid := uuidv7();
-    now_at timestamptz := clock_timestamp();
-    xid xid8 := pg_current_xact_id();
-    acting uuid := dougong.actor_id();
-    verb text := coalesce(nullif(current_setting('dougong.verb', true), ''), '');
-    body text;
-begin
-    body := (jsonb_build_object(
-        'id', event_id, 'chain', chain, 'xid', xid::text,
-        'at', to_char(now_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-        'actor', acting, 'login', session_user, 'verb', verb,
+-- The body: what every event says, and after it what this one says (an object that is not empty).
+-- It is expanded into the statement that calls it. JSON writes the time as it is in UTC, which the
+-- trigger sets; `to_char` would cost more than everything else here.
+create function dougong.audit_body(
+    event_id uuid, chain uuid, now_at timestamptz, schema_name text, table_name text, row_key text,
+    operation text, facts json
+) returns text language sql stable
+as $$
+    select rtrim(json_build_object(
+        'id', event_id, 'chain', chain, 'xid', pg_current_xact_id()::text, 'at', now_at,
+        'actor', dougong.actor_id(), 'login', session_user,
+        'verb', coalesce(current_setting('dougong.verb', true), ''),
         'reason', coalesce(current_setting('dougong.reason', true), ''),
         'request', coalesce(current_setting('dougong.request_id', true), ''),
-        'table', schema_name || '.' || table_name, 'row', row_key, 'operation', operation
-    ) || facts || case when facts ?| array['old', 'new']
-                       then jsonb_build_object('salt', gen_random_uuid()) else '{}' end)::text;
-    insert into dougong.audit_event
-        (id, chain_id, txid, at, actor_id, verb, schema_name, table_name, row_id, operation, body)
-        values (event_id, chain, xid, now_at, acting, verb, schema_name, table_name, row_key,
-                operation, body);
-    insert into dougong.audit_pending (id) values (event_id);
+        'table', schema_name || '.' || table_name, 'row', row_key, 'operation', operation)::text, '}')
+        || ', ' || substr(facts::text, 2)
+$$;
+
+create function dougong.audit_append(
+    chain uuid, schema_name text, table_name text, operation text, row_key text, facts json
+) returns void language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+begin
+    with event as (
+        insert into dougong.audit_event (id, chain_id, txid, at, actor_id, verb, schema_name,
+                                         table_name, row_id, operation, body)
+        select e.id, chain, pg_current_xact_id(), e.at, dougong.actor_id(),
+               coalesce(current_setting('dougong.verb', true), ''), schema_name, table_name, row_key,
+               operation, dougong.audit_body(e.id, chain, e.at, schema_name, table_name, row_key,
+                                             operation, facts)
+        from (select uuidv7() as id, clock_timestamp() as at) e
+        returning id)
+    insert into dougong.audit_pending (id) select id from event;
 end $$;
-revoke all on function dougong.audit_append(uuid, text, text, text, text, jsonb) from public;
+revoke all on function dougong.audit_append(uuid, text, text, text, text, json) from public;
 
 -- What one row adds to the balance of its table (see below): digest null where it is not there.
 create function dougong.audit_net(was bytea, is_now bytea) returns jsonb
@@ -1398,37 +1405,78 @@ begin
     before := dougong.audit_image(before);
     after := dougong.audit_image(after);
     perform dougong.audit_append(here, schema_name, table_name, 'UPDATE',
-        dougong.audit_key(coalesce(before, after)), jsonb_build_object('old', before, 'new', (
+        dougong.audit_key(coalesce(before, after)), json_build_object('old', before, 'new', (
             select jsonb_object_agg(key, value) from jsonb_each(after)
             where before is null or before -> key is distinct from value),
-            'net', dougong.audit_net(was, is_now)));
+            'net', dougong.audit_net(was, is_now), 'salt', gen_random_uuid()));
 end $$;
 revoke all on function dougong.audit_change(text, text, jsonb, jsonb, bytea, bytea) from public;
 
 -- Every event carries its "net": by how much it moved the number of rows of its table and the two
 -- sums over SHA-256 of their texts. The nets of a log add up to what lies in the table, or somebody
 -- wrote past the triggers. The settings make the text of a row the same in every session.
+-- What happens all day is one statement and nothing around it: each further statement, loop or call
+-- costs as much here as an insert. Whatever that statement leaves out comes below it.
 create function dougong.audit_rows() returns trigger language plpgsql security definer
 set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO, YMD'
 set intervalstyle = 'postgres' set bytea_output = 'hex' set extra_float_digits = 1 as $$
 declare
     image_limit constant integer := 50;
     platform constant text := '''00000000-0000-0000-0000-000000000000''::uuid';
-    side constant text := 'select %s as chain, %s as way, sha256(convert_to(r::text, ''UTF8'')) as d'
-        ' from %I r';
-    sums constant text := 'select chain, greatest(count(*) filter (where way > 0),'
-        ' count(*) filter (where way < 0)) as rows, jsonb_build_array(sum(way),'
-        ' sum(way * substr(d, 1, 8)::bigint::numeric), sum(way * substr(d, 9, 8)::bigint::numeric))'
-        ' as net from (%s) s group by 1';
+    -- OFFSET 0: otherwise the planner hashes a row once for each of the sums.
+    side constant text := 'select chain, %s as way, count(*) as rows,'
+        ' sum(substr(d, 1, 8)::bigint) as first, sum(substr(d, 9, 8)::bigint) as second'
+        ' from (select %s as chain, sha256(convert_to(r::text, ''UTF8'')) as d from %I r offset 0) r'
+        ' group by 1';
+    sums constant text := 'select chain, max(rows) as rows, json_build_array(sum(way * rows),'
+        ' sum(way * first), sum(way * second)) as net from (%s) s group by 1';
     chain text;
     affected bigint;
-    before jsonb;
-    after jsonb;
-    was bytea;
-    is_now bytea;
     item record;
 begin
-    if tg_op = 'DELETE' then
+    if tg_op = 'INSERT' then
+        with event as (
+            insert into dougong.audit_event (id, chain_id, txid, at, actor_id, verb, schema_name,
+                                             table_name, row_id, operation, body)
+            select e.id, dougong.audit_chain_of(e.image), pg_current_xact_id(), e.at,
+                   dougong.actor_id(), coalesce(current_setting('dougong.verb', true), ''),
+                   tg_table_schema, tg_table_name, dougong.audit_key(e.image), tg_op,
+                   dougong.audit_body(
+                       e.id, dougong.audit_chain_of(e.image), e.at, tg_table_schema, tg_table_name,
+                       dougong.audit_key(e.image), tg_op, json_build_object(
+                           'new', dougong.audit_image(e.image),
+                           'net', dougong.audit_net(null, e.d), 'salt', gen_random_uuid()))
+            from (select uuidv7() as id, clock_timestamp() as at, to_jsonb(r) as image,
+                         sha256(convert_to(r::text, 'UTF8')) as d
+                  from new_rows r where not exists (select from new_rows offset image_limit)) e
+            returning id)
+        insert into dougong.audit_pending (id) select id from event;
+    elsif tg_op = 'UPDATE' then
+        with event as (
+            insert into dougong.audit_event (id, chain_id, txid, at, actor_id, verb, schema_name,
+                                             table_name, row_id, operation, body)
+            select e.id, dougong.audit_chain_of(e.before), pg_current_xact_id(), e.at,
+                   dougong.actor_id(), coalesce(current_setting('dougong.verb', true), ''),
+                   tg_table_schema, tg_table_name, dougong.audit_key(e.before), tg_op,
+                   dougong.audit_body(
+                       e.id, dougong.audit_chain_of(e.before), e.at, tg_table_schema, tg_table_name,
+                       dougong.audit_key(e.before), tg_op, json_build_object(
+                           'old', e.before, 'new', (
+                               select jsonb_object_agg(key, value) from jsonb_each(e.after)
+                               where e.before -> key is distinct from value),
+                           'net', dougong.audit_net(e.was, e.is_now), 'salt', gen_random_uuid()))
+            from (select uuidv7() as id, clock_timestamp() as at,
+                         to_jsonb(o) as before, sha256(convert_to(o::text, 'UTF8')) as was,
+                         to_jsonb(n) as after, sha256(convert_to(n::text, 'UTF8')) as is_now
+                  from old_rows o, new_rows n where not exists (select from new_rows offset 1)) e
+            where e.was <> e.is_now and not e.before ?| array['password_hash', 'token_hash', 'wrapped']
+                  and dougong.audit_chain_of(e.before) = dougong.audit_chain_of(e.after)
+            returning id)
+        insert into dougong.audit_pending (id) select id from event;
+    end if;
+    if found then
+        return null;
+    elsif tg_op = 'DELETE' then
         select count(*) into affected from old_rows;
     else
         select count(*) into affected from new_rows;
@@ -1440,22 +1488,11 @@ begin
             where attrelid = tg_relid and attname in ('community_id', 'group_id');
         chain := coalesce(chain, platform);
         for item in execute format(sums, concat_ws(' union all ',
-            case when tg_op <> 'DELETE' then format(side, chain, 1, 'new_rows') end,
-            case when tg_op <> 'INSERT' then format(side, chain, -1, 'old_rows') end))
+            case when tg_op <> 'DELETE' then format(side, 1, chain, 'new_rows') end,
+            case when tg_op <> 'INSERT' then format(side, -1, chain, 'old_rows') end))
         loop
             perform dougong.audit_append(item.chain, tg_table_schema, tg_table_name, tg_op, null,
-                jsonb_build_object('rows', item.rows, 'net', item.net));
-        end loop;
-    elsif tg_op = 'INSERT' then
-        for item in
-            select to_jsonb(r) as image, sha256(convert_to(r::text, 'UTF8')) as d
-            from new_rows r
-            order by case when affected > 1 then dougong.audit_key(to_jsonb(r)) end
-        loop
-            perform dougong.audit_append(dougong.audit_chain_of(item.image),
-                tg_table_schema, tg_table_name, tg_op, dougong.audit_key(item.image),
-                jsonb_build_object('new', dougong.audit_image(item.image),
-                                   'net', dougong.audit_net(null, item.d)));
+                json_build_object('rows', item.rows, 'net', item.net));
         end loop;
     elsif tg_op = 'DELETE' then
         for item in
@@ -1465,15 +1502,10 @@ begin
         loop
             perform dougong.audit_append(dougong.audit_chain_of(item.image),
                 tg_table_schema, tg_table_name, tg_op, dougong.audit_key(item.image),
-                jsonb_build_object('old', dougong.audit_image(item.image),
-                                   'net', dougong.audit_net(item.d, null)));
+                json_build_object('old', dougong.audit_image(item.image),
+                    'net', dougong.audit_net(item.d, null), 'salt', gen_random_uuid()));
         end loop;
-    elsif affected = 1 then
-        select to_jsonb(o), to_jsonb(n), sha256(convert_to(o::text, 'UTF8')),
-               sha256(convert_to(n::text, 'UTF8')) into before, after, was, is_now
-            from old_rows o, new_rows n;
-        perform dougong.audit_change(tg_table_schema, tg_table_name, before, after, was, is_now);
-    else
+    elsif tg_op = 'UPDATE' then
         -- A row that changes its community leaves one chain and comes into another.
         for item in
             select b.image as before, a.image as after, b.d as was, a.d as is_now
@@ -1481,7 +1513,8 @@ begin
                   from old_rows r) b
             full join (select to_jsonb(r) as image, sha256(convert_to(r::text, 'UTF8')) as d
                        from new_rows r) a
-                on dougong.audit_key(a.image) = dougong.audit_key(b.image)
+                on case affected when 1 then '' else dougong.audit_key(a.image) end
+                   = case affected when 1 then '' else dougong.audit_key(b.image) end
             order by dougong.audit_key(coalesce(a.image, b.image))
         loop
             perform dougong.audit_change(tg_table_schema, tg_table_name, item.before, item.after,
@@ -1532,8 +1565,9 @@ begin
                 else 'coalesce(r.community_id, r.group_id)' end into here
         from pg_attribute where attrelid = target and attname in ('community_id', 'group_id');
     return query execute format(
-        'select %1$s, count(*), sum(substr(d, 1, 8)::bigint), sum(substr(d, 9, 8)::bigint)'
-        ' from %2$s r cross join lateral sha256(convert_to(r::text, ''UTF8'')) d %3$s group by 1',
+        'select chain, count(*), sum(substr(d, 1, 8)::bigint), sum(substr(d, 9, 8)::bigint)'
+        ' from (select %1$s as chain, sha256(convert_to(r::text, ''UTF8'')) as d from %2$s r %3$s'
+        ' offset 0) r group by 1',
         here, target, case when only_chain is not null then format('where %s = %L', here, only_chain) end);
 end $$;
 
@@ -1570,7 +1604,7 @@ begin
         group by s.chain having sum(s.rows) <> 0 or sum(s.first) <> 0 or sum(s.second) <> 0
     loop
         perform dougong.audit_append(item.chain, place.schema_name, place.table_name, 'RESHAPE', null,
-            jsonb_build_object('net', jsonb_build_array(item.rows, item.first, item.second)));
+            json_build_object('net', json_build_array(item.rows, item.first, item.second)));
     end loop;
     delete from pg_temp.audit_measured m where m.target = audit_remeasure.target;
 end $$;

@@ -112,6 +112,35 @@ def test_many_rows_leave_one_digest(installation, place):
     assert bulk[0].body["rows"] == 60 and bulk[0].body["net"][0] == 60
 
 
+def test_what_one_statement_for_one_row_leaves_out_is_logged_too(installation, place, superuser):
+    """A key that changes, nothing that changes, fifty rows and one more, another session's zone."""
+    superuser.exec_driver_sql("set timezone = 'Asia/Shanghai'")
+    here, building = place.community_id, str(place.building_ids[0])
+    columns = "(community_id, id, code, name, sort_key)"
+    made = (
+        f"insert into dougong.building {columns} select %s, uuidv7(), %s::text || n, 'x', 'x' from"
+    )
+    superuser.exec_driver_sql(f"{made} generate_series(1, 50) n", (here, "a"))
+    superuser.exec_driver_sql(f"{made} generate_series(1, 51) n", (here, "b"))
+    own = "update dougong.building set {} where community_id = %s and code = 'a7'"
+    for change_ in ("name = name", "name = 'y'", "id = uuidv7()"):
+        superuser.exec_driver_sql(own.format(change_), (here,))
+    superuser.exec_driver_sql("update dougong.building set name = 'z' where id = %s", (building,))
+    found = superuser.exec_driver_sql(
+        "select operation, body::jsonb as body, abs(extract(epoch from at - (body::json ->> 'at')"
+        "::timestamptz)) as apart from dougong.audit_event where chain_id = %s"
+        " and txid = pg_current_xact_id() order by id",
+        (here,),
+    ).all()
+    assert [e.operation for e in found] == ["INSERT"] * 51 + ["UPDATE"] * 3
+    assert [e.body["new"]["code"] for e in found[:50]] == [f"a{n}" for n in range(1, 51)]
+    assert found[50].body["rows"] == 51 and "new" not in found[50].body
+    assert [set(e.body["new"]) for e in found[51:]] == [{"name"}, {"id"}, {"name"}]
+    assert all(e.apart == 0 and e.body["at"].endswith("+00:00") for e in found)
+    assert all(e.body["net"][0] == 0 for e in found[51:])
+    assert verified(installation, here, superuser).findings == []
+
+
 def test_what_rolls_back_leaves_no_event(installation, place):
     before = len(events(installation, place.community_id))
     with (
@@ -170,7 +199,7 @@ MEDDLING = {
         Fault.CHANGED,
     ),
     "a body that is no JSON any more": (
-        "update dougong.audit_event set body = replace(body, '\"row\":', 'A') where id in"
+        "update dougong.audit_event set body = replace(body, '\"row\"', 'A') where id in"
         " (select id from dougong.audit_link where chain_id = %(c)s and seq = 3)",
         Fault.CHANGED,
     ),
@@ -346,7 +375,7 @@ def rewrite(superuser, chain):
         " using (id) where l.chain_id = %s order by seq",
         (chain,),
     ).all()
-    body = rows[2][2].replace('"reason": ""', '"reason": "because"')
+    body = rows[2][2].replace('"reason" : ""', '"reason" : "because"')
     superuser.exec_driver_sql(
         "update dougong.audit_event set body = %s where id = %s", (body, rows[2][0])
     )

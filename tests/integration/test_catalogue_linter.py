@@ -209,7 +209,7 @@ FUNCTIONS = {
         "grant execute on procedure dougong.enter(text) to public"
     ),
     ("dougong.audit_append", "without a safe search_path"): (
-        "alter function dougong.audit_append(uuid, text, text, text, text, jsonb)"
+        "alter function dougong.audit_append(uuid, text, text, text, text, json)"
         " set search_path = public, pg_temp"
     ),
     ("dougong.audit_rows", "is not SECURITY DEFINER"): (

@@ -183,7 +183,7 @@ class Meddler:
         rows = self._rows()
         n = self.chance.randrange(len(rows))
         id, chain, body = rows[n]
-        body = body.replace('"reason": "', '"reason": "because ')
+        body = body.replace('"reason" : "', '"reason" : "because ')
         self.execute("update dougong.audit_event set body = %(b)s where id = %(e)s", b=body, e=id)
         rows[n] = (id, chain, body)
         self._link_anew(rows)
