@@ -112,10 +112,9 @@ def test_many_rows_leave_one_digest(installation, place):
     assert bulk[0].body["rows"] == 60 and bulk[0].body["net"][0] == 60
 
 
-def test_what_one_statement_for_one_row_leaves_out_is_logged_too(installation, place, superuser):
-    """A key that changes, nothing that changes, fifty rows and one more, another session's zone."""
+def test_what_one_statement_for_one_row_leaves_out_is_logged_too(installation, sealed, superuser):
     superuser.exec_driver_sql("set timezone = 'Asia/Shanghai'")
-    here, building = place.community_id, str(place.building_ids[0])
+    here, building = sealed.community_id, str(sealed.building_ids[0])
     columns = "(community_id, id, code, name, sort_key)"
     made = (
         f"insert into dougong.building {columns} select %s, uuidv7(), %s::text || n, 'x', 'x' from"

@@ -8,6 +8,7 @@ JSON line; exits 1 when one mutation was not found.
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections import Counter
@@ -183,7 +184,7 @@ class Meddler:
         rows = self._rows()
         n = self.chance.randrange(len(rows))
         id, chain, body = rows[n]
-        body = body.replace('"reason" : "', '"reason" : "because ')
+        body = re.sub(r'("reason" ?: ")', r"\1because ", body)
         self.execute("update dougong.audit_event set body = %(b)s where id = %(e)s", b=body, e=id)
         rows[n] = (id, chain, body)
         self._link_anew(rows)
