@@ -76,15 +76,16 @@ class Installation:
         community: UUID | None = None,
         group: UUID | None = None,
         group_write: bool = False,
+        facts: CommunityFacts | None = None,
     ) -> Iterator[Scope]:
         """Open a transaction of ``actor`` in one community, or across a group's communities.
 
         It commits at the end of the block and rolls back on an error. A group scope reads every
         community that the actor's grants reach and writes none; with ``group_write`` it writes
         the group's own rows (templates, staff, roles). Raises NotFound for a place that is not
-        there or not the actor's.
+        there or not the actor's. facts: of the community, by who has just read them.
         """
-        place, readable = self._place(actor, community, group)
+        place, readable = self._place(actor, community, group, facts)
         group_id = place.group_id if isinstance(place, CommunityFacts) else place.id
         claim = Claim(
             group_id=group_id,
@@ -171,16 +172,22 @@ class Installation:
     # --- places -----------------------------------------------------------------------------
 
     def _place(
-        self, actor: Actor, community: UUID | None, group: UUID | None
+        self,
+        actor: Actor,
+        community: UUID | None,
+        group: UUID | None,
+        facts: CommunityFacts | None,
     ) -> tuple[CommunityFacts | GroupFacts, tuple[UUID, ...]]:
+        if community is not None:
+            if facts is None or facts.id != community:
+                with self.looking_up() as connection:
+                    facts = community_facts(connection, community)
+            if not _reaches(actor, facts):
+                raise NotFound(N_("There is no such community."))
+            return facts, (community,)
+        if group is None:
+            raise ValueError("a scope needs a community or a group")
         with self.looking_up() as connection:
-            if community is not None:
-                facts = community_facts(connection, community)
-                if not _reaches(actor, facts):
-                    raise NotFound(N_("There is no such community."))
-                return facts, (community,)
-            if group is None:
-                raise ValueError("a scope needs a community or a group")
             whole = group_facts(connection, group)
         readable = tuple(c.id for c in whole.communities if _reaches(actor, c))
         if not readable and not any(g.group_id in (None, group) for g in actor.grants):

@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping, text
 from dougong.access.factors import must_have_factor
 from dougong.db.scope import Actor, Grant
 from dougong.services.approvals import stand_in_permissions
+from dougong.tenancy.operations import COMMUNITY, CommunityFacts, facts_in
 
 if TYPE_CHECKING:
     from dougong.installation import Installation
@@ -58,6 +59,8 @@ BY_SESSION = text(
         s.begun_by, s.is_second,
         u.is_totp_confirmed or exists (
             select from dougong.passkey k where k.user_id = u.id) as has_factor,
+        (select to_json(c) from ({COMMUNITY.text} where c.id = cast(:community as uuid)) c)
+            as place,
         {RIGHTS}
     from dougong.sign_in_session s join dougong."user" u on u.id = s.user_id
     where s.token_hash = :hash and s.revoked_at is null and s.ends_at > :now
@@ -91,23 +94,31 @@ def actor_for_session(installation: "Installation", token: str) -> Actor | None:
 
     A session ends after 30 minutes without a request and 12 hours after sign-in.
     """
+    return session_at(installation, token, None)[0]
+
+
+def session_at(
+    installation: "Installation", token: str, community_id: UUID | None
+) -> tuple[Actor | None, CommunityFacts | None]:
+    """Return who is signed in, and the facts of the community they ask for, in one statement.
+
+    Whether they may be there is not looked at: opening a scope does that.
+    """
     now = datetime.now(UTC)
+    given = {"hash": hash_of(token), "now": now, "idle": now - IDLE, "community": community_id}
     with installation.looking_up() as connection:
-        row = (
-            connection.execute(BY_SESSION, {"hash": hash_of(token), "now": now, "idle": now - IDLE})
-            .mappings()
-            .first()
-        )
+        row = connection.execute(BY_SESSION, given).mappings().first()
     if row is None:
-        return None
+        return None, None
     if row["seen_at"] < now - TOUCH:
         with installation.access() as session:
             session.execute(
                 text("update dougong.sign_in_session set seen_at = :now where id = :id"),
                 {"now": now, "id": row["session_id"]},
             )
-    actor = _actor(row, "user")
-    return replace(actor, waits_for=_waits_for(row, actor))
+    actor, place = _actor(row, "user"), row["place"]
+    actor = replace(actor, waits_for=_waits_for(row, actor))
+    return actor, facts_in(place) if place else None
 
 
 def _waits_for(row: RowMapping, actor: Actor) -> str:

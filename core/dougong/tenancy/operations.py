@@ -76,6 +76,12 @@ def community_facts(session: Session | Connection, community_id: UUID) -> Commun
     return CommunityFacts(**row)
 
 
+def facts_in(row: Mapping[str, Any]) -> CommunityFacts:
+    """Return the facts in a row of `COMMUNITY` that another statement brought along as JSON."""
+    ids = {k: UUID(v) for k, v in row.items() if v and k in ("id", "group_id", "legal_entity_id")}
+    return CommunityFacts(**{**row, **ids})
+
+
 def group_facts(session: Session | Connection, group_id: UUID) -> GroupFacts:
     """Return the facts of a group and its communities; raises NotFound. One statement."""
     rows = session.execute(GROUP, {"id": group_id}).mappings().all()

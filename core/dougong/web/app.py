@@ -108,7 +108,9 @@ def create_app(installation: Installation) -> Flask:
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
         i18n.gettext, i18n.ngettext, newstyle=True, pgettext=i18n.pgettext
     )
-    app.jinja_env.globals.update(csrf_token=csrf_token, csp_nonce=csp_nonce)
+    # Jinja's own `_` makes three calls and a format of each of the sixty words of a page.
+    words = {"gettext": formats.said, "_": formats.said}
+    app.jinja_env.globals.update(words, csrf_token=csrf_token, csp_nonce=csp_nonce)
     app.jinja_env.filters.update(day=formats.day, instant=formats.instant)
     Babel(app, locale_selector=i18n.current_locale, configure_jinja=False)
     app.before_request(_begin)
@@ -184,10 +186,10 @@ def _begin() -> Response | None:
     if g.actor is None:
         return sign_in_first()
     reference = g.scope_reference
-    place = {"community": reference.id} if reference.kind == "c" else {"group": reference.id}
-    g.scope = g.transactions.enter_context(
-        installation.scope(g.actor, group_write=reference.kind == "g", **place)
-    )
+    place: dict[str, Any] = {"group": reference.id, "group_write": True}
+    if reference.kind == "c":
+        place = {"community": reference.id, "facts": g.get("facts")}
+    g.scope = g.transactions.enter_context(installation.scope(g.actor, **place))
     return None
 
 
@@ -214,7 +216,7 @@ def _proves_itself() -> bool:
 
 def _actor(installation: Installation) -> Actor | None:
     """Return who is signed in: by bearer token for programs, by cookie for people."""
-    from dougong.access import actor_for_session, actor_for_token
+    from dougong.access import actor_for_token, session_at
 
     if _is_from_outside():
         return None
@@ -223,7 +225,12 @@ def _actor(installation: Installation) -> Actor | None:
         g.is_token_request = True
         return actor_for_token(installation, header.removeprefix("Bearer ").strip())
     token = request.cookies.get(SESSION_COOKIE)
-    return actor_for_session(installation, token) if token else None
+    if not token:
+        return None
+    reference = g.get("scope_reference")
+    community_id = reference.id if reference is not None and reference.kind == "c" else None
+    actor, g.facts = session_at(installation, token, community_id)
+    return actor
 
 
 def take_proof(installation: Installation) -> None:

@@ -1,9 +1,11 @@
-"""How templates write days and instants: the filters ``day`` and ``instant``."""
+"""How templates write texts, days and instants: ``_``, and the filters ``day`` and ``instant``."""
 
 from datetime import date, datetime
+from typing import Any
 
 from babel.dates import format_date, format_datetime
 from flask import g
+from markupsafe import Markup
 
 from dougong import i18n
 from dougong.db.scope import Scope
@@ -21,3 +23,9 @@ def instant(value: datetime | None) -> str:
     scope: Scope | None = g.get("scope")
     local = value.astimezone(scope.zone) if scope else value
     return format_datetime(local, "yyyy-MM-dd HH:mm", locale=i18n.current_locale())
+
+
+def said(message: str, /, **values: Any) -> Markup:
+    """Return a message in the reader's language as HTML, with its values escaped."""
+    text = Markup(i18n.gettext(message))
+    return text % values if "%" in text else text

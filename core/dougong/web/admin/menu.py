@@ -18,7 +18,7 @@ from dougong.web.assets import icon
 
 ADMINISTRATION = "administration"
 MOST_KNOWN = 500
-_known: dict[Any, "list[Section]"] = {}
+_known: dict[Any, "Menu"] = {}
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,9 @@ class Item:
     order: int
     endpoint: str = ""
 
-    def is_current(self) -> bool:
-        """Tell whether this request shows the page or one below it."""
-        if self.endpoint:
-            return self.endpoint == request.endpoint
-        return request.path.startswith(self.url)
+    def is_current(self, path: str, endpoint: str | None) -> bool:
+        """Tell whether a request shows the page or one below it."""
+        return self.endpoint == endpoint if self.endpoint else path.startswith(self.url)
 
     @cached_property
     def opening(self) -> str:
@@ -61,16 +59,42 @@ class Section:
         return f"<h2>{escape(self.title)}</h2><ul>" if self.title else "<ul>"
 
 
+@dataclass(frozen=True)
+class Menu:
+    """Sections, and their HTML in parts, between which a line may be marked as the current one."""
+
+    sections: list[Section]
+
+    @cached_property
+    def parts(self) -> list[str]:
+        """Return the HTML: an empty part stands where a line's mark goes."""
+        made: list[str] = []
+        for section in self.sections:
+            made.append(section.opening)
+            for line in section.items:
+                made += (line.opening, "", line.rest)
+            made.append("</ul>")
+        return made
+
+    @cached_property
+    def lines(self) -> list[tuple[int, Item]]:
+        """Return each line with the place of its mark."""
+        places = (at for at, part in enumerate(self.parts) if not part)
+        return list(zip(places, (i for s in self.sections for i in s.items), strict=True))
+
+
 def menu_page(endpoint: str, title: tuple[str, str], permission: str, **more: Any) -> None:
     """Offer a page in the menu; ``more`` are the other fields of MenuPage."""
     registry.add_page(MenuPage(endpoint, bilingual(*title), permission, **more))
 
 
 def menu(installation: Installation) -> list[Section]:
-    """Return what the actor of this request may open, by section.
+    """Return what the actor of this request may open, by section."""
+    return _menu(installation).sections
 
-    Put together once for who may the same in the same place and language.
-    """
+
+def _menu(installation: Installation) -> Menu:
+    """Return the menu, put together once for who may the same in the same place and language."""
     scope: Scope = g.scope
     key = (
         id(installation),
@@ -85,20 +109,18 @@ def menu(installation: Installation) -> list[Section]:
     if known is None:
         if len(_known) >= MOST_KNOWN:
             _known.clear()
-        known = _known[key] = _sections(installation, scope)
+        known = _known[key] = Menu(_sections(installation, scope))
     return known
 
 
 def menu_html(installation: Installation) -> Markup:
     """Return the menu as HTML: sixty lines as a template were a tenth of a page's time."""
-    made: list[str] = []
-    for section in menu(installation):
-        made.append(section.opening)
-        for line in section.items:
-            mark = ' aria-current="page"' if line.is_current() else ""
-            made.append(f"{line.opening}{mark}{line.rest}")
-        made.append("</ul>")
-    return Markup("".join(made))
+    known, path, endpoint = _menu(installation), request.path, request.endpoint
+    parts = list(known.parts)
+    for at, line in known.lines:
+        if line.is_current(path, endpoint):
+            parts[at] = ' aria-current="page"'
+    return Markup("".join(parts))
 
 
 def path_here(installation: Installation, title: str) -> list[tuple[str, str | None]]:
@@ -112,7 +134,8 @@ def path_here(installation: Installation, title: str) -> list[tuple[str, str | N
         return []
     found: list[tuple[str, str | None]] = [(scope.place.name, home)]
     lines = [(s.title, i) for s in menu(installation) for i in s.items if i.url != home]
-    above = [(t, i) for t, i in lines if request.path.startswith(i.url) or i.is_current()]
+    path, endpoint = request.path, request.endpoint
+    above = [(t, i) for t, i in lines if path.startswith(i.url) or i.is_current(path, endpoint)]
     if above:
         section, line = max(above, key=lambda each: len(each[1].url))
         found += [(section, None)] if section else []

@@ -1,5 +1,6 @@
 """The admin's addresses: one set of pages serves every view."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -89,10 +90,21 @@ def find_view(plugin: str, model: str, verb: str = "view") -> type[RecordView]:
 
 def record_url(view: type[RecordView], record: Any, page: str = "details") -> str:
     """Return the address of a record's page, in the community that the record belongs to."""
-    scope: Scope = g.scope
-    community_id = getattr(record, "community_id", None)
-    place = f"c/{community_id}" if community_id and not scope.community_id else None
-    return f"{list_url(view, place)}{record.id}/{'' if page == 'details' else page}"
+    return f"{_links(view)(record)}{'' if page == 'details' else page}"
+
+
+def _links(view: type[RecordView]) -> Callable[[Any], str]:
+    """Return what returns the address of a view's record, for as many as there are."""
+    here, scope = list_url(view), g.scope
+    if scope.community_id:
+        return lambda record: f"{here}{record.id}/"
+
+    def link(record: Any) -> str:
+        community_id = getattr(record, "community_id", None)
+        place = f"c/{community_id}" if community_id else None
+        return f"{list_url(view, place)}{record.id}/"
+
+    return link
 
 
 def crumbs(view: type[RecordView], *further: Crumb) -> list[Crumb]:
@@ -178,7 +190,7 @@ def records(plugin: str, model: str) -> str:
         page.columns,
         page.records,
         base=request.path,
-        link=lambda record: record_url(view, record),
+        link=_links(view),
         picks=bool(bulk_actions or may_bulk),
         inline=view.inline_keys(scope),
         extensions=added,
