@@ -1,30 +1,37 @@
 """How fast a line is polled, beside raw sockets and pymodbus that exchange the same bytes.
 
-Usage: python bench/devices.py [--exchanges N]. Prints one JSON line per figure: name, value, unit,
-against (the peer's value), ratio (ours / peer for rates, so 1 is as fast as raw sockets), spread
-(largest less smallest of the runs, in the same unit). Raw sockets write the request's bytes and
-wait for as many bytes as the answer has: no framing, no checksum, no values.
+Usage: python bench/devices.py [--exchanges N] [--seconds N]. Prints one JSON line per figure, as
+`_measure.py` does; ratio is ours / peer of the same round, so 1 is as fast as the peer. Raw sockets
+write the request's bytes and wait for as many bytes as the answer has: no framing, no checksum, no
+values. The last figure is the share of a core that the host takes for 1,000 devices (200 gateways,
+four exchanges a device) asked every five seconds; the devices answer from a process of their own.
 """
 
 import argparse
 import asyncio
 import json
-import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from uuid import UUID, uuid4
 
+from _measure import tell
 from pymodbus import FramerType
 from pymodbus.client import AsyncModbusTcpClient
 
-from dougong.devices.contract import SimulatedDevice, Transport
+from dougong.devices.contract import DeviceConfig, GatewayConfig, SimulatedDevice, Transport
+from dougong.devices.gate import COMMUNITY, POINTS
 from dougong.devices.gate import driver as gate_driver
+from dougong.devices.host import Host
+from dougong.devices.memory import MemoryStore
 from dougong.devices.modbus import ModbusSettings
 from dougong.devices.modbus_simulator import ModbusResponder
 from dougong.devices.simulated import SimulatedGateway
 from dougong.devices.transports import Line
 
-RUNS = 5
+ROUNDS = 7
+GATEWAYS, ON_EACH, EVERY_S = 200, 5, 5.0
 
 
 class Echo(asyncio.Protocol):
@@ -65,13 +72,7 @@ async def pymodbus(port: int, count: int) -> float:
     return count / taken
 
 
-async def median(measure: Callable[[], Awaitable[float]]) -> tuple[float, float]:
-    """Return median and spread of some runs."""
-    found = [await measure() for _ in range(RUNS)]
-    return statistics.median(found), max(found) - min(found)
-
-
-async def compare(count: int) -> int:
+async def compare(count: int) -> None:
     """Measure and print."""
     driver = gate_driver()
     profile = driver.profiles["gate"]
@@ -95,38 +96,86 @@ async def compare(count: int) -> int:
         line.close()
         return count / taken
 
-    mine, spread = await median(ours)
-    peer, _ = await median(lambda: raw(port, frame, len(answer), count))
-    say("devices.exchanges_per_second_to_raw_sockets", mine, "1/s", peer, spread)
-    peer, _ = await median(lambda: pymodbus(port, count))
-    say("devices.exchanges_per_second_to_pymodbus", mine, "1/s", peer, spread)
+    mine, sockets, peers = [], [], []
+    for _ in range(ROUNDS):
+        mine.append(await ours())
+        sockets.append(await raw(port, frame, len(answer), count))
+        peers.append(await pymodbus(port, count))
+    tell("devices_exchanges_per_s_to_raw_sockets", "1/s", mine, sockets)
+    tell("devices_exchanges_per_s_to_pymodbus", "1/s", mine, peers, reach=">= 0.9")
     server.close()
     async with SimulatedGateway(responder) as served:
         port = served.port
-        mine, spread = await median(ours)
-    say("devices.exchanges_per_second_with_simulator", mine, "1/s", None, spread)
-    return 0
+        tell("devices_exchanges_per_s_with_simulator", "1/s", [await ours() for _ in range(3)])
 
 
-def say(name: str, value: float, unit: str, against: float | None, spread: float) -> None:
-    """Print one figure."""
-    ratio = None if against is None else value / against if unit == "1/s" else against / value
-    figure = {
-        "name": name,
-        "value": round(value, 2),
-        "unit": unit,
-        "against": None if against is None else round(against, 2),
-        "ratio": None if ratio is None else round(ratio, 2),
-        "spread": round(spread, 2),
-    }
-    print(json.dumps(figure), flush=True)
+async def answer() -> None:
+    """Play the devices until standard input ends; say the ports first."""
+    profile = gate_driver().profiles["gate"]
+    played = [SimulatedDevice(profile, ModbusSettings(device_id=n + 1)) for n in range(ON_EACH)]
+    async with AsyncExitStack() as running:
+        gateways = [
+            SimulatedGateway(ModbusResponder(played, Transport.RTU_TCP)) for _ in range(GATEWAYS)
+        ]
+        for gateway in gateways:
+            await running.enter_async_context(gateway)
+        print(json.dumps([gateway.port for gateway in gateways]), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+def gateway(port: int, first: int) -> GatewayConfig:
+    """Return a gateway as the host runs it. first: the number of its first device."""
+    devices = tuple(
+        DeviceConfig(
+            UUID(int=first + n), COMMUNITY, f"device {first + n}", "gate", "gate",
+            {"device_id": n + 1}, poll_s=EVERY_S,
+        )
+        for n in range(ON_EACH)
+    )  # fmt: skip
+    return GatewayConfig(
+        uuid4(), COMMUNITY, f"bus {first}", Transport.RTU_TCP, devices, "127.0.0.1", port, 1.0, 0.3
+    )
+
+
+async def host(ports: list[int], seconds: float) -> None:
+    """Poll all devices for a while; print the share of a core that it took."""
+    store = MemoryStore([gateway(port, 1 + n * ON_EACH) for n, port in enumerate(ports)])
+    shares = []
+    async with Host(store, {"gate": gate_driver()}):
+        await asyncio.sleep(EVERY_S + 1)
+        before = len(store.readings)
+        for _ in range(3):
+            cpu, began = time.process_time(), time.perf_counter()
+            await asyncio.sleep(seconds / 3)
+            shares.append((time.process_time() - cpu) / (time.perf_counter() - began))
+        good = sum(reading.value is not None for reading in store.readings[before:])
+    asked = GATEWAYS * ON_EACH * POINTS * seconds / EVERY_S
+    tell(
+        "devices_1000_every_5_s_core", "cores", shares, reach="< 0.25", read=round(good / asked, 2)
+    )
 
 
 def main() -> int:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--exchanges", type=int, default=3000)
-    return asyncio.run(compare(parser.parse_args().exchanges))
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--answer", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.answer:
+        asyncio.run(answer())
+        return 0
+    asyncio.run(compare(given.exchanges))
+    with subprocess.Popen(
+        [sys.executable, __file__, "--answer"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as field:
+        assert field.stdin is not None and field.stdout is not None
+        asyncio.run(host(json.loads(field.stdout.readline()), given.seconds))
+        field.stdin.close()
+    return 0
 
 
 if __name__ == "__main__":
