@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Result, Select, Text, cast, func, inspect, select, types
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.orm import Mapper, Session, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
@@ -103,7 +103,7 @@ class _Asked:
 def _described(statement: Any) -> list[Any]:
     if isinstance(statement, Select):
         return statement.column_descriptions
-    return [{"name": column.name, "expr": column} for column in statement.selected_columns]
+    return [{"name": column.key, "expr": column} for column in statement.subquery().c]
 
 
 def _mapper_of(entity: Any) -> Mapper[Any] | None:
@@ -160,6 +160,8 @@ def _code_of(kind: types.TypeEngine[Any], dialect: Any) -> int | None:
 
 def _plain_reader(kind: types.TypeEngine[Any], dialect: Any) -> Read:
     """Return what makes of a JSON value what the database's driver would have given."""
+    if isinstance(kind, types.Interval | INTERVAL):
+        return _refuse
     if isinstance(kind, types.TypeDecorator):
         kind = kind.load_dialect_impl(dialect)
     if isinstance(kind, ARRAY | types.ARRAY):
@@ -200,5 +202,4 @@ READERS: tuple[tuple[type, Read], ...] = (
     (types.Float, float),
     (types.Numeric, lambda value: Decimal(str(value))),
     (types.JSON, _read_json),
-    (types.Interval, _refuse),
 )

@@ -373,11 +373,11 @@ def test_automatic_dispatch_gives_its_reasons(installation, enter, owner, techni
         assert services.dispatch_waiting(scope) == 4
         orders = [order_of(scope, id) for id in ids]
         assert {o.technician_id for o in orders} == set(technicians.values())
-        assert all(o.dispatch_reason.startswith("skill=2;") for o in orders)
-        assert services.reason_words(orders[0].dispatch_reason).startswith("技能 2/3；")
+        assert all("skill=2" in o.dispatch_reason for o in orders)
+        assert "技能 2/3" in services.reason_words(orders[0].dispatch_reason)
         with use_locale("en"):
             words = services.reason_words(orders[0].dispatch_reason)
-        assert words.startswith("skill 2 of 3") and not re.search("[\u4e00-\u9fff]", words)
+        assert "skill 2 of 3" in words and not re.search("[\u4e00-\u9fff]", words)
         assert services.reason_words("业主点名要他") == "业主点名要他"
         assert services.dispatch_waiting(scope) == 0
 
