@@ -9,6 +9,8 @@ STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed-test
 SOURCES := setup.cfg pyproject.toml $(wildcard plugins/*/setup.cfg plugins/*/pyproject.toml)
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+# Three workers for two cores: what waits for browsers, timers and processes leaves them idle.
+SHARED := -n 3 --dist loadgroup --no-loadscope-reorder
 # Eleven distributions share one builder, and a module is compiled when it is first imported.
 QUICKLY := --no-build-isolation --no-compile
 
@@ -65,7 +67,7 @@ reset: ## stop and delete all data of the embedded installation
 test: ## everything: checks, documentation, unit, integration and acceptance tests
 	@$(MAKE) --no-print-directory -j3 setup-test
 	@$(MAKE) --no-print-directory -j2 --output-sync lint types docs
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest $(SHARED)
 
 test-fast: setup-test ## unit and architecture tests only
 	$(BIN)/python -m pytest tests/unit tests/architecture

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import product
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -61,15 +62,13 @@ class Ground:
     def estate(self) -> Columns:
         """A high-rise estate: no 4th, 14th and 24th floor, shops below, unsold rooms, a duplex."""
         developer = self._company("翠湖置业有限公司（开发商）")
+        floors = [floor for floor in range(1, 27) if floor not in UNLUCKY]
         for building_number in range(1, 9):
             building = self._building(building_number, 26)
             for unit_number in (1, 2):
                 unit = self._unit(building, unit_number)
-                for floor in (f for f in range(1, 27) if f not in UNLUCKY):
-                    for door in range(1, 5):
-                        self._flat(
-                            building, unit, building_number, unit_number, floor, door, developer
-                        )
+                for floor, door in product(floors, range(1, 5)):
+                    self._flat(building, unit, building_number, unit_number, floor, door, developer)
             if building_number <= 4:
                 self._shops(building, building_number)
             if building_number == 1:
@@ -92,15 +91,14 @@ class Ground:
         """Dormitories: rooms without owners, two to four students each with a dated bed."""
         for building_number in range(1, 7):
             building = self._building(building_number, 6, name=f"学生公寓{building_number}号楼")
-            for floor in range(1, 7):
-                for door in range(1, 29):
-                    code = f"{building_number}-{floor}{door:02}"
-                    room = self._room(
-                        building, None, code, floor, "dormitory", "occupied", Decimal("24.00")
-                    )
-                    for _ in range(2):
-                        student = self._person(with_identity=True)
-                        self._lives(room, student, "bed", date(2025, 9, 1))
+            for floor, door in product(range(1, 7), range(1, 29)):
+                code = f"{building_number}-{floor}{door:02}"
+                room = self._room(
+                    building, None, code, floor, "dormitory", "occupied", Decimal("24.00")
+                )
+                for _ in range(2):
+                    student = self._person(with_identity=True)
+                    self._lives(room, student, "bed", date(2025, 9, 1))
         return self.rows
 
     # --- places ---------------------------------------------------------------------------------

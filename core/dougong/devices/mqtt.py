@@ -45,11 +45,7 @@ async def listen(
     while True:
         try:
             async with _client(url) as client:
-                _heed_cancel()
-                await client.subscribe(f"dougong/+/+/{UP}", qos=1)
-                log.info("listening at the MQTT broker")
-                if started is not None:
-                    started.set()
+                await _subscribe(client, started)
                 wait_s = FIRST_WAIT_S
                 await _take_in(client, receive, receive_together)
         except (aiomqtt.MqttError, *AWAY) as error:
@@ -57,6 +53,14 @@ async def listen(
         _heed_cancel()
         await asyncio.sleep(wait_s)
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+
+async def _subscribe(client: aiomqtt.Client, started: asyncio.Event | None) -> None:
+    _heed_cancel()
+    await client.subscribe(f"dougong/+/+/{UP}", qos=1)
+    log.info("listening at the MQTT broker")
+    if started is not None:
+        started.set()
 
 
 def _client(url: str) -> aiomqtt.Client:

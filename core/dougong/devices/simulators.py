@@ -10,7 +10,7 @@ import errno
 import logging
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -198,10 +198,11 @@ class Players:
         for community_id in communities:
             with self.installation.scope(Actor.system("simulators"), community=community_id) as s:
                 found: dict[UUID, list[Device]] = {}
-                query = select(Device).where(Device.simulation.is_not(None)).order_by(Device.name)
-                for device in s.session.scalars(query):
-                    if device.driver in self.drivers.working:
-                        found.setdefault(device.gateway_id, []).append(device)
+                query = select(Device).where(
+                    Device.simulation.is_not(None), Device.driver.in_(list(self.drivers.working))
+                )
+                for device in s.session.scalars(query.order_by(Device.name)):
+                    found.setdefault(device.gateway_id, []).append(device)
                 parts += [self._part(s.get(Gateway, g), own) for g, own in found.items()]
         return parts
 
@@ -288,11 +289,8 @@ async def run(installation: "Installation", stop: asyncio.Event | None = None) -
                 await players.follow()
             except AWAY as error:
                 log.warning("the database is away: %s", error)
-            try:
-                async with asyncio.timeout(LOOK_AGAIN_S):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_AGAIN_S)
     finally:
         beating.cancel()
         if partners is not None:

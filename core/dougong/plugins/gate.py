@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 
 import structlog
 from flask.testing import FlaskClient
@@ -30,6 +31,7 @@ from dougong.installation import Installation
 from dougong.plugins import PluginState, archive, operations, records
 from dougong.plugins.loader import load
 from dougong.services import create
+from dougong.settings import Settings
 from dougong.testing.factories import Place, make_place
 from dougong.testing.faults import FAULTS, Fault
 from dougong.testing.people import make_login, sign_in
@@ -71,13 +73,8 @@ class Gate:
             )
             if not protected:
                 return self._unprotected(settings, place)
-            installation = Installation.open(settings)
-            try:
+            with _opened(settings) as installation:
                 return self._beside(installation, place, fault)
-            finally:
-                for plugin in reversed(list(installation.plugins.loaded)):
-                    installation.plugins.unload(plugin)
-                installation.close()
 
     def _beside(self, installation: Installation, place: Place, fault: Fault) -> Misses:
         installation.migrate()
@@ -148,17 +145,11 @@ class Gate:
             patch("dougong.plugins.Plugins._load_one", unguarded),
             patch("dougong.plugins.hooks.Hooks.ask", plain),
         ):
-            installation = None
             try:
-                installation = Installation.open(settings)
-                return self._probe("hooks", lambda: _answers(installation, place) >= len(SOUND))
+                with _opened(settings) as installation:
+                    return self._probe("hooks", lambda: _answers(installation, place) >= len(SOUND))
             except Exception as error:  # noqa: BLE001 - nothing answers at all
                 return [f"start: {type(error).__name__}"]
-            finally:
-                if installation is not None:
-                    for plugin in reversed(list(installation.plugins.loaded)):
-                        installation.plugins.unload(plugin)
-                    installation.close()
 
     # --- switches and archives ------------------------------------------------------------------
 
@@ -171,14 +162,11 @@ class Gate:
         with workshop(self.server, folder, template=self.template) as one:
             for plugin in SOUND:
                 operations.install(one, ACTOR, plugin)
-            place, other = make_place(one), Installation.open(one.settings)
+            here, other = make_place(one).community_id, Installation.open(one.settings)
             with patch.object(operations, "bump_version") if not protected else _passing_over():
                 for _ in range(times):
                     plugin, on = chance.choice(SOUND), chance.random() < 0.5
-                    act = operations.enable if on else operations.disable
-                    act(one, ACTOR, plugin, place.community_id)
-                    with other.scope(ACTOR, community=place.community_id) as scope:
-                        is_honoured = (plugin in scope.enabled) == on
+                    is_honoured = _is_honoured(one, other, here, plugin, on)
                     misses += self._probe(f"{plugin} {on}", partial(bool, is_honoured))
             other.close()
         return misses
@@ -215,6 +203,27 @@ def _writes(installation: Installation, place: Place, plugin: str) -> bool:
     model = sys.modules[f"dougong_{plugin}.models"].Item
     with installation.scope(ACTOR, community=place.community_id) as scope:
         return create(scope, model, {"name": "雨伞", "found_on": scope.today}).id is not None
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Installation]:
+    installation = Installation.open(settings)
+    try:
+        yield installation
+    finally:
+        for plugin in reversed(list(installation.plugins.loaded)):
+            installation.plugins.unload(plugin)
+        installation.close()
+
+
+def _is_honoured(
+    one: Installation, other: Installation, community_id: UUID, plugin: str, on: bool
+) -> bool:
+    """Switch a plugin in one process; tell whether the other follows."""
+    act = operations.enable if on else operations.disable
+    act(one, ACTOR, plugin, community_id)
+    with other.scope(ACTOR, community=community_id) as scope:
+        return (plugin in scope.enabled) == on
 
 
 @contextmanager

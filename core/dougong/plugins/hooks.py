@@ -153,37 +153,44 @@ class Hooks:
         if not self._implementations[name]:
             return []
         arguments["scope"] = scope
-        session, silenced, answers, is_asking = scope.session, self.silenced, [], False
-        session.flush()
-        with LazySavepoint(session, self.usage) as savepoint:
-            for plugin, function, names, spent in self._asked(name, scope.enablement):
-                if plugin in silenced:
-                    continue
-                savepoint.spent = spent
-                try:
-                    answer = (
-                        function(scope)
-                        if names == ONLY_SCOPE
-                        else function(*[arguments[n] for n in names])
-                    )
-                    if savepoint.is_open or not session._is_clean():
-                        savepoint.keep()
-                    now = perf_counter()
-                    if (taken_s := now - savepoint.since) < LONG_S:
-                        savepoint.since = now
-                        spent.calls += 1
-                        spent.seconds += taken_s
-                    else:
-                        savepoint.end()
-                except Exception as error:  # noqa: BLE001 - the plugin boundary
-                    self._lost(savepoint, spent, name, error)
-                    continue
-                if answer is not None:
-                    answers.append(answer)
-                    if answer.__class__ is GeneratorType:
-                        answers[-1] = Asker(spent, answer)
-                        is_asking = True
+        scope.session.flush()
+        with LazySavepoint(scope.session, self.usage) as savepoint:
+            answers, is_asking = self._answers(savepoint, name, scope, arguments)
         return self._in_rounds(scope, name, answers) if is_asking else answers
+
+    def _answers(
+        self, savepoint: LazySavepoint, name: str, scope: Any, arguments: Mapping[str, Any]
+    ) -> tuple[list[Any], bool]:
+        """Return the answers, and whether some are still to be made in rounds."""
+        session, silenced, answers, is_asking = scope.session, self.silenced, [], False
+        for plugin, function, names, spent in self._asked(name, scope.enablement):
+            if plugin in silenced:
+                continue
+            savepoint.spent = spent
+            try:
+                answer = (
+                    function(scope)
+                    if names == ONLY_SCOPE
+                    else function(*[arguments[n] for n in names])
+                )
+                if savepoint.is_open or not session._is_clean():
+                    savepoint.keep()
+                now = perf_counter()
+                if (taken_s := now - savepoint.since) < LONG_S:
+                    savepoint.since = now
+                    spent.calls += 1
+                    spent.seconds += taken_s
+                else:
+                    savepoint.end()
+            except Exception as error:  # noqa: BLE001 - the plugin boundary
+                self._lost(savepoint, spent, name, error)
+                continue
+            if answer is not None:
+                answers.append(answer)
+                if answer.__class__ is GeneratorType:
+                    answers[-1] = Asker(spent, answer)
+                    is_asking = True
+        return answers, is_asking
 
     def _in_rounds(self, scope: Any, name: str, answers: list[Any]) -> list[Any]:
         """Return the answers, those included that are made in rounds."""

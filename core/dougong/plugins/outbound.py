@@ -118,12 +118,17 @@ async def _exchange(outgoing: "httpx.Request", networks: tuple[str, ...]) -> Ans
     outgoing.url = httpx.URL(target)
     async with httpx.AsyncClient(trust_env=False, timeout=None, http2=False) as client:
         response = await client.send(outgoing, stream=True, follow_redirects=False)
-        body = bytearray()
         try:
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > MOST_BYTES:
-                    raise Invalid(N_("The answer is too large."))
+            body = await _body(response)
         finally:
             await response.aclose()
-        return Answer(response.status_code, dict(response.headers), bytes(body))
+        return Answer(response.status_code, dict(response.headers), body)
+
+
+async def _body(response: "httpx.Response") -> bytes:
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise Invalid(N_("The answer is too large."))
+    return bytes(body)

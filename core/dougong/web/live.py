@@ -150,16 +150,19 @@ class Live:
         """Hear what happens and tell the streams, for ever."""
         while True:
             try:
-                info = self.installation.databases.conninfo("access")
-                link = await psycopg.AsyncConnection.connect(info, autocommit=True)
-                async with link:
-                    await link.execute(f"listen {LIVE}")
-                    self._tell_all()
-                    async for notice in link.notifies():
-                        self._heard(notice.payload)
+                await self._listen()
             except psycopg.Error as error:
                 log.warning("live updates wait for the database", error=type(error).__name__)
             await asyncio.sleep(AGAIN_S)
+
+    async def _listen(self) -> None:
+        """Hear what happens as long as the connection holds."""
+        info = self.installation.databases.conninfo("access")
+        async with await psycopg.AsyncConnection.connect(info, autocommit=True) as link:
+            await link.execute(f"listen {LIVE}")
+            self._tell_all()
+            async for notice in link.notifies():
+                self._heard(notice.payload)
 
     def _heard(self, payload: str) -> None:
         place, _, rest = payload.partition(" ")

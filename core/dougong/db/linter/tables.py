@@ -51,25 +51,26 @@ def _relation(name: str, relation: Relation) -> Iterator[Finding]:
     if name in UNDECLARED or name.endswith(f".{VERSION_TABLE}"):
         allowed = UNDECLARED.get(name, privileges({"dougong_backup": "select"}))
         yield from _grants(name, relation, allowed)
-    elif relation.kind == "S":
-        yield Finding(
-            name,
-            "is a sequence: one counter for every community tells each what the others do",
-            "use uuidv7 ids, or count in a row of the community",
-        )
-    elif relation.kind == "v":
-        yield from _view(name, relation)
-    elif relation.kind in ("m", "f"):
-        what = "materialised view" if relation.kind == "m" else "foreign table"
-        yield Finding(
-            name,
-            f"is a {what}: row-level security cannot hold in it",
-            "keep such rows in a table of a model",
-        )
-    elif relation.root:
-        yield from _partition(name, relation)
-    else:
-        yield from _table(name, relation)
+        return
+    usual = _partition if relation.root else _table
+    yield from UNUSUAL.get(relation.kind, usual)(name, relation)
+
+
+def _sequence(name: str, relation: Relation) -> Iterator[Finding]:
+    yield Finding(
+        name,
+        "is a sequence: one counter for every community tells each what the others do",
+        "use uuidv7 ids, or count in a row of the community",
+    )
+
+
+def _unguarded(name: str, relation: Relation) -> Iterator[Finding]:
+    what = "materialised view" if relation.kind == "m" else "foreign table"
+    yield Finding(
+        name,
+        f"is a {what}: row-level security cannot hold in it",
+        "keep such rows in a table of a model",
+    )
 
 
 def _view(name: str, relation: Relation) -> Iterator[Finding]:
@@ -81,6 +82,10 @@ def _view(name: str, relation: Relation) -> Iterator[Finding]:
         )
     yield from _grants(name, relation, VIEW_READERS, is_exact=False)
     yield from _rules(name, relation)
+
+
+# By the kind of relation in PostgreSQL's catalogue, tables and partitions apart.
+UNUSUAL = {"S": _sequence, "v": _view, "m": _unguarded, "f": _unguarded}
 
 
 def _partition(name: str, relation: Relation) -> Iterator[Finding]:

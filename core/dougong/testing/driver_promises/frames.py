@@ -108,21 +108,26 @@ def the_answer_of_another_device_is_none(subject: DriverSubject) -> Iterator[str
 def no_answer_makes_it_raise(subject: DriverSubject) -> Iterator[str]:
     """Fuzz: random bytes, and random bytes inside of captured answers."""
     dice = random.Random(7)
+    for golden, given in _nonsense(subject, dice):
+        try:
+            said = subject.read(golden, given)
+        except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
+            yield f"{golden.points}: {given.hex()} makes it raise {error!r}"
+            return
+        if said is not None and set(said) != set(golden.points):
+            yield f"{golden.points}: {given.hex()} makes it answer for {sorted(said)}"
+            return
+
+
+def _nonsense(subject: DriverSubject, dice: random.Random) -> Iterator[tuple[Golden, bytes]]:
     for golden in subject.golden:
         answer = bytes.fromhex(golden.answer)
         for _ in range(300):
             damaged = bytearray(answer)
             for _ in range(dice.randint(1, 4)):
                 damaged[dice.randrange(len(damaged))] = dice.randrange(256)
-            for given in (bytes(damaged), dice.randbytes(dice.randrange(40))):
-                try:
-                    said = subject.read(golden, given)
-                except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
-                    yield f"{golden.points}: {given.hex()} makes it raise {error!r}"
-                    return
-                if said is not None and set(said) != set(golden.points):
-                    yield f"{golden.points}: {given.hex()} makes it answer for {sorted(said)}"
-                    return
+            yield golden, bytes(damaged)
+            yield golden, dice.randbytes(dice.randrange(40))
 
 
 @promise

@@ -15,6 +15,7 @@ from dougong.testing.driver_promises.stage import (
     hosted,
     line_to,
     on_a_loop,
+    running,
     served,
     until,
 )
@@ -53,21 +54,19 @@ async def a_list_is_brought_to_what_is_wanted_and_written_once(
 async def _written_once(subject: DriverSubject, spec: ListSpec) -> list[str]:
     first, second = subject.lists[spec.name]
     counted, writes = _counting(subject)
-    broken, server = [], served(counted)
-    async with server:
-        host, store = hosted(counted, gateway(counted, server.port, poll_s=3600))
-        async with host:
-            for step, wanted in enumerate((first, first, second, {}), 1):
-                writes.clear()
-                store.want(DEVICE, spec.name, wanted)
-                broken += await _brought(counted, store, spec, server.port, wanted, step)
-                if step == 2 and writes:
-                    broken.append(f"{spec.name}: the same again costs {len(writes)} writes")
+    broken = []
+    async with running(counted, poll_s=3600) as (server, store):
+        for step, wanted in enumerate((first, first, second, {}), 1):
             writes.clear()
-            too_long = {f"{n:06d}": "01" for n in range(spec.capacity + 1)}
-            store.want(DEVICE, spec.name, too_long)
-            if not await until(lambda: _detail(store, spec, "at most")) or writes:
-                broken.append(f"{spec.name}: more than it holds is not refused beforehand")
+            store.want(DEVICE, spec.name, wanted)
+            broken += await _brought(counted, store, spec, server.port, wanted, step)
+            if step == 2 and writes:
+                broken.append(f"{spec.name}: the same again costs {len(writes)} writes")
+        writes.clear()
+        too_long = {f"{n:06d}": "01" for n in range(spec.capacity + 1)}
+        store.want(DEVICE, spec.name, too_long)
+        if not await until(lambda: _detail(store, spec, "at most")) or writes:
+            broken.append(f"{spec.name}: more than it holds is not refused beforehand")
     return broken
 
 

@@ -5,7 +5,8 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -20,6 +21,7 @@ from dougong.testing.driver_promises.stage import (
     numbers_of,
     on_a_loop,
     read_all,
+    running,
     served,
     until,
 )
@@ -180,27 +182,31 @@ class _Heard(logging.Handler):
         self.lines.append(f"{record.getMessage()} {record.exc_info or ''}")
 
 
+@contextmanager
+def _everything_heard() -> Iterator[_Heard]:
+    root, heard = logging.getLogger(), _Heard()
+    level = root.level
+    root.addHandler(heard)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield heard
+    finally:
+        root.removeHandler(heard)
+        root.setLevel(level)
+
+
 @promise
 @on_a_loop
 async def no_secret_is_logged_while_it_runs(subject: DriverSubject) -> list[str]:
     """Poll and obey with every logger at its most talkative."""
-    root, heard = logging.getLogger(), _Heard()
-    level, spec = root.level, subject.cut()
-    root.addHandler(heard)
-    root.setLevel(logging.DEBUG)
-    try:
-        secret = replace(subject, settings=lambda n: {**subject.settings(n), **subject.secrets})
-        server = served(secret)
-        async with server:
-            host, store = hosted(secret, gateway(secret, server.port, poll_s=0.1))
-            async with host:
-                if spec is not None:
-                    store.order(subject.command(spec.name))
-                await until(lambda: store.readings and all(
-                    not r.state.is_open for r in store.results.values()), 5)  # fmt: skip
-    finally:
-        root.removeHandler(heard)
-        root.setLevel(level)
+    spec = subject.cut()
+    secret = replace(subject, settings=lambda n: {**subject.settings(n), **subject.secrets})
+    with _everything_heard() as heard:
+        async with running(secret, poll_s=0.1) as (_server, store):
+            if spec is not None:
+                store.order(subject.command(spec.name))
+            await until(lambda: store.readings and all(
+                not r.state.is_open for r in store.results.values()), 5)  # fmt: skip
     logged = "\n".join(heard.lines)
     shown = [name for name, value in subject.secrets.items() if value in logged]
     return [f"the secret {name} stands in the log" for name in shown]

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from uuid import UUID, uuid4
 
@@ -77,6 +78,17 @@ def hosted(subject: DriverSubject, *gateways: GatewayConfig) -> tuple[Host, Memo
     store = MemoryStore(list(gateways))
     drivers = {subject.driver.id: subject.driver}
     return Host(store, drivers, flush_s=0.05, reload_s=5), store
+
+
+@asynccontextmanager
+async def running(
+    subject: DriverSubject, poll_s: float
+) -> AsyncIterator[tuple[SimulatedGateway, MemoryStore]]:
+    """Run a host at a simulated gateway; yield the gateway and the host's store."""
+    async with served(subject) as server:
+        host, store = hosted(subject, gateway(subject, server.port, poll_s=poll_s))
+        async with host:
+            yield server, store
 
 
 async def until(condition: Callable[[], object], seconds: float | None = None) -> bool:

@@ -1,6 +1,6 @@
 """What a phone did, possibly without network: done here exactly once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
@@ -16,7 +16,7 @@ from dougong_equipment.models import InspectionRound, MaintenanceTask, SyncedWor
 from dougong_equipment.services.rounds import WALK, photo_name
 from dougong_equipment.services.tasks import WORK
 
-VERBS = ("start", "finish", "task_photo", "visit", "visit_photo", "report", "shift_note")
+Values = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,17 @@ class Operation:
     subject_id: UUID
     values: Mapping[str, Any]
 
+    def text(self, name: str) -> str:
+        """Return a text that the phone sent, an empty one when it sent none."""
+        return str(self.values.get(name) or "")
+
 
 def perform(scope: Scope, operation: Operation, photo: IO[bytes] | None = None) -> SyncedWork:
     """Do what a phone sent, once; see `dougong.services.offline.perform_once`.
 
     Raises Invalid for a verb that phones may not ask for, NotAllowed without the permission.
     """
-    if operation.verb not in VERBS:
+    if operation.verb not in (*VERBS, *PHOTOS):
         raise Invalid(N_("A phone may not ask for this (%(verb)s)."), verb=operation.verb)
     if not scope.may(WORK):
         scope.require(WALK)
@@ -50,44 +54,51 @@ def perform(scope: Scope, operation: Operation, photo: IO[bytes] | None = None) 
 
 
 def _do(scope: Scope, operation: Operation, photo: IO[bytes] | None) -> None:
-    given, subject = operation.values, operation.subject_id
-    if operation.verb in ("task_photo", "visit_photo"):
+    if operation.verb in PHOTOS:
         _keep_photo(scope, operation, photo)
-    elif operation.verb == "start":
-        scope.call("equipment.maintenance_task.start", task=subject)
-    elif operation.verb == "finish":
-        scope.call("equipment.maintenance_task.finish", task=subject, **_said(given, "report"))
-    elif operation.verb == "visit":
-        scope.call(
-            "equipment.inspection_round.visit",
-            round=subject,
-            point_id=given.get("point"),
-            arrived_at=_instant(given.get("arrived_at")),
-            left_at=_instant(given.get("left_at")),
-            **_said(given, "proof"),
-        )
-    elif operation.verb == "shift_note":
-        scope.call("equipment.shift.note", shift=subject, text=str(given.get("text", "")))
-    else:
-        scope.call(
-            "equipment.fault.report",
-            equipment=subject,
-            text=str(given.get("text", "")),
-            is_breakdown=bool(given.get("is_breakdown")),
-            client_id=operation.client_id,
-        )
+        return
+    name, record, rest = VERBS[operation.verb]
+    scope.call(f"equipment.{name}", **{record: operation.subject_id}, **rest(operation))
 
 
-def _said(given: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the answers, the note, and one more text of what a phone sent."""
-    answers = given.get("answers") or {}
+def _finished(done: Operation) -> Values:
+    return {**_answered(done), "report": done.text("report")}
+
+
+def _visited(done: Operation) -> Values:
+    return {
+        **_answered(done),
+        "proof": done.text("proof"),
+        "point_id": done.values.get("point"),
+        "arrived_at": _instant(done.values.get("arrived_at")),
+        "left_at": _instant(done.values.get("left_at")),
+    }
+
+
+def _reported(done: Operation) -> Values:
+    return {
+        "text": done.text("text"),
+        "is_breakdown": bool(done.values.get("is_breakdown")),
+        "client_id": done.client_id,
+    }
+
+
+# What a phone may ask for: the service, the record that it is about, and its other arguments.
+VERBS: dict[str, tuple[str, str, Callable[[Operation], Values]]] = {
+    "start": ("maintenance_task.start", "task", lambda done: {}),
+    "finish": ("maintenance_task.finish", "task", _finished),
+    "visit": ("inspection_round.visit", "round", _visited),
+    "report": ("fault.report", "equipment", _reported),
+    "shift_note": ("shift.note", "shift", lambda done: {"text": done.text("text")}),
+}
+PHOTOS = ("task_photo", "visit_photo")
+
+
+def _answered(done: Operation) -> Values:
+    answers = done.values.get("answers") or {}
     if not isinstance(answers, dict):
         raise Invalid(N_("The request was not understood."))
-    return {
-        "answers": answers,
-        "note": str(given.get("note") or ""),
-        name: str(given.get(name) or ""),
-    }
+    return {"answers": answers, "note": done.text("note")}
 
 
 def _instant(text: Any) -> datetime:

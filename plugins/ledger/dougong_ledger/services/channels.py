@@ -18,6 +18,7 @@ from dougong_ledger.channels import (
     Channel,
     ChannelRefused,
     Merchant,
+    Notice,
     Outcome,
     PaymentRequest,
     Prepared,
@@ -243,13 +244,16 @@ def take_notice(
             ChannelNotice.provider == provider, ChannelNotice.nonce == notice.nonce[:64]
         )
         if scope.session.scalars(seen).first() is None:
-            with entered(scope, SETTLE, None):
-                result, detail = NoticeResult.NOTHING, None
-                if notice.outcome is not None:
-                    result, detail = settle(scope, provider, notice.outcome)
-                _keep(scope, provider, notice.nonce, notice.event_id, notice.outcome,
-                      result, detail)  # fmt: skip
+            _book_notice(scope, provider, notice)
     return channel.acknowledge(True)
+
+
+def _book_notice(scope: Scope, provider: str, notice: Notice) -> None:
+    with entered(scope, SETTLE, None):
+        result, detail = NoticeResult.NOTHING, None
+        if notice.outcome is not None:
+            result, detail = settle(scope, provider, notice.outcome)
+        _keep(scope, provider, notice.nonce, notice.event_id, notice.outcome, result, detail)
 
 
 def _keep(

@@ -2,12 +2,22 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 
 SHORTEST, LONGEST, MOST = 2, 6, 5
 # A phrase that begins or ends with one of these is cut in the wrong place or says nothing.
 _EDGES = set("的了是在和也都很就不没有我你他们这那个一上下来去到为把被让吗呢吧啊又还要会能请对与")
 _RUNS = re.compile("[\u4e00-\u9fff]+")
+
+
+def _phrases(text: str) -> Iterator[str]:
+    """Yield what may be a phrase: a piece of a run that neither begins nor ends with a filler."""
+    for run, size in product(_RUNS.findall(text), range(SHORTEST, LONGEST + 1)):
+        for at in range(len(run) - size + 1):
+            gram = run[at : at + size]
+            if gram[0] not in _EDGES and gram[-1] not in _EDGES:
+                yield gram
 
 
 def frequent_phrases(texts: Sequence[str], least: int = 2) -> list[tuple[str, list[int]]]:
@@ -18,12 +28,8 @@ def frequent_phrases(texts: Sequence[str], least: int = 2) -> list[tuple[str, li
     """
     said: dict[str, set[int]] = defaultdict(set)
     for number, text in enumerate(texts):
-        for run in _RUNS.findall(text):
-            for size in range(SHORTEST, LONGEST + 1):
-                for at in range(len(run) - size + 1):
-                    gram = run[at : at + size]
-                    if gram[0] not in _EDGES and gram[-1] not in _EDGES:
-                        said[gram].add(number)
+        for phrase in _phrases(text):
+            said[phrase].add(number)
     shared = [(gram, where) for gram, where in said.items() if len(where) >= least]
     shared.sort(key=lambda each: (-len(each[1]) * (len(each[0]) - 1), each[0]))
     chosen: list[tuple[str, list[int]]] = []
