@@ -1,21 +1,24 @@
 """What a bill run costs beside a raw INSERT … SELECT of the very same rows.
 
-Usage: bench/bill_run.py [--rooms N] [--rounds N] [--scale] [--sizes ROOMS …]. Each round bills
-one more month of N rooms with four fee items each (area, two fixed, one with a price that changes
-inside the first month) through `create_run` and, in a transaction of its own as in life,
-`publish_run`: reckoning, bills, lines with traces, journal, audit, as the application's role under
-row-level security. Then the rows are put aside, deleted, and inserted again by a superuser from a
-table, into the product's own tables with the same keys, indexes, foreign keys and audit triggers.
-Both on one server with fsync on. With --scale: what a line costs in runs of 10,000, 100,000
-and 1,000,000 lines (or four times --sizes), and the application's memory at most. README.md says
-how the figures are printed.
+Usage: bench/bill_run.py [--rooms N] [--rounds N] [--scale] [--sizes ROOMS …] [--estate N]. Each
+round bills one more month of N rooms with four fee items each (area, two fixed, one with a price
+that changes inside the first month) through `create_run` and, in a transaction of its own as in
+life, `publish_run`: reckoning, bills, lines with traces, journal, audit, as the application's role
+under row-level security. Then the rows are put aside, deleted, and inserted again by a superuser
+from a table, into the product's own tables with the same keys, indexes, foreign keys and audit
+triggers. Both on one server with fsync on. With --scale: what a line costs in runs of 10,000,
+100,000 and 1,000,000 lines (or four times --sizes), and the application's memory at most. With
+--estate: N households in communities of 10,000, two of them at a time. README.md says how the
+figures are printed.
 """
 
 import argparse
 import os
+import statistics
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -37,6 +40,7 @@ from dougong_fees import services
 from dougong_fees.domain.periods import add_months
 from dougong_fees.domain.states import RunState
 from dougong_fees.models import BillRun, Charge, ChargeMethod, FeeItem, FeePrice
+from dougong_fees.services.group_runs import AT_ONCE
 from dougong_ledger import services as ledger
 
 SYSTEM = Actor.system("bench")
@@ -223,23 +227,53 @@ def compare(installation: Installation, server: EmbeddedPostgres, rooms: int, ro
     return ratio is not None and ratio >= 0.7
 
 
-def scale(installation: Installation, server: EmbeddedPostgres, sizes: Sequence[int]) -> None:
-    """Tell what a line costs in ever larger runs, beside the smallest one, and the memory."""
-    smallest: list[float] = []
-    first_peak = 0.0
-    for rooms in sizes:
-        community = ground(installation, rooms)
-        settle_down(server)
-        forget_peak()
-        taken: list[float] = []
-        for number in range(1, 4 if rooms < 100_000 else 2):
+def scale(
+    installation: Installation, server: EmbeddedPostgres, sizes: Sequence[int], rounds: int
+) -> None:
+    """Tell what a line costs in ever larger runs, beside the smallest one, and the memory.
+
+    The sizes take turns, each after a checkpoint, in months without a change of price.
+    """
+    communities = [ground(installation, rooms) for rooms in sizes]
+    run_once(installation, communities[0], 0)
+    taken: list[list[float]] = [[] for _ in sizes]
+    peaks: list[list[float]] = [[] for _ in sizes]
+    for number in range(1, rounds + 1):
+        for place, community in enumerate(communities):
+            settle_down(server)
+            forget_peak()
             spent, _, lines = run_once(installation, community, number)
-            taken.append(spent.clock_s / lines * 1e6)
-        smallest = smallest or taken
-        first_peak = first_peak or peak_mib()
-        name = f"bill_run_{rooms * 4}_us_per_line"
-        tell(name, "µs", taken, smallest[: len(taken)], reach="<= 1.3")
-        tell(f"bill_run_{rooms * 4}_peak_mib", "MiB", [peak_mib()], [first_peak], reach="<= 1.3")
+            taken[place].append(spent.clock_s / lines * 1e6)
+            peaks[place].append(peak_mib())
+    for place, rooms in enumerate(sizes):
+        name = f"bill_run_{rooms * 4}"
+        tell(f"{name}_us_per_line", "µs", taken[place], taken[0], reach="<= 1.3")
+        tell(f"{name}_peak_mib", "MiB", peaks[place], peaks[0], reach="<= 1.3")
+
+
+def estate(
+    installation: Installation, server: EmbeddedPostgres, households: int, rounds: int
+) -> None:
+    """Tell what the communities of a group cost, billed two at a time as the group's run does.
+
+    A community has 10,000 households. seconds_for_a_million: by the same rate, not measured.
+    """
+    communities = [ground(installation, 10_000) for _ in range(households // 10_000)]
+    rates: list[float] = []
+    for number in range(rounds + 1):
+        settle_down(server)
+        began = time.perf_counter()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            tasks = [pool.submit(run_once, installation, place, number) for place in communities]
+            lines = sum(task.result()[2] for task in tasks)
+        if number:
+            rates.append(lines / (time.perf_counter() - began))
+    more = {
+        "households": households,
+        "at_once": AT_ONCE,
+        "seconds_for_a_million": round(4_000_000 / statistics.median(rates), 1),
+    }
+    tell("bill_estate_lines_per_s", "lines/s", rates, **more)
 
 
 def main() -> int:
@@ -249,10 +283,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", action="store_true")
     parser.add_argument("--sizes", type=int, nargs="+", default=[2_500, 25_000, 250_000])
+    parser.add_argument("--estate", type=int, default=0, metavar="HOUSEHOLDS")
     given = parser.parse_args()
     with throwaway_installation(fast=False) as (installation, server):
+        if given.estate:
+            estate(installation, server, given.estate, given.rounds)
+            return 0
         if given.scale:
-            scale(installation, server, given.sizes)
+            scale(installation, server, given.sizes, given.rounds)
             return 0
         return 0 if compare(installation, server, given.rooms, given.rounds) else 1
 

@@ -26,6 +26,9 @@ BENCH_PACKAGES = {
     # What bench/list_page.py measures itself against.
     "flask_admin": "Flask-Admin[sqlalchemy]==2.2.1 Flask-SQLAlchemy==3.1.1"
     " psycopg[binary]==3.3.9 SQLAlchemy==2.1.9",
+    # What bench/tryton.py measures itself against.
+    "tryton": "trytond[postgresql]==8.2.1 trytond_account_invoice==8.2.0 proteus==8.2.0"
+    " psycopg[binary,pool]==3.3.9",
 }
 PROGRAMS = ("mbpoll", "gcc")
 PATIENCE_S = 180
