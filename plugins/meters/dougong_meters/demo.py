@@ -25,6 +25,7 @@ from dougong.devices.simulators import FIRST_PORT, LOOPBACK, FarmGateway, FarmMe
 from dougong.tenancy.models import CommunityKind, Room, RoomKind, RoomState
 from dougong_meters.drivers import cjt188, dlt645, modbus
 from dougong_meters.models import Meter, Reading
+from dougong_meters.services.balance import reckon_balances
 
 MONTHS = 7
 DAILY = 10
@@ -96,6 +97,7 @@ def load(scope: Scope, chance: Random) -> None:
         demonstration.collect(rooms, [g for g in farm() if g.driver == "modbus"])
         demonstration.read_by_hand(rooms, "water")
     demonstration.rows.write(scope)
+    reckon_balances(scope)
 
 
 def water_and_heat() -> list[FarmGateway]:
