@@ -245,7 +245,8 @@ def usage_map() -> str:
     if scope.community_id is None:
         raise NotFound(N_("Choose a community first."))
     scope.require(VIEW)
-    kind = _commodity(request.args.get("commodity") or services.main_commodity(scope))
+    given_kind = request.args.get("commodity")
+    kind = _commodity(given_kind) if given_kind else services.main_commodity(scope).commodity
     start = _month(scope, request.args.get("month", ""))
     building = request.args.get("building", "")
     given = {"commodity": kind.value, "month": f"{start:%Y-%m}"}

@@ -165,3 +165,11 @@ def test_the_page_of_losses_names_what_is_lost(installation, place, app, monkeyp
     assert ">12.0<" in kept
     with installation.scope(Actor.system(), community=place.community_id) as scope:
         assert services.reckon_balances(scope) == 1
+
+
+def test_the_map_of_usage_is_there_for_buildings_and_for_rooms(installation, place, app, meters):
+    manager = sign_in(app, installation, make_login(installation, place, "community_manager"))
+    here = f"/c/{place.community_id}/meters/map"
+    for address in (here, f"{here}?commodity=water&building={place.building_ids[0]}"):
+        page = manager.get(address)
+        assert page.status_code == 200 and "用量热力图" in page.text

@@ -36,7 +36,7 @@ POWER_POINTS = ("power", "is_cut")
 # Of the rooms, by number: low, used up, used up with somebody who needs his supply; nearly through
 # its free quota; allowed less than its simulated meter takes, so that its supply trips by itself.
 LOW, EMPTY, MEDICAL = range(3, 300, 29), (7, 40), 12
-NEAR_QUOTA, LEFT_FREE = 0, Decimal("0.6")
+NEAR_QUOTA, LEFT_FREE = 0, Decimal("4.5")
 STRICT, STRICT_KW = 9, Decimal(1)
 # Their meters are not on a line and take cards; on the last of them a top-up still waits.
 CARDS = (24, 25, 26, 27)
