@@ -142,6 +142,14 @@ def browser(product):
         opened.close()
 
 
+def keep_picture(page, name: str) -> None:
+    """Keep a picture of an open page for the handbook, when pictures are wanted."""
+    if os.environ.get("DOUGONG_PICTURES"):
+        folder = ROOT / "docs/handbook/pictures"
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / f"{name}.png")
+
+
 class Visitor:
     """Someone at a browser: opens pages, and fails the test when a page misbehaves."""
 
@@ -210,10 +218,7 @@ class Visitor:
 
     def picture(self, name: str) -> None:
         """Keep a picture for the handbook, when pictures are wanted."""
-        if os.environ.get("DOUGONG_PICTURES"):
-            folder = ROOT / "docs/handbook/pictures"
-            folder.mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=folder / f"{name}.png")
+        keep_picture(self.page, name)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,10 @@ from dougong.devices import mqtt as mqtt_module
 from dougong.devices.models import Device, DeviceEvent, DeviceValue, Gateway
 from dougong.devices.mqtt import listen
 from dougong.devices.receiving import Receiver
+from dougong.events.delivery import deliver
+from dougong.services import create
+from dougong_equipment.models import AlarmRule, Equipment, EquipmentKind, Fault
+from dougong_equipment.services import ledger
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 USERS = ("dougong", "nb-1", "nb-2")
@@ -216,3 +220,32 @@ def test_messages_that_wait_are_stored_together_and_a_wrong_one_alone_is_left_ou
             .join(Device, Device.id == DeviceValue.device_id)
         ).all())  # fmt: skip
     assert values == {"nb-1": "0.108", "nb-2": "0.106"}
+
+
+def test_water_on_the_floor_told_through_the_broker_becomes_a_work_order(
+    installation, community, broker
+):
+    with installation.scope(Actor.system(), community=community) as scope:
+        ledger.add_kinds(scope)
+        kinds = select(EquipmentKind.id).where(EquipmentKind.name == "环境传感器")
+        gateway = create(scope, Gateway, {"name": "broker", "transport": Transport.MQTT_PUSH})
+        values = {"driver": "equipment_push", "profile": "environment_node", "push_key": "nb-1"}
+        device = create(scope, Device, {"gateway_id": gateway.id, "name": "节点", **values})
+        values = {"name": "水泵房节点", "kind_id": scope.session.scalars(kinds).one()}
+        values |= {"device_id": device.id, "commissioned_on": scope.today}
+        sensor = create(scope, Equipment, values)
+        values = {"equipment_id": sensor.id, "name": "地面浸水", "point": "is_wet", "delay_s": 0}
+        create(scope, AlarmRule, {**values, "comparison": "is_on", "urgency": "emergency"})
+    body = json.dumps({"id": "w1", "values": {"wet": True, "temperature": 18.2}})
+
+    async def stored():
+        await tell(broker, community, body, wait_s=0.7)
+        while await asyncio.to_thread(events, installation, community) < 1:
+            await asyncio.sleep(0.05)
+
+    listening(broker, Receiver(installation).receive, stored)
+    deliver(installation, community)
+    with installation.scope(Actor.system(), community=community) as scope:
+        [fault] = scope.session.scalars(select(Fault)).all()
+        assert ("地面浸水" in fault.text, fault.urgency) == (True, "emergency")
+        assert fault.work_order is not None

@@ -107,7 +107,11 @@ class ModbusResponder(Responder):
             if where.table == table:
                 for i in range(where.count):
                     cells.setdefault(where.register_ + i, 0)
-        states = {p.address.register_ for p in life.device.profile.points if p.kind == "state"}
+        states = {
+            point.address.register_
+            for point in life.device.profile.points
+            if point.kind == "state" and point.address.table == table
+        }
         for (owner, where_to, register), cell in self.written.items():
             if owner == device and where_to == table and register not in states:
                 cells[register] = cell

@@ -45,10 +45,11 @@ def order_command(
     it, for ``devices.proposal_hours`` (24) at most, unless ``policy`` names the written rule that
     stands in for him. Raises Invalid for a command that the device does not have, Conflict with
     the reason when an interlock refuses.
-    Opening and cutting off need a fresh proof.
+    Opening, cutting off and what wants two persons need a fresh proof.
     """
     spec = _spec(scope, device, name)
-    if spec.effect in DANGEROUS and acts_as(scope, "dougong.device.order"):
+    is_dangerous = spec.effect in DANGEROUS or spec.two_persons
+    if is_dangerous and acts_as(scope, "dougong.device.order"):
         scope.actor.require_proof("dougong.device.order")
     is_door = spec.effect in (Effect.OPEN_DOOR, Effect.OPEN_BARRIER)
     row = DeviceCommand(

@@ -56,13 +56,13 @@ class EquipmentView(RecordView, model=Equipment):
     search = ("name", "number", "registration", "model", "supplier")
     inline = ("place", "post")
     actions = (
-        action(services.commission, bulk=True),
+        action(services.commission, bulk=True, states=("planned", "stopped", "standby")),
         action(services.report_fault),
         action(services.control),
         action(services.lock),
         action(services.unlock),
         action(services.record_hours),
-        action(services.stop_equipment, confirm=True),
+        action(services.stop_equipment, confirm=True, states=("in_use", "standby", "faulty")),
         action(services.retire, confirm=True),
     )
 

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import func, or_, select
 
 from dougong.db import Scope, member_label
+from dougong.devices.commands import CommandState
+from dougong.devices.models import DeviceCommand
 from dougong.hookspecs import Asks, Card, Panel, SearchHit
 from dougong.i18n import gettext
 from dougong.tenancy.models import Building
@@ -43,10 +45,15 @@ def dashboard(scope: Scope) -> Asks[Card]:
     running = select(
         func.count(), func.count().filter(Equipment.state == EquipmentState.FAULTY)
     ).where(Equipment.state.in_(RUNS))
-    dates, alarms, running = yield legal, alarms, running
+    commands = select(func.count()).where(
+        DeviceCommand.state == CommandState.PROPOSED,
+        DeviceCommand.device_id.in_(select(Equipment.device_id)),
+    )
+    dates, alarms, running, proposed = yield legal, alarms, running, commands
     late, near = dates.one()
     raised = alarms.scalar_one()
     return [
+        *_proposals(scope, proposed.scalar_one()),
         _running(*running.one()),
         Card(
             gettext("Legal checks within 30 days"),
@@ -63,6 +70,20 @@ def dashboard(scope: Scope) -> Asks[Card]:
             url="admin/equipment/alarm/?state=raised",
             order=42,
         ),
+    ]
+
+
+def _proposals(scope: Scope, count: int) -> list[Card]:
+    if not count or not scope.may("dougong.device_command.approve"):
+        return []
+    return [
+        Card(
+            gettext("Commands that wait for a second person"),
+            str(count),
+            tone="warning",
+            url="admin/dougong/device_command/?state=proposed",
+            order=39,
+        )
     ]
 
 
@@ -133,7 +154,7 @@ def _answers(condition: Any) -> Asks[Panel]:
 
 
 def equipment_panels(scope: Scope, equipment: Equipment) -> Asks[Panel]:
-    """Return what equipment cost and may be expected of, what is to be done, what was wrong."""
+    """Return what is to be done, what was wrong, what it cost and may be expected of."""
     tasks = select(MaintenanceTask.due_on, MaintenanceTask.name, MaintenanceTask.state).where(
         MaintenanceTask.equipment_id == equipment.id,
         MaintenanceTask.state.in_((TaskState.PLANNED, *TO_DO)),
@@ -146,7 +167,7 @@ def equipment_panels(scope: Scope, equipment: Equipment) -> Asks[Panel]:
         faults.order_by(Fault.raised_at.desc()).limit(5),
     )
     kinds.all()  # the life reads the kind's years: the session knows it from now on
-    found = [life_panel(lives_from(scope, [equipment], costs, breakdowns)[0])]
+    found: list[Panel] = []
     rows = [(str(task.due_on), f"{task.name} · {member_label(task.state)}") for task in to_do]
     if rows:
         url = f"admin/equipment/maintenance_task/?equipment={equipment.id}"
@@ -158,7 +179,7 @@ def equipment_panels(scope: Scope, equipment: Equipment) -> Asks[Panel]:
     if rows:
         url = f"admin/equipment/fault/?equipment={equipment.id}"
         found.append(Panel(gettext("Faults and repairs"), rows, url=url))
-    return found
+    return [*found, life_panel(lives_from(scope, [equipment], costs, breakdowns)[0])]
 
 
 def fault_words(fault: Fault) -> str:
@@ -171,18 +192,35 @@ def fault_words(fault: Fault) -> str:
 
 
 def life_panel(life: Life) -> Panel:
-    """Return what a piece of equipment cost and when to replace it."""
-    figures = life.figures
+    """Return what a piece of equipment cost, how reliable it was, and when to replace it."""
+    years = gettext("%(years)s years", years=f"{life.age_y:.1f}")
     rows: list[tuple[Any, str]] = [
-        (gettext("Age"), gettext("%(years)s years", years=f"{life.age_y:.1f}")),
+        (gettext("Age"), years),
         (gettext("Kept for (beside the purchase)"), f"¥{life.kept:,.2f}"),
-        ("MTBF", _hours(figures.mtbf_h)),
-        ("MTTR", _hours(figures.mttr_h)),
+        *reliability_rows(life, years),
     ]
-    if figures.availability is not None:
-        rows.append((gettext("Availability"), f"{100 * figures.availability:.2f} %"))
-    rows += [(gettext("Replace"), words) for words in forecast_words(life)]
+    if words := forecast_words(life):
+        told = gettext("%(when)s: %(why)s", when=words[0], why=words[1])
+        rows.append((gettext("Replace"), told))
     return Panel(gettext("Whole life"), rows, order=10)
+
+
+def reliability_rows(life: Life, years: str) -> list[tuple[Any, str]]:
+    """Return MTBF, MTTR and availability, each with what it is reckoned from."""
+    figures = life.figures
+    if figures.availability is None:
+        return []
+    if not figures.breakdowns:
+        return [("MTBF", gettext("it has not broken down in %(years)s", years=years))]
+    count = figures.breakdowns
+    between = gettext("%(count)s breakdowns in %(years)s", years=years, count=count)
+    hours = f"{figures.still_h:,.0f}"
+    still = gettext("%(hours)s h over %(count)s breakdowns", hours=hours, count=count)
+    return [
+        ("MTBF", f"{_hours(figures.mtbf_h)} ({between})"),
+        ("MTTR", f"{_hours(figures.mttr_h)} ({still})"),
+        (gettext("Availability"), f"{100 * figures.availability:.2f} %"),
+    ]
 
 
 def _hours(hours: float | None) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from dougong.db import Scope, insert_rows, uuid7
+from dougong_equipment import demo_past
 from dougong_equipment.domain.kinds import (
     Comparison,
     ItemKind,
@@ -93,6 +94,7 @@ def plan_work(scope: Scope, chance: Random) -> None:
     scope.session.flush()
     keep_calendar(scope)
     keep_rounds(scope)
+    demo_past.write(scope, chance, equipment)
 
 
 def _checklists(scope: Scope) -> dict[str, UUID]:

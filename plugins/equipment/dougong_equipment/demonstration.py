@@ -39,7 +39,7 @@ FAULTS = {
         ("困人后停梯，门锁回路断开", 3, 900),
     ),
     "生活给水泵": (("机械密封漏水", 9, 520), ("变频器过热报警", 7, 860), ("轴承异响", 16, 740)),
-    "排污泵": (("叶轮缠堵跳闸", 4, 300), ("浮球开关失灵", 3, 180)),
+    "排污泵": (("叶轮缠堵跳闸", 4, 1_150), ("电机绕组进水，返厂维修", 30, 2_100)),
     "风机": (("皮带断裂", 5, 240), ("轴承温度高停机", 8, 560)),
 }
 CONTRACTORS = (
@@ -251,8 +251,9 @@ def _water(story: Story, devices: dict[str, UUID]) -> None:
     )
     story.stands("生活给水倒流防止器", "倒流防止器", 5.1, 4_200, model="HS41X DN150", **here)
     story.stands(
-        "水泵房环境传感器", "环境传感器", 1.4, 1_280, device_id=devices["水泵房环境传感器"], **here
-    )
+        "水泵房环境传感器", "环境传感器", 1.4, 1_280, device_id=devices["水泵房环境传感器"],
+        warranty_until_on=story.scope.today + timedelta(days=21), **here
+    )  # fmt: skip
     story.stands("1# 排污泵", "排污泵", 6.6, 6_400, model="50WQ15-20", **here)
 
 
@@ -280,6 +281,11 @@ def _rest(story: Story, devices: dict[str, UUID], buildings: Sequence[Building])
     story.stands(
         "小区景观照明", "公共照明", 4.2, 36_000, place="中心花园", maker="江州照明",
         device_id=devices["小区景观照明"],
+    )  # fmt: skip
+    story.stands(
+        "3# 排污泵（新购）", "排污泵", 0, 6_900, place="备品库", model="50WQ20-22",
+        state=EquipmentState.PLANNED, purchased_on=story.scope.today - timedelta(days=12),
+        commissioned_on=None, warranty_until_on=story.scope.today + timedelta(days=353),
     )  # fmt: skip
     story.stands("1# 配电柜", "配电柜", 9, 78_000, place="变配电室", model="GGD", floor=-1)
     for building in buildings[:LIFTS]:

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from dougong.db import uuid7
 from dougong.db.scope import Actor, Grant
 from dougong.services import create
+from dougong_equipment.domain.kinds import EquipmentState
 from dougong_equipment.models import Checklist, ChecklistItem, Equipment, EquipmentKind
 from dougong_equipment.services import ledger
 
@@ -52,7 +53,9 @@ def stand(enter, place):
             query = select(EquipmentKind.id).where(EquipmentKind.name == kind)
             values = {"name": name, "kind_id": scope.session.scalars(query).one(), **more}
             values.setdefault("building_id", place.building_ids[0])
-            return create(scope, Equipment, values).id
+            found = create(scope, Equipment, values)
+            found.state = EquipmentState.IN_USE
+            return found.id
 
     return made
 

@@ -7,10 +7,19 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from dougong.db import uuid7
 from dougong.errors import Conflict, NotAllowed
+from dougong.messages.models import Message
 from dougong.services import create
 from dougong_equipment import services
-from dougong_equipment.domain.kinds import FaultSource, Proof, ShiftState, TaskState, Trade
+from dougong_equipment.domain.kinds import (
+    EquipmentState,
+    FaultSource,
+    Proof,
+    ShiftState,
+    TaskState,
+    Trade,
+)
 from dougong_equipment.models import (
     Answer,
     ChecklistItem,
@@ -18,20 +27,26 @@ from dougong_equipment.models import (
     ContractorWarning,
     Equipment,
     EquipmentCost,
+    EquipmentKind,
     Fault,
     InspectionPlan,
     InspectionPoint,
     InspectionRound,
     InspectionRoute,
     MaintenancePlan,
+    MaintenanceTask,
     PointVisit,
     RouteStop,
     ShiftNote,
+    SparePart,
+    Watcher,
 )
+from dougong_equipment.services import ledger
 from dougong_equipment.services.contracts import warn_of_contracts
 from dougong_equipment.services.faults import follow_order
 from dougong_equipment.services.shifts import own_shifts
 from dougong_equipment.services.syncing import Operation, perform
+from dougong_equipment.services.warranty import warn_of_warranty
 
 
 def all_of(scope, model):
@@ -136,6 +151,97 @@ def test_the_end_of_a_contract_is_warned_of_once_at_each_level_and_anew_when_ren
         made.ends_on = day + timedelta(days=400)
         assert warn_of_contracts(scope) == 0
         assert sorted(w.level for w in all_of(scope, ContractorWarning)) == [1, 2, 4]
+
+
+@pytest.fixture
+def told(enter):
+    """Return the id of somebody who is told from the first level on, and what he was told."""
+    user_id = uuid7()
+    with enter() as scope:
+        scope.session.add(Watcher(name="王", user_id=user_id, level=1))
+
+    def subjects(scope):
+        query = select(Message).where(Message.user_id == user_id).order_by(Message.id)
+        return [message.subject for message in scope.session.scalars(query)]
+
+    return subjects
+
+
+def test_the_end_of_a_warranty_is_told_once_at_each_level_while_it_can_be_claimed(
+    enter, stand, told
+):
+    with enter() as scope:
+        day = scope.today
+    pump = stand(warranty_until_on=day + timedelta(days=25))
+    stand("2# 生活给水泵", warranty_until_on=day + timedelta(days=28))
+    stand("3# 生活给水泵", warranty_until_on=day - timedelta(days=1))
+    with enter() as scope:
+        services.report_fault(scope, scope.get(Equipment, pump), "密封渗水")
+        assert [warn_of_warranty(scope) for _ in range(2)] == [2, 0]
+        scope.get(Equipment, pump).warranty_until_on = day + timedelta(days=5)
+        assert [warn_of_warranty(scope) for _ in range(2)] == [1, 0]
+        scope.get(Equipment, pump).warranty_until_on = day
+        assert warn_of_warranty(scope) == 1
+        scope.get(Equipment, pump).warranty_until_on = day + timedelta(days=395)
+        assert warn_of_warranty(scope) == 0
+        subjects = told(scope)
+    assert subjects == [
+        "25 天后质保到期：1# 生活给水泵、2# 生活给水泵",
+        "5 天后质保到期：1# 生活给水泵",
+        "0 天后质保到期：1# 生活给水泵",
+    ]
+
+
+def test_a_part_below_its_minimum_is_told_once_each_time_it_falls(enter, told):
+    with enter() as scope:
+        part = create(scope, SparePart, {"name": "密封", "minimum": "2", "uom": "件"})
+        services.receive_part(scope, part, Decimal(3))
+        for count in ("1", "1", "0.5"):
+            services.use_part(scope, part, Decimal(count))
+        assert (part.is_low, told(scope)) == (True, ["备件低于下限：密封"])
+        services.receive_part(scope, part, Decimal(4))
+        assert not part.is_low
+        services.use_part(scope, part, Decimal(3))
+        assert told(scope) == ["备件低于下限：密封"] * 2
+
+
+def test_equipment_is_bought_before_it_is_used_and_the_law_begins_with_its_use(enter, place):
+    with enter() as scope:
+        ledger.add_kinds(scope)
+        query = select(EquipmentKind.id).where(EquipmentKind.name == "乘客电梯")
+        values = {"kind_id": scope.session.scalars(query).one(), "registration": "梯11"}
+        bought = create(scope, Equipment, {**values, "name": "新梯"})
+        used = create(scope, Equipment, {**values, "name": "旧梯", "commissioned_on": "2020-05-01"})
+        states = (EquipmentState.PLANNED, EquipmentState.IN_USE)
+        assert (bought.state, used.state) == states
+        services.keep_calendar(scope)
+        planned = {plan.equipment_id for plan in all_of(scope, MaintenancePlan)}
+        assert planned == {used.id}
+        services.commission(scope, bought)
+        services.keep_calendar(scope)
+        plans = [plan.equipment_id for plan in all_of(scope, MaintenancePlan)]
+        assert plans.count(bought.id) == plans.count(used.id) == 2
+
+
+def test_what_a_phone_says_happened_is_when_it_happened(enter, worker, stand):
+    pump = stand()
+    with enter(worker) as scope:
+        now = scope.now
+        shift = services.begin_shift(scope, Trade.SECURITY, "东门岗")
+        shift.begun_at = now - timedelta(hours=8)
+    with enter() as scope:
+        task = services.create_task(scope, pump, "保养", scope.today)
+    came, ahead, long_ago = (now + timedelta(hours=h) for h in (-3, 2, -24 * 9))
+    with enter(worker) as scope:
+        scope.call("equipment.shift.hand_over", shift=shift.id, words="无")
+        for at in (came, ahead):
+            values = {"text": "巡楼一次", "at": at.isoformat()}
+            perform(scope, Operation(uuid7(), "shift_note", shift.id, values))
+        for verb, at in (("start", came), ("finish", long_ago)):
+            perform(scope, Operation(uuid7(), verb, task.id, {"at": at.isoformat()}))
+        assert [note.noted_at for note in all_of(scope, ShiftNote)] == [came]
+        done = scope.get(MaintenanceTask, task.id)
+        assert (done.started_at, done.done_at >= now) == (came, True)
 
 
 def test_what_an_order_cost_becomes_cost_of_its_equipment_as_it_stands(enter, stand):

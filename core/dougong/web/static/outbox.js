@@ -4,7 +4,9 @@
 //
 // new Outbox({ name, list, operation, changed, words }): name of the store on the phone; list: the
 // address of what the page shows, with a field `csrf`; operation: where to send what was done;
-// changed: called whenever there is something to draw; words.conflict: said before a bare status.
+// changed: called whenever there is something to draw; words.conflict: said before a bare status;
+// parts: addresses that the page loads later and needs without network, too. What is shown leaves
+// out what is `pending`, and for a moment what was `delivered` since the list was asked for.
 (function () {
   "use strict";
   const MOST = 200 * 1024;
@@ -22,9 +24,12 @@
       this.options = options;
       this.shown = null;
       this.pending = [];
+      this.delivered = [];
       this.conflicts = [];
       this.isSignedOut = false;
       this.isSending = false;
+      this.isStocked = false;
+      this.patience = 1;
       this.store = new Promise((resolve, reject) => {
         const asked = indexedDB.open(options.name, 1);
         asked.onupgradeneeded = () => {
@@ -50,6 +55,7 @@
     async load() {
       this.pending = await this.within("outbox", "readonly", (s) => s.getAll());
       this.conflicts = await this.within("conflicts", "readonly", (s) => s.getAll());
+      this.conflicts.sort((one, other) => one.serial - other.serial);
       this.shown = (await this.within("kept", "readonly", (s) => s.get("orders"))) || this.shown;
     }
 
@@ -75,6 +81,7 @@
       const fresh = await answer.json();
       await this.within("kept", "readwrite", (s) => s.put(fresh, "orders"));
       this.shown = fresh;
+      this.delivered = [];
       return true;
     }
 
@@ -111,7 +118,8 @@
           const operation = this.pending[0];
           const outcome = await this.deliver(operation);
           if (outcome === null) break;
-          if (!outcome.is_done) {
+          if (outcome.is_done) this.delivered.push(operation);
+          else {
             const told = Object.assign({}, operation, { problem: outcome.problem, photo: null });
             await this.within("conflicts", "readwrite", (s) => s.put(told));
           }
@@ -125,13 +133,38 @@
         // No network: everything stays where it is, and is sent when there is one.
       } finally {
         this.isSending = false;
+        this.tryAgain();
         this.options.changed();
       }
     }
 
+    // A line that broke once is tried again soon, then less and less often.
+    tryAgain() {
+      const isStuck = this.pending.length > 0 && navigator.onLine && !this.isSignedOut;
+      this.patience = isStuck ? Math.min(30, this.patience * 2) : 1;
+      if (isStuck) setTimeout(() => this.send(), this.patience * 1000);
+    }
+
+    // Put the page and all that it is made of where the worker finds it without network: what was
+    // loaded before the worker stood there did not pass by it.
+    async stock() {
+      const worker = await navigator.serviceWorker.ready;
+      const cache = await caches.open("page " + worker.scope);
+      const made = document.querySelectorAll("script[src], link[rel=stylesheet], link[rel=icon]");
+      const parts = [...made].map((part) => part.src || part.href).concat(this.options.parts || []);
+      await Promise.all(parts.map(async (part) => (await cache.match(part)) || cache.add(part)));
+      const page = await fetch(location.href);
+      if (!page.ok || page.redirected) return;
+      await cache.put(new URL("page", worker.scope), page);
+      this.isStocked = true;
+      this.options.changed();
+    }
+
     // Draw what the phone kept, send, and go on doing so; worker: the address of the service worker.
     async begin(worker) {
-      if (navigator.serviceWorker) navigator.serviceWorker.register(worker).catch(() => {});
+      if (navigator.serviceWorker) {
+        navigator.serviceWorker.register(worker).then(() => this.stock()).catch(() => {});
+      }
       if (navigator.storage && navigator.storage.persist) navigator.storage.persist();
       await this.load();
       this.options.changed();

@@ -16,12 +16,16 @@ LOWEST_SHAPE = 1.05
 
 @dataclass(frozen=True)
 class Reliability:
-    """Hours between breakdowns and to repair, and the share of time that it ran; None: unknown."""
+    """Hours between breakdowns and to repair, and the share of time that it ran; None: unknown.
+
+    still_h: hours that it stood still, over all breakdowns.
+    """
 
     mtbf_h: float | None
     mttr_h: float | None
     availability: float | None
     breakdowns: int
+    still_h: float = 0.0
 
 
 def reliability(span_h: float, repairs_h: Sequence[float]) -> Reliability:
@@ -33,7 +37,7 @@ def reliability(span_h: float, repairs_h: Sequence[float]) -> Reliability:
     if not count or span_h <= 0:
         return Reliability(None, None, 1.0 if span_h > 0 else None, count)
     running = max(0.0, span_h - still)
-    return Reliability(running / count, still / count, running / span_h, count)
+    return Reliability(running / count, still / count, running / span_h, count, still)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import secrets
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, Integer, Numeric, String, UniqueConstraint, text
@@ -31,6 +32,12 @@ def new_code() -> str:
     return secrets.token_urlsafe(9)
 
 
+def first_state(context: Any) -> EquipmentState:
+    """Return the state in which equipment is written down: in use when it says since when."""
+    is_used = context.get_current_parameters().get("commissioned_on") is not None
+    return EquipmentState.IN_USE if is_used else EquipmentState.PLANNED
+
+
 class EquipmentKind(InCommunity, Base):
     """A kind of equipment (设备类别): which law wants checks of it, and how long it lives."""
 
@@ -53,7 +60,8 @@ class Equipment(InCommunity, Base):
     """A system, a piece of equipment (设备) or a component, from purchase to retirement.
 
     code: what stands in its QR code. number: for human eyes, with a check digit. locked_by: who
-    has hung his lock on it; while it hangs, nothing is started from afar.
+    has hung his lock on it; while it hangs, nothing is started from afar. warranty_warned: of which
+    last day of warranty was warned and how loudly, such as ``2026-12-31 2``.
     """
 
     __tablename__ = "equipment"
@@ -81,7 +89,7 @@ class Equipment(InCommunity, Base):
     kind_id: Mapped[UUID] = ref("equipment.equipment_kind", info=label("Kind", "设备类别"))
     kind: Mapped[EquipmentKind] = to_one(kind_id, EquipmentKind)
     state: Mapped[EquipmentState] = one_of(
-        EquipmentState, default=EquipmentState.IN_USE, info=read_only("State", "状态")
+        EquipmentState, default=first_state, info=read_only("State", "状态")
     )
     building_id: Mapped[UUID | None] = ref("dougong.building", info=label("Building", "楼栋"))
     building: Mapped[Building | None] = to_one(building_id, Building)
@@ -102,6 +110,7 @@ class Equipment(InCommunity, Base):
     purchased_on: Mapped[date | None] = mapped_column(info=label("Bought on", "购置日期"))
     commissioned_on: Mapped[date | None] = mapped_column(info=label("In use since", "投用日期"))
     warranty_until_on: Mapped[date | None] = mapped_column(info=label("Warranty until", "质保到期"))
+    warranty_warned: Mapped[str | None] = mapped_column(String(12), info={"api": "hidden"})
     retired_on: Mapped[date | None] = mapped_column(info=read_only("Retired on", "报废日期"))
     price: Mapped[Decimal | None] = money(info=label("Purchase cost", "购置价"))
     life_years: Mapped[int | None] = mapped_column(

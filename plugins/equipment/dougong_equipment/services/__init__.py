@@ -1,7 +1,7 @@
 """What people and jobs do with equipment."""
 
 from dougong_equipment.services.alarms import watch
-from dougong_equipment.services.commanding import control, run_schedules
+from dougong_equipment.services.commanding import control, run_schedules, withdraw
 from dougong_equipment.services.faults import (
     check_fault,
     equipment_of,
@@ -73,4 +73,5 @@ __all__ = [
     "use_part",
     "visit_point",
     "watch",
+    "withdraw",
 ]

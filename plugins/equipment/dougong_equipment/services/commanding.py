@@ -9,8 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from dougong.db import Scope, uuid7
 from dougong.devices.models import Device, DeviceCommand, DeviceValue
-from dougong.devices.services import order_command
-from dougong.errors import Conflict, DougongError
+from dougong.devices.services import order_command, withdraw_command
+from dougong.errors import Conflict, DougongError, NotFound
 from dougong.i18n import N_, gettext, translate_error
 from dougong.services import service
 from dougong_equipment.domain.kinds import EquipmentState, RunState
@@ -19,6 +19,7 @@ from dougong_equipment.domain.recurrence import due_days
 from dougong_equipment.domain.sun import Place, due_at
 from dougong_equipment.models import Condition, ControlRun, ControlSchedule, Equipment
 
+CONTROL = "equipment.equipment.control"
 LOCK, CONDITIONS = "equipment.lock", "equipment.conditions"
 WAIT_S = 60
 LONGEST_LOOK = timedelta(days=2)
@@ -34,6 +35,23 @@ def control(
     Conflict with the reason when a lock or a condition speaks against it, or without a device.
     """
     return order(scope, equipment, command, value=value, reason=reason)
+
+
+@service(
+    "equipment.withdraw",
+    title=("Withdraw a command", "撤回指令"),
+    permission=CONTROL,
+    is_public=False,
+)
+def withdraw(scope: Scope, equipment: Equipment, command_id: UUID) -> DeviceCommand:
+    """Take back a command to equipment that was not sent yet; it is never sent then.
+
+    Raises NotFound for another device's command, Conflict for one that was sent or has ended.
+    """
+    command = scope.get(DeviceCommand, command_id, lock=True)
+    if command.device_id != equipment.device_id:
+        raise NotFound(N_("There is no such page."))
+    return withdraw_command(scope, command)
 
 
 def order(scope: Scope, equipment: Equipment, command: str, **more: Any) -> DeviceCommand:

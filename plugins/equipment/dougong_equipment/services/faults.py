@@ -1,6 +1,6 @@
 """Faults and findings: known once, handed to repairs where that is on, fixed, checked again."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from dougong_equipment.domain.kinds import (
     Urgency,
 )
 from dougong_equipment.models import Equipment, Fault
+from dougong_equipment.services.clock import happened_at
 from dougong_equipment.services.ledger import RUNNING, keep_cost, wrong
 
 USE_CODE = "equipment.equipment.use_code"
@@ -38,7 +39,8 @@ def raise_fault(scope: Scope, key: str, words: str, source: FaultSource, **more:
         return known
     days = int(scope.setting("equipment.rectify_days", 3))
     more.setdefault("due_on", scope.today + timedelta(days=days))
-    fault = Fault(key=key, text=words.strip()[:500], source=source, raised_at=scope.now, **more)
+    more.setdefault("raised_at", scope.now)
+    fault = Fault(key=key, text=words.strip()[:500], source=source, **more)
     scope.session.add(fault)
     scope.session.flush()
     if fault.is_breakdown and fault.equipment is not None and fault.equipment.state in RUNNING:
@@ -91,10 +93,12 @@ def report_fault(
     urgency: Urgency = Urgency.NORMAL,
     is_breakdown: bool = False,
     client_id: UUID | None = None,
+    at: datetime | None = None,
 ) -> Fault:
     """Report what is wrong with a piece of equipment; repairs gets an order where it is on.
 
-    is_breakdown: it stands still. client_id: the same again returns the first fault.
+    is_breakdown: it stands still. client_id: the same again returns the first fault. at: when it
+    was noticed on a phone without network.
     """
     if not text.strip():
         raise wrong("text", gettext("Say what is wrong."))
@@ -107,6 +111,7 @@ def report_fault(
         building_id=equipment.building_id,
         urgency=urgency,
         is_breakdown=is_breakdown,
+        raised_at=happened_at(scope, at),
     )
     return order_repair(scope, fault)
 

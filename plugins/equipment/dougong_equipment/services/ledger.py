@@ -1,11 +1,10 @@
 """The ledger: kinds, life from commissioning to retirement, locks, cost, legal plans."""
 
-from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 
 from dougong.db import Scope
 from dougong.errors import Conflict, Invalid
@@ -218,23 +217,14 @@ def tell_me(scope: Scope, level: int = 1) -> Watcher:
     return known
 
 
-def ancestors(scope: Scope, equipment: Equipment) -> Sequence[Equipment]:
-    """Return what the equipment is part of, the outermost first; one statement."""
-    if equipment.parent_id is None:
-        return []
-    here = select(Equipment.id, Equipment.parent_id).where(Equipment.id == equipment.parent_id)
-    above = here.cte("above", recursive=True)
-    above = above.union(
-        select(Equipment.id, Equipment.parent_id).where(Equipment.id == above.c.parent_id)
+def path_of(equipment_id: UUID) -> Select[tuple[UUID]]:
+    """Select the id of equipment and the ids of all that it is part of."""
+    here = select(Equipment.id, Equipment.parent_id).where(Equipment.id == equipment_id)
+    path = here.cte("path", recursive=True)
+    path = path.union(
+        select(Equipment.id, Equipment.parent_id).where(Equipment.id == path.c.parent_id)
     )
-    query = select(Equipment).where(Equipment.id.in_(select(above.c.id)))
-    found = {e.id: e for e in scope.session.scalars(query)}
-    path: list[Equipment] = []
-    next_up = found.get(equipment.parent_id)
-    while next_up is not None and next_up not in path:
-        path.insert(0, next_up)
-        next_up = found.get(next_up.parent_id)
-    return path
+    return select(path.c.id)
 
 
 def wrong(field: str, problem: str) -> Invalid:

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
+from sqlalchemy.orm import contains_eager
 
 from dougong.db import Scope, insert_rows
 from dougong.devices.models import DeviceValue
@@ -20,9 +21,17 @@ from dougong_equipment.domain.recurrence import (
     standing,
     warning_level,
 )
-from dougong_equipment.models import Equipment, MaintenancePlan, MaintenanceTask, Watcher
+from dougong_equipment.models import (
+    Equipment,
+    EquipmentKind,
+    MaintenancePlan,
+    MaintenanceTask,
+    Watcher,
+)
+from dougong_equipment.services import ledger
 from dougong_equipment.services.contracts import warn_of_contracts
 from dougong_equipment.services.ledger import wrong
+from dougong_equipment.services.warranty import warn_of_warranty
 
 RESTING = (EquipmentState.RETIRED, EquipmentState.STOPPED, EquipmentState.PLANNED)
 TASK_COLUMNS = (
@@ -37,8 +46,11 @@ def keep_calendar(scope: Scope) -> int:
     """Put on the calendar what is due, open what is near, warn of legal dates.
 
     Runs every hour; what was slept through follows from each plan's ``catch_up``. Running twice
-    makes nothing twice. Returns how many tasks were made.
+    makes nothing twice. Equipment that was written down as in use gets the plans that the law
+    wants. Returns how many tasks were made.
     """
+    for equipment in scope.session.scalars(_without_legal_plans()).all():
+        ledger.add_legal_plans(scope, equipment)
     query = (
         select(MaintenancePlan)
         .join(Equipment, Equipment.id == MaintenancePlan.equipment_id)
@@ -56,7 +68,20 @@ def keep_calendar(scope: Scope) -> int:
     _open(scope)
     warn(scope)
     warn_of_contracts(scope)
+    warn_of_warranty(scope)
     return made
+
+
+def _without_legal_plans() -> Select[tuple[Equipment]]:
+    legal = select(MaintenancePlan.id).where(
+        MaintenancePlan.equipment_id == Equipment.id, MaintenancePlan.statute.is_not(None)
+    )
+    return (
+        select(Equipment)
+        .join(EquipmentKind, EquipmentKind.id == Equipment.kind_id)
+        .where(EquipmentKind.statute.is_not(None), Equipment.state.not_in(RESTING), ~legal.exists())
+        .options(contains_eager(Equipment.kind))
+    )
 
 
 def _insert(scope: Scope, rows: Sequence[tuple[Any, ...]]) -> int:

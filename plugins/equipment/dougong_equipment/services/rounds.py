@@ -25,11 +25,11 @@ from dougong_equipment.models import (
     Watcher,
 )
 from dougong_equipment.services.answers import items_of, keep_answers, read_answers, wrong_words
+from dougong_equipment.services.clock import CLOCK_MAY_BE_OFF
 from dougong_equipment.services.faults import order_repair, raise_fault
 
 WALK = "equipment.inspection_round.walk"
 AHEAD = timedelta(hours=36)
-CLOCK_MAY_BE_OFF = timedelta(minutes=5)
 MISSED_LEVEL = 2
 ROUND_COLUMNS = ("plan_id", "route_id", "starts_at", "closes_at", "state", "points")
 

@@ -1,6 +1,7 @@
 """Shifts: begun, written about, handed over with what is open, taken over by the next."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -11,6 +12,7 @@ from dougong.i18n import N_, gettext
 from dougong.services import service
 from dougong_equipment.domain.kinds import FaultSource, FaultState, ShiftState, TaskState, Trade
 from dougong_equipment.models import Fault, InspectionRound, InspectionRoute, Shift, ShiftNote
+from dougong_equipment.services.clock import happened_at
 from dougong_equipment.services.ledger import wrong
 from dougong_equipment.services.rounds import WALK
 
@@ -46,14 +48,19 @@ def last_shift(scope: Scope, trade: Trade, post: str) -> Shift | None:
 
 
 @service("shift.note", title=("Write into the log", "记日志"), permission=WALK)
-def note_shift(scope: Scope, shift: Shift, text: str) -> ShiftNote:
-    """Write a line into the log of one's shift. Raises NotAllowed for another's, Conflict later."""
-    _need_own(scope, shift)
+def note_shift(scope: Scope, shift: Shift, text: str, at: datetime | None = None) -> ShiftNote:
+    """Write a line into the log of one's shift.
+
+    at: when a phone without network did; it counts also when the word comes after the hand-over.
+    Raises NotAllowed for another's shift, Conflict for one that was over then.
+    """
+    noted_at = happened_at(scope, at)
+    _need_own(scope, shift, noted_at)
     if not text.strip():
         raise wrong("text", gettext("Write what happened."))
     note = ShiftNote(
         shift_id=shift.id,
-        noted_at=scope.now,
+        noted_at=noted_at,
         noted_by=scope.actor.name[:80],
         text=text.strip()[:500],
     )
@@ -68,7 +75,7 @@ def hand_over(scope: Scope, shift: Shift, words: str) -> Shift:
 
     Raises NotAllowed for another's shift, Conflict when it is handed over already.
     """
-    _need_own(scope, shift)
+    _need_own(scope, shift, scope.now)
     if not words.strip():
         raise wrong("words", gettext("Say what the next one must know, or that there is nothing."))
     shift.hand_over, shift.open_words = words.strip()[:500], open_words(scope, shift)
@@ -120,8 +127,8 @@ def notes_of(scope: Scope, shifts: Sequence[UUID]) -> dict[UUID, list[ShiftNote]
     return found
 
 
-def _need_own(scope: Scope, shift: Shift) -> None:
+def _need_own(scope: Scope, shift: Shift, at: datetime) -> None:
     if shift.held_by != scope.actor.name[:80] and scope.actor.user_id is not None:
         raise NotAllowed(N_("This is the shift of %(name)s."), name=shift.held_by)
-    if shift.state is not ShiftState.ON_DUTY:
+    if shift.ended_at is not None and at > shift.ended_at:
         raise Conflict(N_("This shift is handed over already."))

@@ -61,8 +61,18 @@ def _do(scope: Scope, operation: Operation, photo: IO[bytes] | None) -> None:
     scope.call(f"equipment.{name}", **{record: operation.subject_id}, **rest(operation))
 
 
+def _begun(done: Operation) -> Values:
+    """Return when the phone says that it was done, which may be long before this."""
+    said = done.values.get("at")
+    return {"at": _instant(said) if said else None}
+
+
+def _noted(done: Operation) -> Values:
+    return {**_begun(done), "text": done.text("text")}
+
+
 def _finished(done: Operation) -> Values:
-    return {**_answered(done), "report": done.text("report")}
+    return {**_answered(done), **_begun(done), "report": done.text("report")}
 
 
 def _visited(done: Operation) -> Values:
@@ -77,7 +87,7 @@ def _visited(done: Operation) -> Values:
 
 def _reported(done: Operation) -> Values:
     return {
-        "text": done.text("text"),
+        **_noted(done),
         "is_breakdown": bool(done.values.get("is_breakdown")),
         "client_id": done.client_id,
     }
@@ -85,11 +95,11 @@ def _reported(done: Operation) -> Values:
 
 # What a phone may ask for: the service, the record that it is about, and its other arguments.
 VERBS: dict[str, tuple[str, str, Callable[[Operation], Values]]] = {
-    "start": ("maintenance_task.start", "task", lambda done: {}),
+    "start": ("maintenance_task.start", "task", _begun),
     "finish": ("maintenance_task.finish", "task", _finished),
     "visit": ("inspection_round.visit", "round", _visited),
     "report": ("fault.report", "equipment", _reported),
-    "shift_note": ("shift.note", "shift", lambda done: {"text": done.text("text")}),
+    "shift_note": ("shift.note", "shift", _noted),
 }
 PHOTOS = ("task_photo", "visit_photo")
 

@@ -1,6 +1,6 @@
 """Doing maintenance: begin, fill in the checklist, finish; what is wrong becomes a fault."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from dougong.services import service
 from dougong_equipment.domain.kinds import FaultSource, TaskState
 from dougong_equipment.models import Equipment, MaintenanceTask
 from dougong_equipment.services.answers import items_of, keep_answers, read_answers, wrong_words
+from dougong_equipment.services.clock import happened_at
 from dougong_equipment.services.faults import order_repair, raise_fault
 from dougong_equipment.services.ledger import wrong
 
@@ -45,10 +46,13 @@ def create_task(
 
 
 @service("maintenance_task.start", title=("Begin", "开始"), permission=WORK)
-def start_task(scope: Scope, task: MaintenanceTask) -> MaintenanceTask:
-    """Begin a task. Raises Conflict unless it is to be done."""
+def start_task(scope: Scope, task: MaintenanceTask, at: datetime | None = None) -> MaintenanceTask:
+    """Begin a task. Raises Conflict unless it is to be done.
+
+    at: when it was begun on a phone without network.
+    """
     _need(task, (TaskState.OPEN,))
-    task.state, task.started_at = TaskState.STARTED, scope.now
+    task.state, task.started_at = TaskState.STARTED, happened_at(scope, at)
     return task
 
 
@@ -59,12 +63,14 @@ def finish_task(
     answers: dict[str, Any] | None = None,
     note: str = "",
     report: str = "",
+    at: datetime | None = None,
 ) -> MaintenanceTask:
     """Finish a task with the answers to its checklist, by the lines' ids.
 
     What is out of its limits becomes a fault, and a work order where repairs is on. report: the
-    number of the inspector's report, which a legal check cannot do without. Raises Invalid naming
-    the lines that are missing, Conflict unless the task is to be done.
+    number of the inspector's report, which a legal check cannot do without. at: when it was done
+    on a phone without network. Raises Invalid naming the lines that are missing, Conflict unless
+    the task is to be done.
     """
     _need(task, TO_DO)
     if is_inspection(task) and not report.strip():
@@ -72,8 +78,9 @@ def finish_task(
     photos = len(attachments_of(scope, task))
     found = read_answers(items_of(scope, task.checklist_id), answers or {}, photos)
     keep_answers(scope, found, task_id=task.id)
-    task.started_at = task.started_at or scope.now
-    task.state, task.done_at, task.done_by = TaskState.DONE, scope.now, scope.actor.name[:80]
+    done_at = happened_at(scope, at)
+    task.started_at = min(task.started_at or done_at, done_at)
+    task.state, task.done_at, task.done_by = TaskState.DONE, done_at, scope.actor.name[:80]
     task.note, task.report = note.strip()[:500] or None, report.strip()[:60] or None
     task.is_fine = all(answer.is_fine for answer in found)
     scope.session.flush()

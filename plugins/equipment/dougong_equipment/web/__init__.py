@@ -3,7 +3,13 @@
 from flask import Flask
 
 from dougong.installation import Installation
-from dougong_equipment.web import records, scanned, shifts, work  # noqa: F401 - they add their pages
+from dougong_equipment.web import (  # noqa: F401 - they add their pages
+    record,
+    records,
+    scanned,
+    shifts,
+    work,
+)
 from dougong_equipment.web.pages import blueprint, open_blueprint
 
 

@@ -1,6 +1,5 @@
-"""The record of equipment as staff see it after a scan, labels, scanning, and the forecast."""
+"""Scanning, labels, and the forecast of what to replace."""
 
-from typing import Any
 from uuid import UUID
 
 from flask import redirect, request, url_for
@@ -9,18 +8,13 @@ from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from dougong.db import Scope
-from dougong.devices.configuration import drivers_of
-from dougong.devices.models import DeviceCommand, DeviceValue
 from dougong.documents import Label, Sheet, label_pages, render
-from dougong.errors import DougongError
-from dougong.files import attachments_of
-from dougong.i18n import gettext, translate_error
+from dougong.i18n import gettext
 from dougong.web.app import current_installation
 from dougong_equipment import cards
-from dougong_equipment.domain.kinds import EquipmentState
+from dougong_equipment.domain.kinds import EquipmentState, Level
 from dougong_equipment.domain.numbers import read_number
 from dougong_equipment.models import Equipment, InspectionPoint
-from dougong_equipment.services.ledger import ancestors
 from dougong_equipment.services.life import lives
 from dougong_equipment.web.pages import (
     Answer,
@@ -32,71 +26,6 @@ from dougong_equipment.web.pages import (
 )
 
 MOST_LABELS = 2400
-COMMANDS_SHOWN = 4
-
-
-@blueprint.get("/of/<uuid:equipment>")
-def record(equipment: UUID) -> Answer:
-    return _record(equipment)
-
-
-def _record(equipment_id: UUID, **values: Any) -> str:
-    scope = in_community()
-    scope.require("equipment.equipment.view")
-    found = scope.get(Equipment, equipment_id)
-    device = _device(scope, found) if found.device_id else {}
-    return page(
-        "record",
-        equipment=found,
-        above=ancestors(scope, found),
-        panels=scope.answer(cards.equipment_panels(scope, found)),
-        documents=attachments_of(scope, found),
-        may_control=scope.may("equipment.equipment.control"),
-        may_report=scope.may("equipment.fault.report"),
-        **{"fault": "", "told": "", **device, **values},
-    )
-
-
-def _device(scope: Scope, equipment: Equipment) -> dict[str, Any]:
-    """Return what the device says, what it can be told, and what it was told last."""
-    device = equipment.device
-    drivers, _ = drivers_of(scope.installation)
-    driver = drivers.working.get(device.driver)
-    profile = driver.profiles.get(device.profile) if driver else None
-    said = select(DeviceValue).where(DeviceValue.device_id == device.id)
-    values = {v.point: v for v in scope.session.scalars(said)}
-    orders = select(DeviceCommand).where(DeviceCommand.device_id == device.id)
-    orders = orders.order_by(DeviceCommand.ordered_at.desc()).limit(COMMANDS_SHOWN)
-    points = profile.points if profile else ()
-    return {
-        "values": [(point, values[point.key]) for point in points if point.key in values],
-        "commands": profile.commands if profile else (),
-        "orders": scope.session.scalars(orders).all(),
-    }
-
-
-@blueprint.post("/of/<uuid:equipment>/<any(control, report, lock, unlock):verb>")
-def act(equipment: UUID, verb: str) -> Answer:
-    scope = in_community()
-    given: dict[str, Any] = {"equipment": equipment}
-    name = f"equipment.equipment.{verb}"
-    if verb == "control":
-        given |= {key: request.form.get(key, "") for key in ("command", "reason", "value")}
-    elif verb == "report":
-        name = "equipment.fault.report"
-        given |= {"text": request.form.get("text", "")}
-        given |= {"is_breakdown": "is_breakdown" in request.form}
-    elif verb == "lock":
-        given |= {"reason": request.form.get("reason", "")}
-    try:
-        scope.call(name, **given)
-    except DougongError as error:
-        if error.status not in (409, 422):
-            raise
-        fields = getattr(error, "fields", {}) or {}
-        words = " ".join([translate_error(error), *fields.values()])
-        return _record(equipment, fault=words), error.status
-    return redirect(url_for(".record", equipment=equipment), 303)
 
 
 @blueprint.get("/scan")
@@ -178,6 +107,7 @@ def replacements() -> Answer:
         select(Equipment)
         .where(
             Equipment.state.not_in((EquipmentState.RETIRED, EquipmentState.PLANNED)),
+            Equipment.level != Level.SYSTEM,
             Equipment.commissioned_on.is_not(None),
         )
         .options(joinedload(Equipment.kind))

@@ -219,6 +219,7 @@ def _point(
     each: InspectionRound, point: InspectionPoint, items: Items, names: Sequence[str]
 ) -> dict[str, Any]:
     lines = items.get(point.checklist_id, ())
+    photo_lines = [item for item in lines if item.kind is ItemKind.PHOTO]
     is_drawn = photo_wanted(each.id, point.id, point.photo_percent)
     return {
         "id": str(point.id),
@@ -227,7 +228,8 @@ def _point(
         # The code itself stays here: who has not been there does not know it.
         "mark": sha256(point.code.encode()).hexdigest()[:16],
         "stay_s": point.stay_s,
-        "wants_photo": is_drawn or any(i.kind is ItemKind.PHOTO for i in lines),
+        "wants_photo": is_drawn or bool(photo_lines),
+        "needs_photo": is_drawn or any(item.is_required for item in photo_lines),
         "items": [_item(item) for item in lines],
         "photos": sum(name.startswith(f"point-{point.id.hex}-") for name in names),
     }
@@ -262,6 +264,8 @@ def _words() -> dict[str, str]:
         "waiting": gettext("waiting to be sent"),
         "conflict": gettext("Could not be done"),
         "dismiss": gettext("I have read it"),
+        "again": gettext("Fill in again"),
+        "ready": gettext("This page also opens without network."),
         "sign_in": gettext("Sign in again to send what waits."),
         "none": gettext("Nothing is to be done now. Well done."),
         "kept": gettext("Kept"),

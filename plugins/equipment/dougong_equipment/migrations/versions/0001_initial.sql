@@ -239,6 +239,7 @@ CREATE TABLE equipment.equipment (
 	purchased_on DATE, 
 	commissioned_on DATE, 
 	warranty_until_on DATE, 
+	warranty_warned VARCHAR(12), 
 	retired_on DATE, 
 	price BIGINT, 
 	life_years INTEGER, 
