@@ -180,6 +180,15 @@ def test_a_cut_waits_for_another_person_on_the_page(installation, community, dev
         assert scope.session.query(DeviceCommand).one().state == "queued"
 
 
+def test_what_wants_two_persons_says_so_and_asks_why(installation, community, device, li):
+    with installation.scope(Actor.system(), community=community) as scope:
+        row = scope.get(Device, device)
+        row.driver, row.profile = "equipment_modbus", "fire_pump"
+    page = li.get(f"/c/{community}/devices/{device}").get_data(as_text=True)
+    assert "需第二人批准" in page
+    assert ('id="reason-stop"' in page, 'id="reason-start"' in page) == (True, False)
+
+
 def test_a_cut_is_withdrawn_on_the_page_and_never_sent(installation, community, device, li, wang):
     address = f"/c/{community}/devices/{device}"
     order = form(li.get(address), name="trip", ground="safety", reason="smoke")
