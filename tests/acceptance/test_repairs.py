@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 
 import pytest
 from sqlalchemy import func, select
