@@ -11,6 +11,8 @@ from dougong.db import Scope, uuid7
 from dougong.i18n import gettext
 from dougong_meters.services.readings import REASONS, Verdict
 
+# What an interval already holds is looked up for each reading: as an anti-join it would be merged
+# with every reading that the community ever had.
 COLLECT = text(
     """
     with incoming as (
@@ -25,11 +27,12 @@ COLLECT = text(
                         and i.value <= 0.1 * 10::numeric ^ m.digits, false) as rolled
         from timed i
         join meters.meter m on m.community_id = :community and m.id = i.meter_id
-        where m.state = 'installed' and not exists (
-            select from meters.reading r
+        left join lateral (
+            select true as is_there from meters.reading r
             where r.community_id = :community and r.meter_id = i.meter_id
               and r.source = 'collector' and r.read_at >= i.span
-              and r.read_at < i.span + cast(:every as interval))
+              and r.read_at < i.span + cast(:every as interval) limit 1) k on true
+        where m.state = 'installed' and k.is_there is null
         order by i.meter_id, i.span, i.read_at
     )
     insert into meters.reading
