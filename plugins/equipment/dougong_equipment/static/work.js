@@ -8,7 +8,7 @@
     name: "equipment " + root.dataset.list,
     list: root.dataset.list,
     operation: root.dataset.operation,
-    parts: [document.querySelector("script[data-wasm]").dataset.wasm],
+    parts: ["reader", "wasm"].map((part) => document.querySelector("script[data-wasm]").dataset[part]),
     changed: draw,
     words: words,
   });
