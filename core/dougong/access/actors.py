@@ -33,7 +33,8 @@ RIGHTS = """
         'region', (select json_agg(c.id) from dougong.community c
                    where t.region_id is not null and c.group_id = t.group_id
                      and c.region_id = t.region_id),
-        'has_region', t.region_id is not null)), '[]')
+        'has_region', t.region_id is not null)
+        order by h.stands_in_for nulls first, t.id), '[]')
      from (select u.id as holder, null::uuid as stands_in_for, null as name, null::uuid as group_id
            union all
            select d.user_id, d.user_id, away.name, d.group_id

@@ -22,7 +22,7 @@ from dougong.errors import NotAllowed, NotFound
 from dougong.i18n import N_, LazyText, bilingual
 from dougong.services.approvals import Approval
 from dougong.services.constraints import explain_constraint
-from dougong.services.inputs import invalid_from, record_input
+from dougong.services.inputs import argument_type, invalid_from, record_input
 from dougong.services.phones import PhoneNumber, given_phone
 
 P = ParamSpec("P")
@@ -71,7 +71,7 @@ class Service:
         for name, kind in self.parameters.items():
             default = signature.parameters[name].default
             required = ... if default is inspect.Parameter.empty else default
-            fields[name] = (UUID if name in self.models else kind, required)
+            fields[name] = (UUID if name in self.models else argument_type(kind), required)
         title = "".join(part.title() for part in self.name.replace(".", "_").split("_"))
         return create_model(
             title,

@@ -117,6 +117,13 @@ def _text(length: int | None, least: int = 0) -> Any:
     return Annotated[str, Field(pattern=NO_NUL, max_length=length, min_length=least)]
 
 
+def argument_type(kind: Any) -> Any:
+    """Return a service's argument as it is checked: texts without what no database can store."""
+    if kind is str:
+        return _text(None)
+    return _text(None) | None if kind == str | None else kind
+
+
 def invalid_from(error: ValidationError) -> Invalid:
     """Return the error that people see: one message a field, in the locale in force."""
     fields: dict[str, str] = {}

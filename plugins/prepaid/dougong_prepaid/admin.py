@@ -90,7 +90,7 @@ class MeterCardView(RecordView, model=MeterCard):
 
 class CardWriteView(RecordView, model=CardWrite):
     title = bilingual("Top-ups on cards", "写卡记录")
-    icon, menu_order = "edit-3", 70
+    icon, menu_order = "edit-2", 70
     columns = ("account", "card", "sequence", "amount", "state", "tries", "written_at")
     filters = ("state", "account", "written_at")
     search = ("account",)

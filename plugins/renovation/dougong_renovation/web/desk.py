@@ -33,15 +33,15 @@ def _desk(permission: str) -> Scope:
 @blueprint.get("/desk/new")
 def new_for_somebody() -> Answer:
     scope = _desk("renovation.application.create")
-    code = request.args.get("room", "").strip()
-    found = _apply_page(scope, code)
-    is_wrong = bool(code) and found["room"] is None
+    found = _apply_page(scope, request.args.get("room", ""))
+    is_wrong = bool(found["code"]) and found["room"] is None
     faults = {"room": gettext("There is no room with this code.")} if is_wrong else {}
     return page("desk_new", **found, faults=faults)
 
 
 def _apply_page(scope: Scope, code: str) -> dict[str, Any]:
     """Return what the form shows: the room by its code, and in whose name one can apply."""
+    code = code.replace("\0", "").strip()
     query = select(Room).where(Room.code == code)
     room = scope.session.scalars(query).first() if code else None
     return {
