@@ -7,7 +7,9 @@ a ``statement_timeout`` of what is left until the code's deadline.
 
 from typing import Any
 
+import psycopg
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from dougong.plugins.usage import Call, Usage, current_call
@@ -42,7 +44,15 @@ class LazySavepoint(Call):
             )
 
     def undo(self) -> None:
-        """Undo what the code wrote, in the database and in the session."""
+        """Undo what the code wrote, in the database and in the session.
+
+        Raises OperationalError when the connection was lost meanwhile: there is nothing to go on
+        with, and the code is not to blame.
+        """
+        bound: Any = self.session.get_bind()
+        if bound.invalidated:
+            gone = psycopg.OperationalError("the database went away while a plugin's code ran")
+            raise OperationalError(None, None, gone, connection_invalidated=True)
         for record in list(self.session.new):
             self.session.expunge(record)
         if not self.is_open:
