@@ -86,7 +86,12 @@ def message(key="m1", litres=12345):
 
 
 async def tell(port, community, body, *, user="nb-1", name="nb-1", wait_s=2):
-    """Publish as a device; return the one answer, if any comes in time."""
+    """Publish as a device; return the one answer, if any comes in time.
+
+    A listener that is stopped before it could acknowledge gets the last message again: its answer
+    is left out.
+    """
+    own = json.loads(body).get("id") if body != "{" else None
     heard = []
     async with aiomqtt.Client("127.0.0.1", port, username=user, password=f"pw-{user}") as client:
         await client.subscribe(f"dougong/+/{user}/down", qos=1)
@@ -94,8 +99,10 @@ async def tell(port, community, body, *, user="nb-1", name="nb-1", wait_s=2):
         try:
             async with asyncio.timeout(wait_s):
                 async for answer in client.messages:
-                    heard.append(json.loads(answer.payload))
-                    break
+                    said = json.loads(answer.payload)
+                    if own is None or said["id"] == own:
+                        heard.append(said)
+                        break
         except TimeoutError:
             pass
     return heard
@@ -161,9 +168,10 @@ def test_a_message_that_could_not_be_stored_comes_again(
     real, tries = Receiver(installation).receive, []
 
     def receive(*arguments):
-        tries.append(arguments)
-        if len(tries) == 1:
-            raise OperationalError("insert", {}, Exception("the database restarts"))
+        if b'"m3"' in arguments[2]:
+            tries.append(arguments)
+            if len(tries) == 1:
+                raise OperationalError("insert", {}, Exception("the database restarts"))
         return real(*arguments)
 
     heard = listening(broker, receive, lambda: tell(broker, community, message("m3")))

@@ -8,9 +8,12 @@ from dougong.plugins.hooks import Hooks
 
 
 class Nothing:
-    """A session in which nothing was changed."""
+    """A session in which nothing was changed; its connection is there."""
 
     new = ()
+
+    def get_bind(self):
+        return SimpleNamespace(invalidated=False)
 
     def flush(self):
         pass

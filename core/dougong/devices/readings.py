@@ -124,8 +124,9 @@ class Reading:
     device_time: what the device's own clock says, None when it says nothing. server_time: when
     the answer was complete here. sequence grows by one with every reading of a device.
     subject_kind, subject_id: what the point is bound to (``meters.meter`` and its id); a device
-    knows nothing of it, the store fills it in, as it does ``before``: the last number that could
-    be trusted before this one, None for the first and for what is no number.
+    knows nothing of it, the store fills it in, as it does ``before`` and ``before_at``: the last
+    number that could be trusted before this one and when it was read (server time), None for the
+    first and for what is no number.
     """
 
     device_id: UUID
@@ -141,6 +142,7 @@ class Reading:
     subject_kind: str = ""
     subject_id: UUID | None = None
     before: Decimal | None = None
+    before_at: datetime | None = None
 
 
 def bad(points: tuple[Point, ...], quality: Quality, detail: str) -> list[Measured]:

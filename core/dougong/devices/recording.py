@@ -17,7 +17,7 @@ from dougong.devices.readings import Reading
 
 KNOWN = text(
     """
-    select i.device_id, i.point, coalesce(v.sequence, -1) as sequence, v.value,
+    select i.device_id, i.point, coalesce(v.sequence, -1) as sequence, v.value, v.value_at,
            coalesce(p.subject_kind, '') as subject_kind, p.subject_id
     from (select distinct * from unnest(cast(:devices as uuid[]), cast(:points as text[]))
           as t(device_id, point)) i
@@ -148,7 +148,7 @@ def _fresh(scope: Scope, readings: Sequence[Reading]) -> list[Reading]:
     )
     known = {(row.device_id, row.point): row for row in rows}
     highest = {key: row.sequence for key, row in known.items()}
-    trusted = {key: _number(row.value) for key, row in known.items()}
+    trusted = {key: (_number(row.value), row.value_at) for key, row in known.items()}
     fresh = []
     for reading in sorted(readings, key=lambda r: r.sequence):
         key = (reading.device_id, reading.point)
@@ -157,9 +157,11 @@ def _fresh(scope: Scope, readings: Sequence[Reading]) -> list[Reading]:
         highest[key] = reading.sequence
         row = known[key]
         about = {"subject_kind": row.subject_kind, "subject_id": row.subject_id}
-        fresh.append(replace(reading, **about, before=trusted[key]))
+        before, before_at = trusted[key]
+        before_at = None if before is None else before_at
+        fresh.append(replace(reading, **about, before=before, before_at=before_at))
         if reading.quality.is_usable and isinstance(reading.value, Decimal):
-            trusted[key] = reading.value
+            trusted[key] = reading.value, reading.server_time
     return fresh
 
 

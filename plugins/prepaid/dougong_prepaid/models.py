@@ -135,6 +135,9 @@ class EnergyAccount(InCommunity, Base):
     restore_at: Mapped[datetime | None] = mapped_column(
         info={**label("Restored by itself at", "自动恢复时间"), "api": "read"}
     )
+    back_at: Mapped[datetime | None] = mapped_column(
+        info={**label("Supply came back at", "恢复供应时间"), "api": "read"}
+    )
     trips_on: Mapped[date | None] = mapped_column(info={"api": "hidden"})
     trips: Mapped[int] = mapped_column(
         Integer, default=0, info={**label("Trips that day", "当日跳闸次数"), "api": "read"}

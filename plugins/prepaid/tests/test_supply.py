@@ -279,6 +279,19 @@ def test_a_forbidden_appliance_trips_and_comes_back_three_times_a_day(
         assert {c.ground for c in commands(scope)} == {Ground.DORMITORY_RULE}
 
 
+def test_what_comes_back_with_the_supply_is_no_jump(installation, dormitory, by_rule):
+    with opened(installation, dormitory) as scope, entered(scope, "dougong.device.record", None):
+        power(scope, dormitory, 1, 0)
+        account = account_of(scope, dormitory)
+        account.back_at = scope.now + timedelta(seconds=2)
+        scope.session.flush()
+        power(scope, dormitory, 3, 1.4)
+        assert account_of(scope, dormitory).supply is Supply.ON
+        power(scope, dormitory, 4, 0.2)
+        power(scope, dormitory, 5, 1.4)
+        assert account_of(scope, dormitory).cut_reason is CutReason.MALICIOUS
+
+
 def test_who_is_protected_is_left_on_whatever_he_takes(installation, dormitory, by_rule):
     with opened(installation, dormitory) as scope, entered(scope, "dougong.device.record", None):
         services.protect(scope, account_of(scope, dormitory), Protection.MINIMUM)
@@ -339,4 +352,5 @@ def test_a_supply_goes_off_over_the_line_and_is_back_within_a_minute_of_the_top_
     with opened(installation, dormitory) as scope:
         sent = [(c.name, c.state) for c in commands(scope)]
         assert sent == [("trip", CommandState.CONFIRMED), ("close", CommandState.CONFIRMED)]
-        assert scope.get(EnergyAccount, dormitory.account_id).balance > 0
+        account = scope.get(EnergyAccount, dormitory.account_id)
+        assert account.balance > 0 and account.back_at is not None

@@ -24,24 +24,25 @@ def take_readings(scope: Scope, readings: Sequence[Any]) -> int:
 
     One statement for all of them, and none where no meter reports its power.
     """
-    powers: dict[UUID, list[tuple[Decimal, Decimal]]] = {}
+    powers: dict[UUID, list[Any]] = {}
     for r in readings:
         is_power = r.point_kind == "gauge" and r.uom == "kW" and r.quality == "good"
         if is_power and r.subject_kind == "meters.meter" and isinstance(r.before, Decimal):
-            powers.setdefault(r.subject_id, []).append((r.before, r.value))
+            powers.setdefault(r.subject_id, []).append(r)
     if not powers:
         return 0
     return sum(trip(scope, account_id, why) for account_id, why in _suspects(scope, powers))
 
 
-def _suspects(
-    scope: Scope, powers: dict[UUID, list[tuple[Decimal, Decimal]]]
-) -> list[tuple[UUID, CutReason]]:
-    """Return the accounts that take too much, and why; one statement however many there are."""
+def _suspects(scope: Scope, powers: dict[UUID, list[Any]]) -> list[tuple[UUID, CutReason]]:
+    """Return the accounts that take too much, and why; one statement however many there are.
+
+    What was on when a supply went off comes back with it, all at once: that is no jump.
+    """
     limit = number(scope, "limit_watts", 0) / WATTS or NO_LIMIT
     step = number(scope, "step_watts", 0) / WATTS
     query = (
-        select(Meter.id, EnergyAccount.id, EnergyAccount.limit_kw)
+        select(Meter.id, EnergyAccount.id, EnergyAccount.limit_kw, EnergyAccount.back_at)
         .join(
             Meter,
             (Meter.room_id == EnergyAccount.room_id) & (Meter.commodity == EnergyAccount.commodity),
@@ -54,8 +55,12 @@ def _suspects(
         .order_by(EnergyAccount.id)
     )
     found = []
-    for meter_id, account_id, own in scope.session.execute(query).all():
-        reasons = [too_much(before, now, own or limit, step) for before, now in powers[meter_id]]
+    for meter_id, account_id, own, back_at in scope.session.execute(query).all():
+        reasons = [
+            too_much(r.before, r.value, own or limit, step)
+            for r in powers[meter_id]
+            if back_at is None or r.before_at >= back_at
+        ]
         why = next((reason for reason in reasons if reason), None)
         if why is not None:
             found.append((account_id, why))

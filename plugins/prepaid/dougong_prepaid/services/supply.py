@@ -356,6 +356,7 @@ def _follow(scope: Scope, account: EnergyAccount, command: DeviceCommand) -> boo
             account.supply = Supply.OFF
         else:
             _is_on(account)
+            account.back_at = scope.now
         event = "supply_cut" if is_cutting else "supply_restored"
         scope.emit(event, account_id=account.id, room_id=account.room_id)
         return True

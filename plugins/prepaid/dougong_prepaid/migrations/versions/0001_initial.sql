@@ -68,6 +68,7 @@ CREATE TABLE prepaid.energy_account (
 	cut_reason VARCHAR(40), 
 	cut_at TIMESTAMP WITH TIME ZONE, 
 	restore_at TIMESTAMP WITH TIME ZONE, 
+	back_at TIMESTAMP WITH TIME ZONE, 
 	trips_on DATE, 
 	trips INTEGER NOT NULL, 
 	command_id UUID, 
