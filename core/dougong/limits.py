@@ -105,20 +105,25 @@ def _forget(limit: Limit) -> None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(limit.thread), None)
 
 
+def _end(limit: "Limit") -> None:
+    """Interrupt what overruns, once in Python, and again in the database; the lock is held."""
+    if limit.told_at is None:
+        limit.told_at = time.monotonic()
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(limit.thread), ctypes.py_object(TimeUp)
+        )
+        log.error("a job overruns and is ended", job=limit.name, seconds=limit.seconds)
+    if limit.connection is not None and not limit.connection.closed:
+        with suppress(psycopg.Error):
+            limit.connection.cancel_safe(timeout=2)
+
+
 def look() -> None:
     """End what overruns; the worker calls this all the time."""
     with _lock:
         over = [limit for limit in _running if limit.is_over]
         for limit in over:
-            if limit.told_at is None:
-                limit.told_at = time.monotonic()
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(limit.thread), ctypes.py_object(TimeUp)
-                )
-                log.error("a job overruns and is ended", job=limit.name, seconds=limit.seconds)
-            if limit.connection is not None and not limit.connection.closed:
-                with suppress(psycopg.Error):
-                    limit.connection.cancel_safe(timeout=2)
+            _end(limit)
     for limit in over:
         if limit.is_stuck:
             _give_up(limit)

@@ -752,6 +752,8 @@ CREATE TABLE dougong.job (
 	CONSTRAINT ck_job_job_state CHECK (state IN ('waiting', 'running', 'done', 'failed', 'cancelled'))
 );
 
+CREATE INDEX ix_job_asked ON dougong.job (community_id, id) WHERE user_id is not null;
+
 CREATE INDEX ix_job_state ON dougong.job (community_id, state);
 
 CREATE TABLE dougong.message_template (

@@ -104,9 +104,21 @@ def test_create_change_delete_and_undo(visit, places):
     page = manager.open(f"{base}new")
     page.fill("#f-code", "99")
     page.fill("#f-name", "验收楼")
+    # A second tab of the same browser, in another community meanwhile: each address says where.
+    other = f"{manager.url}/{places['翠湖花园']}/admin/dougong/building/"
+    tab = manager.context.new_page()
+    tab.goto(f"{other}new")
     page.click("button:has-text('保存') >> nth=0")
     page.wait_for_selector("h1:has-text('验收楼')")
     assert page.is_visible(".alert-success")
+    identity = page.url.rstrip("/").rpartition("/")[2]
+    assert tab.goto(f"{other}?q=99").ok and "验收楼" not in tab.content()
+    assert [tab.goto(f"{other}{identity}/{end}").status for end in ("", "edit")] == [404, 404]
+    tab.goto(f"{other}new")
+    token = tab.input_value("[name=csrf_token] >> nth=0")
+    stolen = tab.request.post(f"{other}{identity}/delete", form={"csrf_token": token})
+    assert stolen.status == 404
+    tab.close()
     page.click("text=删除")
     page.wait_for_selector("#confirm[open]")
     page.click("#confirm button[value=no]")

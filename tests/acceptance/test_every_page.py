@@ -3,19 +3,28 @@
 ``make gate-pages`` follows the links of every login to every
 kind of page (an address without what names a place or a record) and looks at each in Chinese and
 English, on desktop and phone, light and dark. It prints a table of results; with
-``DOUGONG_LOOKS=folder`` it leaves a picture of every look and sheets of them there.
+``DOUGONG_LOOKS=folder`` it leaves a picture of every look and sheets of them there. With
+``DOUGONG_SLICE=1/3`` it looks at the first third of the kinds, and only follows the links of the
+others.
 """
 
 import json
 import os
 import re
 from dataclasses import dataclass, field
+from functools import cache
+from html import unescape
+from io import BytesIO
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
+from zlib import crc32
 
 import pytest
+from babel.messages.pofile import read_po
 
+ROOT = Path(__file__).parents[2]
 ALL = os.environ.get("DOUGONG_ALL_PAGES") == "1"
+PART, PARTS = map(int, os.environ.get("DOUGONG_SLICE", "1/1").split("/"))
 FOLDER = os.environ.get("DOUGONG_LOOKS")
 LOGINS = (
     "manager", "admin", "security", "audit", "desk", "cashier", "dispatcher", "technician", "owner",
@@ -52,6 +61,11 @@ TEXTS = """(attributes) => {
       if (!one.closest(aside)) texts.push(one.getAttribute(name));
   return texts;
 }"""
+ATTRIBUTES = ["placeholder", "aria-label", "title", "alt"]
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+PAIR = re.compile(r'\("([^"\n]+)",\s*"([^"\n]+)"\)')
+# What people of the demonstration have named as the interface names something, too.
+DATA: set[str] = set()
 OWN_WORDS = (
     "nav.side a, nav.side h2, .list-table thead th, .filters label, .head-actions .btn, .empty p"
 )
@@ -86,6 +100,11 @@ class Look:
     bytes: int = 0
     is_file: bool = False
     faults: list[str] = field(default_factory=list)
+
+    @property
+    def is_ours(self) -> bool:
+        """Tell whether the kind of page is of this slice."""
+        return crc32(self.kind.encode()) % PARTS == PART - 1
 
 
 def kind_of(address: str) -> str:
@@ -170,6 +189,14 @@ class Looker:
             path.write_bytes(answer.body())
         return False
 
+    def pass_by(self, look: Look) -> list[str]:
+        """Return where a page leads to that another slice looks at."""
+        answer = self.visitor.context.request.get(look.address)
+        if "html" not in answer.headers.get("content-type", ""):
+            return []
+        found = re.findall(r"""<a\b[^>]*?\bhref="([^"]+)\"""", answer.text())
+        return [urljoin(answer.url, unescape(each)) for each in found]
+
     def _weigh(self, look: Look, answer) -> None:
         told = re.search(r'sql;desc="(\d+)"', answer.headers.get("server-timing", ""))
         look.statements = int(told[1]) if told else 0
@@ -185,10 +212,12 @@ class Looker:
     def words(self) -> list[str]:
         """Return the words that are in the wrong language."""
         if self.locale == "zh-CN":
-            texts = self.page.evaluate(TEXTS, ["placeholder", "aria-label", "title", "alt"])
+            texts = self.page.evaluate(TEXTS, ATTRIBUTES)
             return sorted({f"English: {text[:80]}" for text in texts if is_english(text)})
         texts = self.page.eval_on_selector_all(OWN_WORDS, "all => all.map(a => a.innerText)")
-        return sorted({f"Chinese: {t[:80]}" for t in texts if re.search(r"[\u4e00-\u9fff]", t)})
+        texts = [text for text in texts if CHINESE.search(text)]
+        texts += [t for t in self.page.evaluate(TEXTS, ATTRIBUTES) if t in interface_words()]
+        return sorted({f"Chinese: {text[:80]}" for text in texts})
 
     def picture(self, setting: str, look: Look) -> None:
         """Keep a picture of the look, when pictures are wanted."""
@@ -205,6 +234,18 @@ class Looker:
     def links(self) -> list[str]:
         """Return where the open page leads to."""
         return self.page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+
+
+@cache
+def interface_words() -> set[str]:
+    """Return the Chinese texts of catalogues and labels: on an English page none of them stands."""
+    files = (path.read_bytes() for path in sorted(ROOT.rglob("zh_Hans_CN/LC_MESSAGES/*.po")))
+    found = {str(m.string) for file in files for m in read_po(BytesIO(file))}
+    sources = [*(ROOT / "core").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
+    for path in sources:
+        if "tests" not in path.parts and not path.name.startswith("demo"):
+            found |= {chinese for _, chinese in PAIR.findall(path.read_text())}
+    return {text for text in found if CHINESE.search(text) and "%(" not in text} - DATA
 
 
 def is_english(text: str) -> bool:
@@ -224,10 +265,16 @@ def follow(looker: Looker, login: str, seen: dict[str, Look]) -> None:
         if kind in seen or NOT_PAGES.search(address):
             continue
         look = seen[kind] = Look(kind, address, login)
-        if FILES.search(kind):
+        if not look.is_ours:
+            waiting += same_origin(looker.pass_by(look), origin)
+        elif FILES.search(kind):
             looker.fetch(look)
         elif looker.look(look):
-            waiting += [link for link in looker.links() if urlsplit(link).netloc == origin]
+            waiting += same_origin(looker.links(), origin)
+
+
+def same_origin(links: list[str], origin: str) -> list[str]:
+    return [link for link in links if urlsplit(link).netloc == origin]
 
 
 def report(looks: dict[str, Look], name: str) -> str:
@@ -238,6 +285,7 @@ def report(looks: dict[str, Look], name: str) -> str:
         lines.append(f"{figures}  {look.kind} ({look.login})")
         lines += [f"{'':>16}✖ {fault}" for fault in look.faults]
     if FOLDER:
+        name += f"-{PART}" if PARTS > 1 else ""
         Path(FOLDER).mkdir(parents=True, exist_ok=True)
         Path(FOLDER, f"{name}.txt").write_text("\n".join(lines))
         rows = [look.__dict__ for look in looks.values()]
@@ -251,6 +299,7 @@ def test_no_page_that_links_lead_to_has_a_fault(visit):
     found: dict[str, Look] = {}
     for login in LOGINS:
         follow(Looker(visit(login), "zh-CN"), login, found)
+    found = {kind: look for kind, look in found.items() if look.is_ours}
     print(report(found, "zh"))
     pages = [look for look in found.values() if not look.is_file]
     english = {look.kind: Look(look.kind, look.address, look.login) for look in pages}
@@ -261,5 +310,5 @@ def test_no_page_that_links_lead_to_has_a_fault(visit):
     print(report(english, "en"))
     faults = [look for look in (*found.values(), *english.values()) if look.faults]
     print(f"{len(found)} kinds of pages, {len(faults)} looks with faults")
-    assert len(found) > 100
+    assert len(found) > 300 / PARTS
     assert not faults

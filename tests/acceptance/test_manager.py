@@ -1,6 +1,14 @@
 """A month's bills published, a plugin switched off and on again, by those who may."""
 
+from datetime import date
+
 import pytest
+from tests.acceptance.phones import community
+
+from dougong.testing.probe import wait_for
+from dougong_fees.domain.states import RunState
+from dougong_fees.models import BillRun
+from dougong_fees.services import run_sql, runs
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +39,45 @@ def test_a_bill_run_is_approved_and_published(visit, estate):
     assert manager.check() == []
     bills = manager.open(f"/{estate}/admin/fees/bill/?state=draft")
     assert bills.is_visible(".empty")
+
+
+def test_the_bar_of_a_large_run_moves_and_gives_way_to_what_was_reckoned(visit, estate, product):
+    """The parts of a run as its job commits them, while somebody looks."""
+    manager = visit("manager")
+    days = {"from_on": date(2031, 1, 1), "to_on": date(2031, 2, 1), "due_on": date(2031, 2, 20)}
+
+    def part(most):
+        with community(product, place) as scope:
+            run = scope.get(BillRun, id)
+            runs._reckon_part(scope, run, most)
+            return run.rooms_done
+
+    def bar():
+        return page.evaluate("(document.querySelector('#main progress') || {}).value")
+
+    place = estate.rpartition("/")[2]
+    with community(product, place) as scope:
+        run = BillRun(name="2031年1月", state=RunState.RECKONING, problems=[], **days)
+        scope.session.add(run)
+        runs._begin(scope, run)
+        id, rooms = run.id, run.rooms
+    try:
+        page = manager.open(f"/{estate}/fees/report/{id}")
+        page.evaluate("window.marked = true")
+        assert bar() == 0 and manager.check() == []
+        half = part(rooms // 2)
+        wait_for(lambda: page.wait_for_timeout(100) or bar() == half, 30)
+        assert 0 < half < rooms and f"{half} / {rooms}" in page.inner_text("#main")
+        manager.picture("bill-run-progress")
+        part(rooms)
+        page.wait_for_selector("#main:not(:has(progress))")
+        assert page.locator("section:has-text('按费用项') tbody tr").count() > 0
+        assert page.evaluate("window.marked") is True, "the page was loaded again"
+    finally:
+        with community(product, place) as scope:
+            for statement in run_sql.DROP_DRAFT:
+                scope.session.execute(statement, {"community": scope.community_id, "run": id})
+            scope.session.delete(scope.get(BillRun, id))
 
 
 def test_a_plugin_is_switched_off_and_on_without_a_restart(visit, estate):

@@ -3,7 +3,7 @@
 import json
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -15,10 +15,13 @@ from dougong.db.scope import Actor, ScopeKey
 from dougong.doctor import database, examine, machine, work
 from dougong.doctor.commands import doctor
 from dougong.installation import Installation
+from dougong.messages import notify
+from dougong.tenancy.models import Person
 from dougong.testing.budgets import watched
 from dougong.testing.factories import make_place
 from dougong.testing.planting import workshop
 from dougong.web.app import create_app
+from dougong.webhooks.models import WebhookSubscription
 
 SYSTEM = Actor.system("test")
 
@@ -50,7 +53,8 @@ def as_superuser(server, installation, *statements):
 
 def test_a_sound_database_has_nothing_wrong(sick):
     for check in (database.clock, database.protection, database.scopes, database.migrations,
-                  work.plugins, work.keyring, work.jobs, work.events):  # fmt: skip
+                  database.upkeep, work.plugins, work.keyring, work.jobs, work.events,
+                  work.messages, work.webhooks):  # fmt: skip
         assert wrong(check(sick)) == [], check.__name__
 
 
@@ -89,6 +93,59 @@ def test_a_database_that_was_changed_by_hand_is_found(test_server, sick, spoil, 
     finally:
         as_superuser(test_server, sick, mend)
     assert wrong(database.protection(sick)) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend", "told"),
+    [
+        (
+            "update pg_index set indisvalid = false where indexrelid ="
+            " 'dougong.ix_job_state'::regclass",
+            "update pg_index set indisvalid = true where indexrelid ="
+            " 'dougong.ix_job_state'::regclass",
+            "ix_job_state",
+        ),
+        (
+            "update pg_database set datcollversion = '0.1' where datname = current_database()",
+            "update pg_database set datcollversion ="
+            " pg_database_collation_actual_version(oid) where datname = current_database()",
+            "",
+        ),
+    ],
+    ids=["index", "sorting"],
+)
+def test_what_creeps_up_on_a_database_is_found(test_server, sick, spoil, mend, told):
+    as_superuser(test_server, sick, spoil)
+    try:
+        [finding] = wrong(database.upkeep(sick))
+        assert told in finding.detail
+    finally:
+        as_superuser(test_server, sick, mend)
+    assert wrong(database.upkeep(sick)) == []
+
+
+def test_messages_and_webhooks_that_do_not_arrive_are_found(sick):
+    place = make_place(sick)
+    with sick.scope(SYSTEM, community=place.community_id) as scope:
+        note = {"subject": "停水", "body": "九点"}
+        notify(scope, scope.get(Person, place.person_ids[0]), "dougong:free", note)
+        scope.session.add(WebhookSubscription(name="ERP", url="https://erp.example", secret="x"))
+    assert wrong(work.messages(sick)) == wrong(work.webhooks(sick)) == []
+    insert = (
+        "insert into dougong.message_delivery (community_id, id, message_id, channel, rank, state,"
+        " due_at, attempts, detail)"
+        " select community_id, uuidv7(), id, :s, 1, :s, :at, 1, '550 no such box'"
+        " from dougong.message"
+    )
+    now = datetime.now(UTC)
+    platform(sick, insert, s="waiting", at=now - timedelta(hours=1))
+    platform(sick, insert, s="failed", at=now)
+    late, failed = wrong(work.messages(sick))
+    assert "550 no such box" in failed.detail
+    platform(sick, "delete from dougong.message_delivery")
+    platform(sick, "update dougong.webhook_subscription set failing_since = now()")
+    [finding] = wrong(work.webhooks(sick))
+    assert "ERP" in finding.detail
 
 
 def test_a_scope_key_of_another_database_is_found(sick):

@@ -1,17 +1,23 @@
 """Uninstalling archives; restoring gives the same rows and content, and lists what it lost."""
 
 import json
+import re
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
+from dougong.access import resolve_actor
+from dougong.access.operations import create_user, grant_role
+from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
 from dougong.errors import Conflict, NotAllowed
 from dougong.installation import Installation
 from dougong.plugins import archive, operations
 from dougong.plugins.models import PluginState
 from dougong.testing.factories import make_place
+from dougong.testing.people import sign_in
 from dougong.testing.planting import plant, plant_small, rows, workshop
+from dougong.web.app import create_app
 
 SYSTEM = Actor.system("test")
 
@@ -67,6 +73,49 @@ def test_restoring_gives_back_the_same_rows_with_the_same_content(installation, 
         from dougong.db.linter import lint
 
         assert [str(f) for f in lint(connection, "lifts")] == []
+
+
+def test_the_pages_of_a_restored_plugin_answer_again(installation, place):
+    archive.uninstall(installation, SYSTEM, "lifts")
+    with installation.access() as session:
+        ship_roles(session)
+        user = create_user(session, f"r{place.group_id.hex[-12:]}", "王经理")
+        where = {"group_id": place.group_id, "community_id": place.community_id}
+        grant_role(session, SYSTEM, user.id, "community_manager", **where)
+
+    def browser(made):
+        return sign_in(create_app(made), made, resolve_actor(made, user.id))
+
+    address = f"/c/{place.community_id}/admin/lifts/item/?q=雨伞7"
+    assert browser(installation).get(address).status_code == 404
+    archive.restore(installation, SYSTEM, "lifts")
+    # As the next generation of the web process does.
+    again = Installation.open(installation.settings)
+    page = browser(again).get(address)
+    assert page.status_code == 200 and "雨伞7" in page.text
+    again.close()
+
+
+def test_a_dry_run_of_restoring_shows_the_very_statements_that_it_runs(installation, place):
+    archive.uninstall(installation, SYSTEM, "lifts")
+    with pytest.raises(Conflict, match="restore it"):
+        operations.dry_run(installation, SYSTEM, "lifts")
+    plan = archive.dry_run(installation, SYSTEM, "lifts")
+    assert installation.plugins.standing("lifts").state == PluginState.ARCHIVED
+    aside = archive.latest_archive(installation, "lifts").archive_schema
+    assert rows(installation, f"select count(*) from {aside}.item") == [(200,)]
+    assert plan.statements[0] == f"alter schema {aside} rename to lifts"
+    assert "create table" not in " ".join(plan.statements).lower()
+    ran = []
+
+    @event.listens_for(installation.databases.engine("migrator"), "before_cursor_execute")
+    def note(_connection, _cursor, statement, *_rest):
+        ran.append(statement)
+
+    archive.restore(installation, SYSTEM, "lifts")
+    assert [each for each in ran if each in set(plan.statements)] == plan.statements
+    changes = re.compile(r"(?i)\s*(create|alter|drop|grant|revoke|comment)\b")
+    assert {each for each in ran if changes.match(each)} <= set(plan.statements)
 
 
 def test_an_archived_plugin_is_out_of_use_everywhere_and_nothing_else_is(installation, place):

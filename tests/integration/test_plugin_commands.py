@@ -62,6 +62,8 @@ def test_a_plugin_goes_through_its_life_on_the_command_line(installation, run):
     assert "0 statements ran." in run("upgrade", "lifts")
     assert "rows are kept in archive_lifts_" in run("uninstall", "lifts")
     assert "archived" in run("list")
+    assert "is archived; restore it" in run("upgrade", "lifts", "--dry-run", exit_code=1)
+    assert "rename to lifts" in run("restore", "lifts", "--dry-run")
     assert "rows are back." in run("restore", "lifts")
     assert enabled(installation, place.community_id)["lifts"] == frozenset({place.building_ids[1]})
 

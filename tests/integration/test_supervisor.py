@@ -234,21 +234,27 @@ def test_a_new_generation_loses_no_request(up, home):
     assert failed == 0
 
 
-def test_a_killed_supervisor_leaves_no_process_and_the_next_one_starts(up, environment, home):
-    left = up.facts()["processes"]
+def test_what_is_killed_as_a_whole_the_next_up_repairs(up, environment, home):
+    """Supervisor and PostgreSQL by SIGKILL: nothing runs on, nothing acknowledged is lost."""
+    left, server = up.facts()["processes"], EmbeddedPostgres(home, home / "keys")
     os.kill(up.process.pid, signal.SIGKILL)
     up.process.wait()
     wait_for(lambda: not any(state.is_alive(p) for p in left), 120)
+    with psycopg.connect(server.dsn(), autocommit=True) as link:
+        link.execute("create table public.kept as select generate_series(1, 1000) n")
+        os.kill(int((server.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
     again = Up(environment, home)
     try:
         assert answers(again.ready())
         processes = [*again.facts()["processes"], again.facts()]
+        with psycopg.connect(server.dsn(), autocommit=True) as link:
+            assert link.execute("select count(*) from public.kept").fetchone() == (1000,)
+            link.execute("drop table public.kept")
     finally:
         said = dougong(environment, "down")
     assert said.returncode == 0, said.stderr
     assert again.process.wait(10) == 0
     assert not any(state.is_alive(p) for p in processes)
-    server = EmbeddedPostgres(home, home / "keys")
     assert not server.is_running()
     assert dougong(environment, "status").returncode == 1
 

@@ -6,9 +6,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy.orm import Mapped, mapped_column
 
+from dougong.access import leaving, resolve_actor
 from dougong.access.operations import create_user, grant_role, start_session
 from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
+from dougong.testing.factories import make_place
+from dougong.testing.people import sign_in
 from dougong.web.app import SESSION_COOKIE, create_app
 
 
@@ -264,6 +267,39 @@ def test_security_administrator_invites_and_locks(app, installation, place):
     assert third.status_code == 409
     manager = browser(app, installation, place, "group_manager", None)
     assert manager.get(base).status_code == 403
+
+
+def test_a_login_that_works_elsewhere_too_is_neither_locked_nor_linked(app, installation, place):
+    away = make_place(installation)
+    client = browser(app, installation, place, "security_administrator", None)
+    base = f"/g/{place.group_id}/admin/users"
+    with installation.access() as session:
+        both = create_user(session, f"b{place.group_id.hex[-12:]}", "两处任职")
+        for where in (place, away):
+            roles = {"group_id": where.group_id, "community_id": where.community_id}
+            grant_role(session, Actor.system(), both.id, "cashier", **roles)
+    at_work = sign_in(app, installation, resolve_actor(installation, both.id))
+    page = client.get(f"{base}?q={both.login}").text
+    assert "该账号还在本集团之外登录" in page and f"{both.id}/leave" in page
+    assert f"{both.id}/lock" not in page and f"{both.id}/link" not in page
+    token = csrf(client, base)
+    for verb in ("lock", "open", "link"):
+        refused = client.post(f"{base}/{both.id}/{verb}", data={"csrf_token": token})
+        assert refused.status_code == 403 and "可以收回它在本集团的角色" in refused.text, verb
+    there = f"/c/{away.community_id}/admin/"
+    assert at_work.get(there).status_code == 200
+    leave = f"{base}/{both.id}/leave"
+    assert "它在那里的权限保留" in client.get(leave).text
+    assert client.post(leave, data={"csrf_token": token}).status_code == 303
+    assert "终止权限并交接" not in client.get(leave).text
+    again = sign_in(app, installation, resolve_actor(installation, both.id))
+    assert at_work.get(there).status_code == 303, "sessions end"
+    assert again.get(there).status_code == 200
+    assert again.get(f"{client.base}/").status_code == 404
+    # What is over elsewhere leaves the login to this group.
+    with installation.scope(Actor.system(), group=away.group_id) as scope:
+        leaving.leave(scope, both.id, None)
+    assert f"{both.id}/link" in client.get(f"{base}?q={both.login}").text
 
 
 def test_a_phone_is_shown_after_a_reason(manager, place):

@@ -524,11 +524,13 @@ def test_the_jobs_page_says_why_and_runs_again_from_the_group_too(app, installat
         running.state, running.done, running.total = JobState.RUNNING, 30, 120
         ids = failed.id, wordy.id, running.id
     page = client.get(f"/g/{place.group_id}/admin/jobs/").text
+    assert "还没有人发起任务" in page and "2 个失败" in page
+    here = f"/g/{place.group_id}/admin/jobs/?by=system"
+    page = client.get(here).text
     assert "OperationalError" in page and "6" in page and "这个房号不存在。" in page
     assert 'value="25"' in page and "30 / 120" in page
-    only = client.get(f"/g/{place.group_id}/admin/jobs/?state=running").text
+    only = client.get(f"{here}&state=running").text
     assert str(ids[2]) in only and str(ids[0]) not in only
-    here = f"/g/{place.group_id}/admin/jobs/"
     token = csrf(client, here)
     for id, step, state in (
         (ids[0], "retry", JobState.WAITING),
@@ -560,6 +562,11 @@ def test_the_jobs_page_has_pages_and_an_empty_state(app, installation, place):
     with there(installation, place) as scope:
         for _ in range(31):
             scope.enqueue("dougong.attachment.sweep")
+        by_hand = scope.get(Job, scope.enqueue("dougong.exchange.sweep"))
+        by_hand.user_id = uuid4()
+    own = client.get(elsewhere).text
+    assert own.count("<tr") == 2 and str(by_hand.id) in own
+    elsewhere += "?by=system"
     first = client.get(elsewhere).text
     older = re.search(r'rel="next" href="([^"]+)"', first)[1].replace("&amp;", "&")
     second = client.get(older).text

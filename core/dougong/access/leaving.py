@@ -20,7 +20,7 @@ from dougong.access.models import (
     User,
     UserPerson,
 )
-from dougong.access.users import known_user
+from dougong.access.users import known_user, signs_in_elsewhere
 from dougong.db.scope import Grant, Scope
 from dougong.errors import Conflict, Invalid
 from dougong.i18n import N_, gettext
@@ -31,12 +31,17 @@ LEAVE = "dougong.user.leave"
 
 @dataclass(frozen=True)
 class Leaver:
-    """A login that is about to leave, or has left. work: what is still open, by plugin's words."""
+    """A login that is about to leave, or has left. work: what is still open, by plugin's words.
+
+    has_rights: roles of this group that are not over. is_ours: it signs in nowhere else.
+    """
 
     id: UUID
     login: str
     name: str
     is_active: bool
+    has_rights: bool
+    is_ours: bool
     work: tuple[Any, ...]
 
 
@@ -45,7 +50,9 @@ def leaver(scope: Scope, user_id: UUID) -> Leaver:
     scope.require("dougong.user.change")
     with scope.installation.access(scope.actor) as session:
         user = known_user(session, scope, user_id)
-        who = (user.id, user.login, user.name, user.is_active)
+        has_rights = session.scalars(_rights(scope, user_id).limit(1)).first() is not None
+        is_ours = not signs_in_elsewhere(session, scope, user_id)
+        who = (user.id, user.login, user.name, user.is_active, has_rights, is_ours)
     answers = scope.ask("open_work", user_id=user_id)
     return Leaver(*who, tuple(each for answer in answers for each in answer if each.count))
 
@@ -82,20 +89,27 @@ def _check(session: Any, scope: Scope, user_id: UUID, successor_id: UUID | None)
         raise Invalid(N_("Some fields are not right yet."), fields=fields)
 
 
-def _end_rights(session: Any, scope: Scope, user: User) -> None:
-    """End sessions, tokens, links and stand-ins, and roles today; lock who does not live here.
+def _rights(scope: Scope, user_id: UUID) -> Any:
+    """Return the query of a login's roles in this group that are not over."""
+    return select(RoleGrant.id).where(
+        RoleGrant.user_id == user_id,
+        RoleGrant.group_id == scope.group_id,
+        or_(RoleGrant.to_on.is_(None), RoleGrant.to_on > scope.today),
+    )
 
-    The roles stay as a record of who held them, with the day on which they ended.
+
+def _end_rights(session: Any, scope: Scope, user: User) -> None:
+    """End sessions, links, and roles and stand-ins of this group; lock who signs in nowhere else.
+
+    The roles stay as a record of who held them, with the day on which they ended. Tokens end as
+    well, but for a login that works elsewhere: what they open in this group is over with its roles.
     """
     lives_here = select(UserPerson.id).where(UserPerson.user_id == user.id).limit(1)
-    user.is_active = session.scalars(lives_here).first() is not None
-    session.execute(
-        update(RoleGrant)
-        .where(RoleGrant.user_id == user.id, RoleGrant.group_id == scope.group_id)
-        .where(or_(RoleGrant.to_on.is_(None), RoleGrant.to_on > scope.today))
-        .values(to_on=scope.today)
-    )
-    for model in (SignInSession, ApiToken):
+    is_ours = not signs_in_elsewhere(session, scope, user.id)
+    user.is_active = not is_ours or session.scalars(lives_here).first() is not None
+    held = _rights(scope, user.id).scalar_subquery()
+    session.execute(update(RoleGrant).where(RoleGrant.id.in_(held)).values(to_on=scope.today))
+    for model in (SignInSession, ApiToken) if is_ours else (SignInSession,):
         session.execute(
             update(model)
             .where(model.user_id == user.id, model.revoked_at.is_(None))
@@ -105,7 +119,7 @@ def _end_rights(session: Any, scope: Scope, user: User) -> None:
     session.execute(
         update(Delegation)
         .where(or_(Delegation.user_id == user.id, Delegation.to_user_id == user.id))
-        .where(Delegation.ended_at.is_(None))
+        .where(Delegation.group_id == scope.group_id, Delegation.ended_at.is_(None))
         .values(ended_at=scope.now)
     )
 

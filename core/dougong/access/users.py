@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 MOST = 200
+# A role that is over leads nowhere any more; whoever lives in another group's community signs in.
+ELSEWHERE = text(
+    """
+    select user_id from dougong.role_grant
+    where user_id = any(:users) and group_id is distinct from :group
+      and (to_on is null or to_on > current_date)
+    union
+    select p.user_id from dougong.user_person p join dougong.community c on c.id = p.community_id
+    where p.user_id = any(:users) and c.group_id <> :group
+    """
+)
 LAST_SIGN_INS = text(
     "select user_id, max(started_at) from dougong.sign_in_session"
     " where user_id = any(:users) group by 1"
@@ -36,7 +47,7 @@ class GrantLine:
 
 @dataclass(frozen=True)
 class UserLine:
-    """One login as the page shows it."""
+    """One login as the page shows it; is_ours: it signs in nowhere but in this group."""
 
     id: UUID
     login: str
@@ -45,6 +56,7 @@ class UserLine:
     has_second_factor: bool
     signed_in_at: datetime | None
     grants: tuple[GrantLine, ...]
+    is_ours: bool
 
 
 def role_name(role: Role) -> str:
@@ -75,11 +87,10 @@ def users_of(scope: Scope, words: str = "") -> list[UserLine]:
         if words:
             query = query.where(or_(User.login.startswith(words), User.name.startswith(words)))
         users = session.scalars(query).all()
-        grants = _grants(session, scope.group_id, [u.id for u in users], names, scope.place.name)
-        seen = {
-            row[0]: row[1]
-            for row in session.execute(LAST_SIGN_INS, {"users": [u.id for u in users]})
-        }
+        ids = [u.id for u in users]
+        grants = _grants(session, scope.group_id, ids, names, scope.place.name)
+        seen = {row[0]: row[1] for row in session.execute(LAST_SIGN_INS, {"users": ids})}
+        elsewhere = _elsewhere(session, scope.group_id, ids)
         return [
             UserLine(
                 u.id,
@@ -89,6 +100,7 @@ def users_of(scope: Scope, words: str = "") -> list[UserLine]:
                 u.is_totp_confirmed,
                 seen.get(u.id),
                 tuple(grants.get(u.id, ())),
+                u.id not in elsewhere,
             )
             for u in users
         ]
@@ -171,31 +183,62 @@ def take_role(scope: Scope, grant_id: UUID) -> None:
 
 
 def set_active(scope: Scope, user_id: UUID, is_active: bool) -> None:
-    """Lock a login, which ends its sessions at once, or open it again."""
+    """Lock a login, which ends its sessions at once, or open it again.
+
+    Raises what `own_user` does.
+    """
     scope.require("dougong.user.change")
     with scope.installation.access(scope.actor) as session:
-        user = known_user(session, scope, user_id)
+        user = own_user(session, scope, user_id)
         if user.id == scope.actor.user_id:
             raise Conflict(N_("Nobody locks himself out."))
         user.is_active = is_active
 
 
 def new_link(scope: Scope, user_id: UUID) -> str:
-    """Return a link that signs a user of this group in once, for who has lost his password."""
+    """Return a link that signs a user of this group in once, for who has lost his password.
+
+    Raises what `own_user` does.
+    """
     scope.require("dougong.user.change")
     scope.actor.require_proof("dougong.user.change")
     with scope.installation.access(scope.actor) as session:
-        known_user(session, scope, user_id)
+        own_user(session, scope, user_id)
     return one_time_link(scope.installation, user_id)
 
 
 def known_user(session: "Session", scope: Scope, user_id: UUID) -> User:
-    """Return a user who belongs to this group, and to no other; raises NotFound."""
+    """Return a user who holds a role in this group, or held one; raises NotFound."""
     user = session.get(User, user_id)
-    groups = set(session.scalars(select(RoleGrant.group_id).where(RoleGrant.user_id == user_id)))
-    if user is None or groups != {scope.group_id}:
+    here = (RoleGrant.user_id == user_id, RoleGrant.group_id == scope.group_id)
+    if user is None or session.scalars(select(RoleGrant.id).where(*here)).first() is None:
         raise NotFound(N_("There is no such user here."))
     return user
+
+
+def own_user(session: "Session", scope: Scope, user_id: UUID) -> User:
+    """Return a user of this group who signs in nowhere else; raises NotFound, NotAllowed.
+
+    Whoever locks a login or makes a link for it decides over everything that it opens.
+    """
+    user = known_user(session, scope, user_id)
+    if signs_in_elsewhere(session, scope, user_id):
+        raise NotAllowed(
+            N_(
+                "This login also signs in outside of this group, so nobody here locks it or makes"
+                " links for it. Its roles here can be taken back, and it can leave this group."
+            )
+        )
+    return user
+
+
+def signs_in_elsewhere(session: "Session", scope: Scope, user_id: UUID) -> bool:
+    """Tell whether a login holds a role or a home outside of the scope's group."""
+    return user_id in _elsewhere(session, scope.group_id, [user_id])
+
+
+def _elsewhere(session: "Session", group_id: UUID, users: list[UUID]) -> set[UUID]:
+    return set(session.scalars(ELSEWHERE, {"users": users, "group": group_id}))
 
 
 HOLDERS = text(

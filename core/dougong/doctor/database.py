@@ -21,6 +21,23 @@ if TYPE_CHECKING:
     from dougong.installation import Installation
 
 OLDEST_SERVER = 18
+# PostgreSQL refuses to write at two thousand million.
+OLDEST_TRANSACTION = 1_000_000_000
+UPKEEP = """
+select
+  (select array_agg(i.indexrelid::regclass::text order by 1) from pg_index i
+   where not i.indisvalid and not exists (
+     select from pg_stat_progress_create_index p where p.index_relid = i.indexrelid)) as invalid,
+  d.datcollversion is distinct from pg_database_collation_actual_version(d.oid) as is_sorted_anew,
+  age(d.datfrozenxid) as age,
+  (select array_agg(name order by name) from (
+     select slot_name as name from pg_replication_slots
+     where not active and wal_status <> 'reserved'
+       or not active and inactive_since < now() - interval '1 hour'
+     union all
+     select gid from pg_prepared_xacts where prepared < now() - interval '1 hour') h) as holding
+from pg_database d where d.datname = current_database()
+"""
 MOST_SKEW_S = 2.0
 
 
@@ -90,6 +107,47 @@ def storage(installation: "Installation") -> Iterator[HealthFinding]:
                 file=str(server.data / "pg_hba.conf"),
             ),
         )
+
+
+def upkeep(installation: "Installation") -> Iterator[HealthFinding]:
+    """What creeps up: broken indexes, changed sorting, old transactions, logs held back."""
+    with installation.databases.engine("platform").connect() as connection:
+        found = connection.execute(text(UPKEEP)).one()
+    yield HealthFinding(
+        gettext(N_("Indexes are complete")),
+        not found.invalid,
+        ", ".join((found.invalid or ())[:5]),
+        gettext(N_("Build them again: reindex index concurrently …")),
+        is_urgent=False,
+    )
+    yield HealthFinding(
+        gettext(N_("Text is sorted as before")),
+        not found.is_sorted_anew,
+        "",
+        gettext(
+            N_(
+                "The system's libraries were updated, so that indexes may miss rows: reindex the"
+                " database, then: alter database … refresh collation version"
+            )
+        ),
+    )
+    yield HealthFinding(
+        gettext(N_("Old transactions are cleaned up")),
+        found.age < OLDEST_TRANSACTION,
+        f"{found.age:,}",
+        gettext(N_("Switch autovacuum on and run: vacuumdb --all --freeze")),
+    )
+    yield HealthFinding(
+        gettext(N_("Nothing holds back the write-ahead log")),
+        not found.holding,
+        ", ".join((found.holding or ())[:5]),
+        gettext(
+            N_(
+                "The disk fills up: drop a replication slot that nobody reads any more, roll back"
+                " a prepared transaction that nobody ends."
+            )
+        ),
+    )
 
 
 def zones(installation: "Installation") -> Iterator[HealthFinding]:

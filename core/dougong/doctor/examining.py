@@ -30,6 +30,7 @@ ON_THE_MACHINE: tuple[Callable[[Settings], Iterable[HealthFinding]], ...] = (
 IN_THE_DATABASE: tuple[Check, ...] = (
     database.server,
     database.storage,
+    database.upkeep,
     database.zones,
     database.clock,
     database.protection,
@@ -41,6 +42,8 @@ IN_THE_DATABASE: tuple[Check, ...] = (
     work.workers,
     work.jobs,
     work.events,
+    work.messages,
+    work.webhooks,
     work.audit,
     work.devices,
     configuration.mail,

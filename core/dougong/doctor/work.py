@@ -141,6 +141,55 @@ def events(installation: "Installation") -> Iterator[HealthFinding]:
     )
 
 
+def messages(installation: "Installation") -> Iterator[HealthFinding]:
+    """Messages leave in time, and arrive."""
+    with installation.platform() as session:
+        late, failed, newest = session.execute(
+            text(
+                "select count(*) filter (where state = 'waiting'"
+                "  and due_at < now() - make_interval(secs => :s)),"
+                " count(*) filter (where state = 'failed' and due_at > now() - interval '1 day'),"
+                " max(detail) filter (where state = 'failed' and due_at > now() - interval '1 day')"
+                " from dougong.message_delivery where state in ('waiting', 'failed')"
+            ),
+            {"s": WAITING_S},
+        ).one()
+    yield HealthFinding(
+        gettext(N_("Messages leave")),
+        late == 0,
+        gettext(N_("%(count)s wait for more than a quarter of an hour"), count=late),
+        gettext(N_("Look at the jobs page for what holds them up; run more workers.")),
+    )
+    told = gettext(N_("%(count)s failed within a day"), count=failed)
+    yield HealthFinding(
+        gettext(N_("Messages arrive")),
+        failed == 0,
+        f"{told} · {newest}"[:300] if failed else told,
+        gettext(N_("The page of messages says why; set the channel right and send them again.")),
+        is_urgent=failed > MOST_FAILED,
+    )
+
+
+def webhooks(installation: "Installation") -> Iterator[HealthFinding]:
+    """Who subscribed to facts takes them; silent where nobody did."""
+    with installation.platform() as session:
+        total, failing = session.execute(
+            text(
+                "select count(*), array_agg(name || ' ' || failing_since::date order by name)"
+                "  filter (where failing_since is not null)"
+                " from dougong.webhook_subscription where is_active"
+            )
+        ).one()
+    if total:
+        yield HealthFinding(
+            gettext(N_("Webhooks are taken")),
+            not failing,
+            ", ".join((failing or ())[:5]) or str(total),
+            gettext(N_("Ask who runs the receiver; what waits is sent again for some days.")),
+            is_urgent=False,
+        )
+
+
 def audit(installation: "Installation") -> Iterator[HealthFinding]:
     """The log is sealed, signed, and a witness has the newest line."""
     with installation.platform() as session:

@@ -102,12 +102,17 @@ class FileStore:
         for folder in sorted(p for p in self.folder.glob("??") if p.is_dir()):
             old = [p for p in sorted(folder.iterdir()) if _age_s(p) > older_than_s]
             named = is_named(p.name for p in old if p.suffix != TEMPORARY)
-            for path in (p for p in old if p.name not in named):
-                with self._locked(fcntl.LOCK_EX):
-                    if _age_s(path) > older_than_s:
-                        path.unlink(missing_ok=True)
-                        deleted += 1
+            unnamed = (p for p in old if p.name not in named)
+            deleted += sum(self._delete_old(path, older_than_s) for path in unnamed)
         return deleted
+
+    def _delete_old(self, path: Path, older_than_s: float) -> bool:
+        """Delete a file unless somebody has just named it again; tell whether it went."""
+        with self._locked(fcntl.LOCK_EX):
+            is_old = _age_s(path) > older_than_s
+            if is_old:
+                path.unlink(missing_ok=True)
+            return is_old
 
     def _bound(self, digest: str) -> bytes:
         return b"file|" + self.community_id.bytes + bytes.fromhex(digest)

@@ -39,7 +39,11 @@ class Job(InCommunity, KernelBase):
 
     __tablename__ = "job"
     __audited__ = False
-    __table_args__ = (Index("ix_job_state", "community_id", "state"),)
+    __table_args__ = (
+        Index("ix_job_state", "community_id", "state"),
+        # People ask for few of them, and look for these first.
+        Index("ix_job_asked", "community_id", "id", postgresql_where=text("user_id is not null")),
+    )
 
     service: Mapped[str] = mapped_column(String(120), info=label("Service", "服务"))
     arguments: Mapped[dict[str, Any]] = mapped_column(JSONB, info=label("Arguments", "参数"))

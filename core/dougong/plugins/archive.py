@@ -6,6 +6,7 @@ erasure of personal data reaches it, so the rows it referred to can be deleted.
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,12 @@ from dougong.db.scope import Actor
 from dougong.errors import Conflict
 from dougong.i18n import N_
 from dougong.plugins import records
+from dougong.plugins.locks import examine
 from dougong.plugins.models import PluginArchive, PluginState
 from dougong.plugins.operations import require
 from dougong.plugins.records import Standing
 from dougong.plugins.solver import dependants
-from dougong.plugins.upgrades import upgrade_one
+from dougong.plugins.upgrades import Plan, upgrade_one
 from dougong.tenancy.operations import PLATFORM, bump_version
 
 if TYPE_CHECKING:
@@ -117,6 +119,35 @@ def restore(installation: "Installation", actor: Actor, plugin: str) -> Restored
     return result
 
 
+def dry_run(installation: "Installation", actor: Actor, plugin: str) -> Plan:
+    """Return what `restore` would execute now, with locks and warnings; nothing stays of it.
+
+    The schema is brought back in a transaction that is taken back, so that the upgrade that
+    follows is planned on what is there then. Raises Conflict when there is no archive, and
+    LoadError when its code cannot be used.
+    """
+    require(actor, "view")
+    archive = latest_archive(installation, plugin)
+    installation.plugins.import_code(plugin)
+    schema = installation.plugins.manifest(plugin).schema
+    distribution = installation.plugins.distribution(plugin)
+
+    def planned(connection: Connection) -> list[str]:
+        with connection.begin_nested() as attempt:
+            _fix_output(connection)
+            statements = [_renaming(archive.archive_schema, schema)]
+            _run(connection, statements)
+            guards = protection(connection, schema)
+            _run(connection, guards)
+            keys = (key for each in archive.foreign_keys for key in _connecting(schema, each))
+            coming = installation.migrator.plan(distribution, connection)
+            attempt.rollback()
+            return [*statements, *keys, *guards, *coming]
+
+    with installation.migrator.locked():
+        return Plan(plugin, examine(installation.migrator.patiently(plugin, planned)))
+
+
 def latest_archive(installation: "Installation", plugin: str) -> PluginArchive:
     """Return the newest archive of a plugin that is not restored; raises Conflict without one."""
     with installation.access() as session:
@@ -191,7 +222,7 @@ def _put_aside(connection: Connection, installation: "Installation", plugin: str
     for table, name, _definition, _target in outward:
         connection.exec_driver_sql(f'alter table {schema}."{table}" drop constraint "{name}"')
     aside = f"archive_{schema}_{datetime.now(UTC):%Y%m%d%H%M%S}"
-    connection.exec_driver_sql(f"alter schema {schema} rename to {aside}")
+    _run(connection, [_renaming(schema, aside)])
     connection.exec_driver_sql(f"revoke all on all tables in schema {aside} from {SHUT_OUT}")
     connection.exec_driver_sql(f"revoke all on schema {aside} from {SHUT_OUT}")
     archive = PluginArchive(
@@ -213,12 +244,11 @@ def _bring_back(
 ) -> Restored:
     schema = installation.plugins.manifest(archive.plugin).schema
     _fix_output(connection)
-    connection.exec_driver_sql(f"alter schema {archive.archive_schema} rename to {schema}")
+    _run(connection, [_renaming(archive.archive_schema, schema)])
     now = _contents(connection, schema)
     changed = sorted(t for t in {*now, *archive.tables} if now.get(t) != archive.tables.get(t))
     orphans = [_reconnect(connection, schema, key) for key in archive.foreign_keys]
-    for statement in protection(connection, schema):
-        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+    _run(connection, protection(connection, schema))
     connection.execute(RESTORED, {"plugin": archive.plugin, "archive": archive.id})
     rows = sum(table["rows"] for table in now.values())
     return Restored(rows, tuple(changed), tuple(o for o in orphans if o is not None))
@@ -226,16 +256,32 @@ def _bring_back(
 
 def _reconnect(connection: Connection, schema: str, key: dict[str, str]) -> Orphans | None:
     """Put a foreign key back; one with orphans stays unvalidated, and holds for new rows."""
-    table, name = f'{schema}."{key["table"]}"', key["name"]
-    connection.exec_driver_sql(
-        f'alter table {table} add constraint "{name}" {key["definition"]} not valid'
-    )
+    adding, validating = _connecting(schema, key)
+    _run(connection, [adding])
     try:
         with connection.begin_nested():
-            connection.exec_driver_sql(f'alter table {table} validate constraint "{name}"')
+            _run(connection, [validating])
     except IntegrityError:
-        return _orphans(connection, table, key)
+        return _orphans(connection, f'{schema}."{key["table"]}"', key)
     return None
+
+
+def _connecting(schema: str, key: dict[str, str]) -> tuple[str, str]:
+    """Return the statements that put a foreign key back and hold old rows to it."""
+    table, name = f'{schema}."{key["table"]}"', key["name"]
+    return (
+        f'alter table {table} add constraint "{name}" {key["definition"]} not valid',
+        f'alter table {table} validate constraint "{name}"',
+    )
+
+
+def _renaming(schema: str, name: str) -> str:
+    return f"alter schema {schema} rename to {name}"
+
+
+def _run(connection: Connection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
 def _orphans(connection: Connection, table: str, key: dict[str, str]) -> Orphans:

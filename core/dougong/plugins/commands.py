@@ -177,9 +177,13 @@ def uninstall(installation: Installation, plugin: str) -> None:
 
 @plugin_commands.command("restore")
 @click.argument("plugin")
+@click.option("--dry-run", is_flag=True, help="Print the SQL that would run, and its locks.")
 @_running
-def restore(installation: Installation, plugin: str) -> None:
+def restore(installation: Installation, plugin: str, dry_run: bool) -> None:
     """Bring back what uninstalling put aside; exit 1 when something was lost meanwhile."""
+    if dry_run:
+        print_plan(archive.dry_run(installation, ACTOR, plugin))
+        return
     result = archive.restore(installation, ACTOR, plugin)
     click.echo(gettext(N_("%(rows)s rows are back."), rows=result.rows))
     for table in result.changed:

@@ -139,8 +139,13 @@ def upgrade(
 
 
 def dry_run(installation: "Installation", actor: Actor, plugin: str) -> Plan:
-    """Return what `upgrade` (or `install`) would execute now, with locks and warnings."""
+    """Return what `upgrade` (or `install`) would execute now, with locks and warnings.
+
+    Raises Conflict for an archived plugin: that one is restored, see `archive.dry_run`.
+    """
     require(actor, "view")
+    if installation.plugins.standing(plugin).state == PluginState.ARCHIVED:
+        raise Conflict(N_("%(plugin)s is archived; restore it."), plugin=plugin)
     return plan(installation, plugin)
 
 

@@ -79,13 +79,16 @@ class Clocks:
 
     def _ties(self) -> dict[UUID, set[date | None]]:
         found: dict[UUID, set[date | None]] = defaultdict(set)
-        for table in self.tables:
-            if "to_on" not in table.c:
-                continue
-            for column, target in references(table):
-                if target == PERSON:
-                    for person, is_open, last in self._ends(table, column):
-                        found[person].add(None if is_open else last)
+        ties = (
+            (table, column)
+            for table in self.tables
+            if "to_on" in table.c
+            for column, target in references(table)
+            if target == PERSON
+        )
+        for table, column in ties:
+            for person, is_open, last in self._ends(table, column):
+                found[person].add(None if is_open else last)
         return found
 
     def _ends(self, table: Table, person: Column[Any]) -> Any:

@@ -146,19 +146,22 @@ class Supervisor:
             time.sleep(LOOK_S)
 
     def _look(self) -> None:
-        changed = False
-        for child in self.children:
-            phase = child.phase
-            if child.look():
-                changed = True
-                if child.phase == Phase.WAITING:
-                    self.tell(child.name, "died", child.reason)
-                elif child.phase == Phase.READY and phase == Phase.STARTING:
-                    child.retire()
-                    if child.restarts:
-                        self.tell(child.name, "ready", "")
+        changed = [child for child in self.children if self._look_at(child)]
         if changed:
             self._write()
+
+    def _look_at(self, child: Child) -> bool:
+        """Tell whether a child's phase has changed, and say what is news."""
+        phase = child.phase
+        if not child.look():
+            return False
+        if child.phase == Phase.WAITING:
+            self.tell(child.name, "died", child.reason)
+        elif child.phase == Phase.READY and phase == Phase.STARTING:
+            child.retire()
+            if child.restarts:
+                self.tell(child.name, "ready", "")
+        return True
 
     def _check_server(self) -> None:
         """Start the embedded server again when it died; kill it first when it hangs."""

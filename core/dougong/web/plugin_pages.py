@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from dougong.db.columns import member_label
 from dougong.db.scope import Actor, Scope
-from dougong.errors import DougongError, NotFound
+from dougong.errors import Conflict, DougongError, NotFound
 from dougong.i18n import N_, gettext, ngettext, translate_error
 from dougong.installation import Installation
 from dougong.plugins import PluginState, archive, operations
@@ -178,13 +178,17 @@ def _personal(installation: Installation, plugin: str) -> list[NoticeEntry]:
 
 @blueprint.get("/<plugin>/plan")
 def plan(plugin: str) -> str:
-    """Show the statements that installing or upgrading would execute now, and their locks."""
+    """Show what installing, upgrading or restoring would execute now, and the locks."""
     _reader()
     installation = current_installation()
+    is_archived = installation.plugins.standing(plugin).state == PluginState.ARCHIVED
+    planned = archive.dry_run if is_archived else operations.dry_run
     try:
-        made = operations.dry_run(installation, g.actor, plugin)
+        made = planned(installation, g.actor, plugin)
     except LoadError as error:
         return _details(plugin, str(error))
+    except Conflict as error:
+        return _details(plugin, translate_error(error))
     return render_template(
         "plugins/plan.html", plan=made, line=line_of(installation, plugin, require_scope().readable)
     )

@@ -10,6 +10,13 @@ def payment_channels(scope):
 
 
 @hookimpl
+def health_checks(installation):
+    from dougong_online_payment import health
+
+    return health.checks(installation)
+
+
+@hookimpl
 def load_demo(scope, chance):
     from dougong_online_payment import demonstration
 

@@ -22,7 +22,7 @@ from dougong_ledger.models import (
     PaymentAttempt,
     SurplusPayment,
 )
-from dougong_online_payment import services
+from dougong_online_payment import health, services
 from dougong_online_payment.models import MerchantAccount
 
 SYSTEM = Actor.system("test")
@@ -244,6 +244,7 @@ def test_the_connection_is_tested_and_errors_are_plain(stage, provider):
     with stage.installation.scope(SYSTEM, **place) as scope:
         account = scope.session.scalars(query).one()
         good = account.private_key, account.platform_key
+        assert [f.is_well for f in health.checks(stage.installation)] == [True, False]
         services.test_connection(scope, account)
         assert account.tested_at is not None
         account.private_key = private_pem(new_key())

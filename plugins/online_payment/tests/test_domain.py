@@ -202,4 +202,5 @@ def test_a_platform_certificate_serves_like_a_public_key():
     )  # fmt: skip
     pem = built.public_bytes(serialization.Encoding.PEM).decode()
     assert keys.certificate_serial(pem) == "ABC123"
+    assert keys.certificate_ends_at(pem) == built.not_valid_after_utc
     assert keys.is_signed(keys.public_key(pem), b"m", signature(KEY, b"m"))

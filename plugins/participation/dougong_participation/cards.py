@@ -131,49 +131,42 @@ def portal(scope: Scope, person_id: UUID) -> Asks[Card]:
         votes_query(scope, person_id),
         questionnaires_query(scope, person_id),
     )
-    unread, to_vote = notices.scalar_one(), votes.scalar_one()
-    waiting, answered = complaints.one()
+    url = "participation/my/feedback?page=home"
     cards = [
-        Card(
-            gettext("Notices"),
-            gettext("%(count)s new", count=unread) if unread else gettext("all read"),
-            tone="warning" if unread else "plain",
-            url="participation/my/notices/",
-            order=20,
-        ),
-        Card(
-            gettext("Complaints and suggestions"),
-            gettext("%(count)s in progress", count=waiting) if waiting else gettext("none open"),
-            note=gettext("%(count)s to rate", count=answered) if answered else "",
-            tone="warning" if answered else "plain",
-            url="participation/my/complaints",
-            order=30,
-        ),
+        _my_notices(notices.scalar_one()),
+        _my_complaints(*complaints.one()),
+        Card(gettext("Feedback"), gettext("Tell us"), url=url, order=90),
     ]
-    cards.append(
-        Card(
-            gettext("Feedback"),
-            gettext("Tell us"),
-            url="participation/my/feedback?page=home",
-            order=90,
-        )
-    )
-    if to_vote:
+    if to_vote := votes.scalar_one():
         value = gettext("%(count)s to vote on", count=to_vote)
-        cards.append(
-            Card(
-                gettext("Votes of the owners"),
-                value,
-                tone="warning",
-                url="participation/my/votes",
-                order=15,
-            )
-        )
+        where = {"url": "participation/my/votes", "order": 15}
+        cards.append(Card(gettext("Votes of the owners"), value, tone="warning", **where))
     asked = [q for q, is_answered in questionnaires if not is_answered]
     if asked:
         url = f"participation/my/questionnaires/{asked[0].id}"
         cards.append(Card(gettext("Questionnaire"), asked[0].title, url=url, order=35))
     return cards
+
+
+def _my_notices(unread: int) -> Card:
+    return Card(
+        gettext("Notices"),
+        gettext("%(count)s new", count=unread) if unread else gettext("all read"),
+        tone="warning" if unread else "plain",
+        url="participation/my/notices/",
+        order=20,
+    )
+
+
+def _my_complaints(waiting: int, answered: int) -> Card:
+    return Card(
+        gettext("Complaints and suggestions"),
+        gettext("%(count)s in progress", count=waiting) if waiting else gettext("none open"),
+        note=gettext("%(count)s to rate", count=answered) if answered else "",
+        tone="warning" if answered else "plain",
+        url="participation/my/complaints",
+        order=30,
+    )
 
 
 def search(scope: Scope, words: str, limit: int) -> list[SearchHit]:

@@ -57,9 +57,8 @@ def apply(place):
 
     def made(scope, works=("surfaces",), papers=PAPERS, **more):
         days = {"starts_on": scope.today, "ends_on": scope.today + timedelta(days=30)}
-        applied = services.submit_for(
-            scope, place.room_ids[0], place.person_ids[0], works, **{**days, **more}
-        )
+        plan = services.Plan(works, **{**days, **more})
+        applied = services.submit_for(scope, place.room_ids[0], place.person_ids[0], plan)
         for kind in papers:
             services.add_document(scope, applied, kind, "纸.jpg", io.BytesIO(JPEG))
         return applied

@@ -46,13 +46,17 @@ def _at_once(scope: Scope, run: ImportRun, step: RunState) -> None:
     elif step is RunState.UNDOING:
         _module(run).undo(scope, run)
     else:
-        try:
-            with scope.session.begin_nested():
-                while _module(run).write_piece(scope, run):
-                    pass
-        except Refused as refused:
-            scope.session.refresh(run)
-            _module(run).give_up(scope, run, refused.outcome)
+        _write_at_once(scope, run)
+
+
+def _write_at_once(scope: Scope, run: ImportRun) -> None:
+    try:
+        with scope.session.begin_nested():
+            while _module(run).write_piece(scope, run):
+                pass
+    except Refused as refused:
+        scope.session.refresh(run)
+        _module(run).give_up(scope, run, refused.outcome)
 
 
 def _module(run: ImportRun) -> Any:
@@ -94,27 +98,35 @@ def try_import(scope: Scope, run_id: UUID) -> int:
 def write_import(scope: Scope, run_id: UUID) -> int:
     """Write a file that was tried, piece by piece; return how many rows are written."""
     is_more, done = True, 0
-    while is_more:
-        try:
-            with working(scope, run_id, RunState.WRITING) as found:
-                if found is None:
-                    break
-                own, run = found
-                total = run.lines
-
-                def tell(written: int, total: int = total) -> None:
-                    scope.progress(written, total, N_("Rows written"))
-
-                is_more = _module(run).write_piece(own, run, tell)
-                done = run.done
-                if not is_more:
-                    tell(total)
-        except Refused as refused:
-            with working(scope, run_id, RunState.WRITING) as found:
-                if found is not None:
-                    _module(found[1]).give_up(*found, refused.outcome)
-            return 0
+    try:
+        while is_more:
+            is_more, done = _write_piece(scope, run_id, done)
+    except Refused as refused:
+        with working(scope, run_id, RunState.WRITING) as found:
+            if found is not None:
+                _module(found[1]).give_up(*found, refused.outcome)
+        return 0
     return done
+
+
+def _write_piece(scope: Scope, run_id: UUID, done: int) -> tuple[bool, int]:
+    """Write one piece; return whether there is more, and how many rows are written.
+
+    done: how many were, for a run that somebody has ended meanwhile. Raises Refused.
+    """
+    with working(scope, run_id, RunState.WRITING) as found:
+        if found is None:
+            return False, done
+        own, run = found
+        total = run.lines
+
+        def tell(written: int) -> None:
+            scope.progress(written, total, N_("Rows written"))
+
+        is_more = _module(run).write_piece(own, run, tell)
+        if not is_more:
+            tell(total)
+        return is_more, run.done
 
 
 @service(

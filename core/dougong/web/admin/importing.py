@@ -155,11 +155,12 @@ def guess(fields: Sequence[Field], header: Sequence[Any]) -> dict[str, int]:
     heads = [header_key(cell) if cell is not None else "" for cell in header]
     found: dict[str, int] = {}
     for kind in ("exact", "names"):
-        for each in fields:
-            for at, head in enumerate(heads):
-                free = at not in found.values() and each.key not in found
-                if head and free and head in getattr(each, kind):
-                    found[each.key] = at
+        for each in (f for f in fields if f.key not in found):
+            names = getattr(each, kind)
+            fitting = (at for at, head in enumerate(heads) if head and head in names)
+            at = next((at for at in fitting if at not in found.values()), None)
+            if at is not None:
+                found[each.key] = at
     return found
 
 
@@ -247,20 +248,22 @@ class RecordImport:
         if self.seed is not None:
             entry.new_id = row_id(*self.seed, line.number)
         for each in self.fields:
-            cell = line[self.plan.columns[each.key]]
             try:
-                if each.column.kind == "relation":
-                    text = text_of(cell)
-                    if text:
-                        entry.names[each.key] = self._joined(line, each, text)
-                    continue
-                value = value_of(each.column.kind, cell, each.column.members, self.scope.zone)
-                if value is not None:
-                    is_code = each.key == "code"
-                    entry.values[each.key] = self._joined(line, each, value) if is_code else value
+                self._read_cell(line, each, entry)
             except CellError as problem:
                 entry.refuse(each.label, str(problem))
         return entry
+
+    def _read_cell(self, line: Line, each: Field, entry: Entry) -> None:
+        cell = line[self.plan.columns[each.key]]
+        if each.column.kind == "relation":
+            if text := text_of(cell):
+                entry.names[each.key] = self._joined(line, each, text)
+            return
+        value = value_of(each.column.kind, cell, each.column.members, self.scope.zone)
+        if value is not None:
+            is_code = each.key == "code"
+            entry.values[each.key] = self._joined(line, each, value) if is_code else value
 
     def _joined(self, line: Line, each: Field, text: str) -> str:
         """Return a room's number with its building and unit before it, where the plan says so."""

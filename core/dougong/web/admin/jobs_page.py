@@ -21,6 +21,7 @@ from dougong.web.app import current_installation, require_scope
 PAGE = 30
 VIEW, CHANGE = "dougong.job.view", "dougong.job.change"
 OPEN = (JobState.WAITING, JobState.RUNNING)
+SYSTEM = "system"
 
 menu_page(
     "admin.job_list",
@@ -47,8 +48,9 @@ def job_rows() -> str:
 def _page() -> dict[str, Any]:
     scope = require_scope()
     scope.require(VIEW)
-    state, before = _wish()
-    query = select(Job).order_by(Job.id.desc()).limit(PAGE + 1)
+    state, is_own, before = _wish()
+    whose = Job.user_id.is_(None) if is_own else Job.user_id.is_not(None)
+    query = select(Job).where(whose).order_by(Job.id.desc()).limit(PAGE + 1)
     if state is not None:
         query = query.where(Job.state == state)
     if before is not None:
@@ -59,7 +61,8 @@ def _page() -> dict[str, Any]:
         "next": jobs[PAGE - 1].id if len(jobs) > PAGE else None,
         "is_first": before is None,
         "state": state,
-        "numbers": _numbers(scope),
+        "by": SYSTEM if is_own else None,
+        **_numbers(scope, is_own),
         "states": [(s, member_label(s)) for s in JobState],
         "people": _people(jobs),
         "communities": community_names(scope),
@@ -74,19 +77,28 @@ def _page() -> dict[str, Any]:
     }
 
 
-def _wish() -> tuple[JobState | None, UUID | None]:
-    """Return what the address asks for; what makes no sense is left out."""
+def _wish() -> tuple[JobState | None, bool, UUID | None]:
+    """Return what the address asks for: a state, the system's own jobs, those before one.
+
+    What makes no sense is left out.
+    """
     states = {state.value: state for state in JobState}
     try:
         before = UUID(request.args.get("before", ""))
     except ValueError:
         before = None
-    return states.get(request.args.get("state", "")), before
+    return states.get(request.args.get("state", "")), request.args.get("by") == SYSTEM, before
 
 
-def _numbers(scope: Scope) -> dict[str, int]:
-    rows = scope.session.execute(select(Job.state, func.count()).group_by(Job.state))
-    return {state.value: number for state, number in rows}
+def _numbers(scope: Scope, is_own: bool) -> dict[str, Any]:
+    """Return how many jobs of the chosen kind are in each state, and which fail in the other."""
+    is_system = Job.user_id.is_(None)
+    query = select(Job.state, is_system, func.count()).group_by(Job.state, is_system)
+    found = {(state, own): count for state, own, count in scope.session.execute(query)}
+    return {
+        "numbers": {state.value: count for (state, own), count in found.items() if own == is_own},
+        "failed_elsewhere": found.get((JobState.FAILED, not is_own), 0),
+    }
 
 
 def _people(jobs: list[Job]) -> dict[UUID, str]:

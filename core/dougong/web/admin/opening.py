@@ -217,9 +217,8 @@ def opening_template() -> Response:
                 page.write([str(sheet.title), column.title, needed, column.note or sheet.note])
         for sheet in sheets:
             made = book.sheet(str(sheet.title), columns[id(sheet)])
-            if sheet.order == 1_000:
-                for label in total_labels():
-                    made.write([label, None])
+            for label in total_labels() if sheet.order == 1_000 else ():
+                made.write([label, None])
     return send(book.file, XLSX, f"{scope.place.name}-{gettext(N_('Opening workbook'))}.xlsx")
 
 

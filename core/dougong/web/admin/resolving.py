@@ -53,22 +53,26 @@ def _candidates(
         if a.key.endswith("_id") and a.key not in ("community_id", "group_id")
     ]
     wanted = {s for one in asked for s in spellings(one.text)}
-    ids = [UUID(text) for text in wanted if _is_id(text)]
     columns = [target.id, *(getattr(target, k) for k in (*names, *refs))]
     found: dict[str, list[_Candidate]] = defaultdict(list)
     for some in batches(sorted(wanted)):
+        ids = [UUID(text) for text in some if _is_id(text)]
         conditions = [getattr(target, name).in_(some) for name in names]
-        if ids:
-            conditions.append(target.id.in_(ids[:BATCH]))
+        conditions += [target.id.in_(ids)] if ids else []
         if not conditions:
-            break
+            continue
         for row in scope.session.execute(select(*columns).where(or_(*conditions))):
             here = dict(zip(refs, row[1 + len(names) :], strict=True))
-            candidate = _Candidate(row[0], here)
-            for text in {str(row[0]), *(folded(n) for n in row[1 : 1 + len(names)] if n)}:
-                if candidate not in found[text]:
-                    found[text].append(candidate)
+            said = {str(row[0]), *(folded(n) for n in row[1 : 1 + len(names)] if n)}
+            _note(found, said, _Candidate(row[0], here))
     return found
+
+
+def _note(found: dict[str, list[_Candidate]], said: Iterable[str], candidate: _Candidate) -> None:
+    """Add a record to what each of its spellings may mean, once."""
+    for text in said:
+        if candidate not in found[text]:
+            found[text].append(candidate)
 
 
 def _choose(known: Mapping[str, list[_Candidate]], asked: Asked, what: str) -> UUID | CellError:
@@ -136,13 +140,12 @@ def known_people(scope: Scope, parts: Iterable[tuple[str, str, str]]) -> People:
         (model.phone_index, phones),
         (model.id_number_index, identities),
     ):
-        for some in batches(sorted(wanted)):
-            query = select(model.id, model.name, model.phone_index, model.id_number_index)
-            for id, name, phone, identity in scope.session.execute(query.where(column.in_(some))):
-                by_name[folded(name)].add(id)
-                for tag in (phone, identity):
-                    if tag is not None:
-                        by_tag[bytes(tag)].add(id)
+        query = select(model.id, model.name, model.phone_index, model.id_number_index)
+        pieces = (query.where(column.in_(some)) for some in batches(sorted(wanted)))
+        for id, name, *tags in (row for piece in pieces for row in scope.session.execute(piece)):
+            by_name[folded(name)].add(id)
+            for tag in (tag for tag in tags if tag is not None):
+                by_tag[bytes(tag)].add(id)
     return People(by_name, by_tag, scope)
 
 

@@ -216,15 +216,18 @@ class Writer:
                 self._one(entry, self._change_one)
             return
         for piece in batches(entries, 500):
-            query = select(self.model).where(self.model.id.in_([e.found_id for e in piece]))
-            records = {r.id: r for r in self.scope.session.scalars(query)}
             try:
-                with self.scope.session.begin_nested():
-                    for entry in piece:
-                        self._set(records[entry.found_id], entry)
+                self._change_together(piece)
             except (IntegrityError, DataError):
                 for entry in piece:
                     self._one(entry, self._change_one)
+
+    def _change_together(self, piece: Sequence[Entry]) -> None:
+        query = select(self.model).where(self.model.id.in_([e.found_id for e in piece]))
+        records = {r.id: r for r in self.scope.session.scalars(query)}
+        with self.scope.session.begin_nested():
+            for entry in piece:
+                self._set(records[entry.found_id], entry)
 
     def _set(self, record: Any, entry: Entry) -> None:
         new = self._differing(record, entry)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -58,6 +59,16 @@ def certificate_serial(text: str) -> str | None:
     if "CERTIFICATE" not in text:
         return None
     return f"{load_der_x509_certificate(_der(text)).serial_number:X}"
+
+
+def certificate_ends_at(text: str) -> datetime | None:
+    """Return when a certificate ends, None for a bare key or what cannot be read."""
+    if "CERTIFICATE" not in text:
+        return None
+    try:
+        return load_der_x509_certificate(_der(text)).not_valid_after_utc
+    except ValueError:
+        return None
 
 
 def sign(key: rsa.RSAPrivateKey, message: bytes) -> str:

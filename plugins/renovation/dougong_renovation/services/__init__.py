@@ -1,6 +1,7 @@
 """What people and jobs do with renovations."""
 
 from dougong_renovation.services.applying import (
+    Plan,
     add_document,
     create_application,
     documents_of,
@@ -68,6 +69,7 @@ from dougong_renovation.services.site import (
 from dougong_renovation.services.stepping import steps_of, steps_query
 
 __all__ = [
+    "Plan",
     "story_of",
     "accept_work",
     "add_document",

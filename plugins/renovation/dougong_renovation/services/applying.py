@@ -1,6 +1,7 @@
 """What applicants do: apply, hand in papers, sign, report the end, withdraw; and look."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import IO, Any
 from uuid import UUID
@@ -20,6 +21,18 @@ from dougong_renovation.models import Application, Document
 from dougong_renovation.services.people import PORTAL, holders_of, me, my_rooms, owns
 from dougong_renovation.services.rules import longest
 from dougong_renovation.services.stepping import invalid, need, take, write_down
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What somebody wants to do in a room, and when. works: values of Work."""
+
+    works: Iterable[str]
+    starts_on: date
+    ends_on: date
+    text: str = ""
+    contractor: str = ""
+    contact_phone: str = ""
 
 
 @service("application.submit", title=("Apply", "装修申报"), permission=PORTAL)
@@ -42,8 +55,8 @@ def submit_application(
     if room_id not in {room.id for room in my_rooms(scope)}:
         raise invalid("room_id", gettext("This room is not yours."))
     need(contact_phone=contact_phone)
-    values = {"starts_on": starts_on, "ends_on": ends_on, "text": text, "contractor": contractor}
-    return submit_for(scope, room_id, person, works, contact_phone=contact_phone, **values)
+    plan = Plan(works, starts_on, ends_on, text, contractor, contact_phone)
+    return submit_for(scope, room_id, person, plan)
 
 
 @service("application.create", title=("Apply for somebody", "代为申报"))
@@ -66,39 +79,27 @@ def create_application(
     if person_id not in {person.id for person in holders_of(scope, room_id)}:
         raise invalid("person_id", gettext("This person neither owns the room nor lives there."))
     need(contact_phone=contact_phone)
-    values = {"starts_on": starts_on, "ends_on": ends_on, "text": text, "contractor": contractor}
-    return submit_for(
-        scope, room_id, person_id, works, contact_phone=contact_phone, **values, id=id
-    )
+    plan = Plan(works, starts_on, ends_on, text, contractor, contact_phone)
+    return submit_for(scope, room_id, person_id, plan, id)
 
 
 def submit_for(
-    scope: Scope,
-    room_id: UUID,
-    person_id: UUID,
-    works: Iterable[str],
-    *,
-    starts_on: date,
-    ends_on: date,
-    text: str = "",
-    contractor: str = "",
-    contact_phone: str = "",
-    id: UUID | None = None,
+    scope: Scope, room_id: UUID, person_id: UUID, plan: Plan, id: UUID | None = None
 ) -> Application:
     """Write an application of somebody's; raises what `submit_application` does."""
-    kinds = _works(works)
-    _check_days(scope, starts_on, ends_on)
+    kinds = _works(plan.works)
+    _check_days(scope, plan.starts_on, plan.ends_on)
     _one_at_a_time(scope, room_id)
     application = Application(
         number=_next_number(scope),
         room_id=room_id,
         person_id=person_id,
         works=[kind.value for kind in kinds],
-        text=text.strip()[:1000],
-        contractor=contractor.strip()[:120] or None,
-        contact_phone=given_phone("contact_phone", contact_phone),
-        starts_on=starts_on,
-        ends_on=ends_on,
+        text=plan.text.strip()[:1000],
+        contractor=plan.contractor.strip()[:120] or None,
+        contact_phone=given_phone("contact_phone", plan.contact_phone),
+        starts_on=plan.starts_on,
+        ends_on=plan.ends_on,
         submitted_at=scope.now,
         **({"id": id} if id else {}),
     )
