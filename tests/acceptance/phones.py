@@ -21,6 +21,26 @@ TAKE = """async () => {
   return canvas.toDataURL("image/jpeg", 0.92).split(",")[1];
 }"""
 
+# A phone that reads NFC tags, in the place of one: `touch(number, address)` holds a tag to it;
+# `refuses` is how it answers whoever asks.
+TAGS = """refuses => {
+  const readers = [];
+  window.NDEFReader = class {
+    async scan(options) {
+      if (refuses) throw new DOMException("", refuses);
+      readers.push(this);
+      options.signal.addEventListener("abort", () => readers.splice(readers.indexOf(this), 1));
+    }
+  };
+  window.touch = (number, address) => {
+    const data = new DataView(new TextEncoder().encode(address || "").buffer);
+    const records = address ? [{ recordType: "url", data: data }] : [];
+    for (const reader of [...readers])
+      reader.onreading({ serialNumber: number, message: { records } });
+    return readers.length;
+  };
+}"""
+
 
 @contextmanager
 def opened(product):

@@ -4,7 +4,9 @@ import re
 import subprocess
 
 import pytest
+from sqlalchemy import select
 from tests.acceptance.conftest import ARGUMENTS, BROWSER
+from tests.acceptance.phones import TAGS, community
 
 HOST = "estate.example"
 SIZE = (640, 480)
@@ -114,3 +116,31 @@ def test_a_code_is_read_with_any_camera_or_none(phone, browser, place, label):
     page = phone(scan, may=["camera"])
     page.wait_for_url(f"**{record}")
     page.context.close()
+
+
+def test_a_tag_is_read_where_the_browser_can_and_else_it_says_why(product, visit, place):
+    from dougong_equipment.models import Equipment
+
+    with community(product, place) as scope:
+        query = select(Equipment.id, Equipment.code).where(Equipment.name == "2# 生活给水泵")
+        record, code = scope.session.execute(query).one()
+    visitor = visit("dispatcher", phone=True)
+    page = visitor.open(f"/c/{place}/equipment/scan")
+    page.click("[data-tag]")
+    assert "Chrome" in page.inner_text(TOLD.format("tag_unknown"))
+    for name, reason in (("NotAllowedError", "tag_denied"), ("NotSupportedError", "tag_off")):
+        page.evaluate(TAGS, name)
+        page.click("[data-tag]")
+        page.wait_for_selector(TOLD.format(reason))
+    assert visitor.check() == []
+    page.evaluate(TAGS, None)
+    page.click("[data-tag]")
+    page.wait_for_selector(TOLD.format("tag_ready"))
+    assert page.evaluate("touch('04:a2:5b:1c')") == 0
+    assert "04:a2:5b:1c" in page.inner_text(TOLD.format("tag_foreign"))
+    page.click("[data-tag]")
+    page.wait_for_selector(TOLD.format("tag_ready"))
+    page.evaluate(
+        "address => touch('04:a2', address)", f"{product.url}/equipment/at/{place}/{code}"
+    )
+    page.wait_for_url(f"**/c/{place}/equipment/of/{record}")

@@ -6,13 +6,14 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
-from tests.acceptance.conftest import keep_picture
-from tests.acceptance.phones import TAKE, Phone, community
+from tests.acceptance.conftest import Visitor, keep_picture
+from tests.acceptance.phones import TAGS, TAKE, Phone, community
 
 from dougong.files import attachments_of
 
 TASKS = ("水箱间泵组月检", "机械密封更换后复检", "备用泵切换试验")
 POINTS = ("水泵房东侧", "水泵房西侧", "集水坑", "配电间")
+TAG = "04:a2:5b:1c:77:80"
 KEPT = """async (wanted) => {
   const names = await indexedDB.databases();
   const asked = indexedDB.open(names[0].name);
@@ -71,6 +72,7 @@ def work(product, place):
         points = [
             InspectionPoint(id=uuid7(), name=name, stay_s=0, photo_percent=0) for name in POINTS
         ]
+        points[2].tag = TAG.upper()
         starts = scope.now - timedelta(minutes=10)
         plan = InspectionPlan(
             id=uuid7(), route_id=route.id, rule="FREQ=DAILY", starts_at=starts, window_minutes=240
@@ -166,9 +168,18 @@ def test_work_without_network_arrives_once_and_conflicts_are_shown(
     waits(page, 7)
     card.get_by_role("button", name="完成", exact=True).click()
     waits(page, 8)
-    for number in (1, 2):
-        visited(page, each, points[number], tmp_path / f"{number}.png")
-        waits(page, 9 + number - 1)
+    visited(page, each, points[1], tmp_path / "1.png")
+    waits(page, 9)
+    page.evaluate(TAGS, None)
+    at(page, each, points[2]).get_by_role("button", name="手机贴近 NFC 标签").click()
+    page.wait_for_selector("[data-told][data-reason=tag_ready]")
+    page.evaluate("touch('04:ff')")
+    page.wait_for_selector("[data-told][data-reason=other]")
+    page.click("[data-tag]")
+    page.wait_for_selector("[data-told][data-reason=tag_ready]")
+    page.evaluate("number => touch(number)", TAG)
+    at(page, each, points[2]).get_by_role("button", name="本点完成").click()
+    waits(page, 10)
     at(page, each, points[3]).get_by_role("button", name="二维码无法识别").click()
     at(page, each, points[3]).scroll_into_view_if_needed()
     keep_picture(page, "work-round")
@@ -190,7 +201,7 @@ def test_work_without_network_arrives_once_and_conflicts_are_shown(
         page.click("[data-conflicts] .note button")
     assert arrived(product, place, work) == {
         "tasks": [("done", 3, 1, True), ("done", 3, 1, False), ("cancelled", 0, 1, None)],
-        "visits": [("qr", 1), ("qr", 1), ("qr", 1), ("none", 1)],
+        "visits": [("qr", 1), ("qr", 1), ("nfc", 1), ("none", 1)],
         "round": ("done", 4),
         "operations": (9, 2),
     }
@@ -275,3 +286,80 @@ def arrived(product, place, work):
             "round": (row.state.value, row.visited),
             "operations": (counts.get(True, 0), counts.get(False, 0)),
         }
+
+
+UNSENT = "[data-unsent]:visible"
+
+
+def test_at_sign_out_a_phone_forgets_all_but_what_is_not_sent_and_keeps_that_for_its_login(
+    product, browser, place
+):
+    context = browser.new_context(locale="zh-CN", viewport={"width": 390, "height": 844})
+    phone = Visitor(context, product.url)
+    phone.sign_in(product.link_for("technician"))
+    address = f"/c/{place}/equipment/work/"
+    page = phone.open(address)
+    page.wait_for_selector("[data-status]:has-text('本页断网也可打开')")
+    page.route("**/work/operation", lambda route: route.abort())
+    page.locator("[data-list] .open").last.click()
+    page.locator("[data-list] [id$=fault]").fill("泵房门锁坏")
+    page.get_by_role("button", name="提交故障").click()
+    waits(page, 1)
+    kept = page.evaluate(STORED)
+    assert kept["caches"] and kept["stores"] == [["orders", "page"]]
+    sign_out(page, place)
+    page.wait_for_selector(f"{UNSENT} >> text=1")
+    assert page.evaluate(STORED) == {"caches": [], "stores": [[]]}
+    assert phone.check() == []
+
+    # Who signs in on this phone after him neither sees nor sends it.
+    phone.sign_in(product.link_for("dispatcher"))
+    page = phone.open(address)
+    page.wait_for_selector("[data-status]:has-text('已全部同步')")
+    sign_out(page, place)
+    page.wait_for_selector(f"{UNSENT} >> text=1")
+
+    page.unroute("**/work/operation")
+    phone.sign_in(product.link_for("technician"))
+    phone.open(address).wait_for_selector("[data-status]:has-text('已全部同步')", timeout=60_000)
+    with community(product, place) as scope:
+        from dougong_equipment.models import Fault
+
+        query = select(func.count()).where(Fault.text == "泵房门锁坏")
+        assert scope.session.scalar(query) == 1
+    sign_out(page, place)
+    page.wait_for_function(f"async () => (await ({STORED})()).stores.length === 0")
+    assert page.locator(UNSENT).count() == 0
+    context.close()
+    assert phone.faults == []
+
+
+# What a phone keeps: its caches, and of each store of work the names of what is only kept.
+STORED = """async () => {
+  const stores = [];
+  for (const { name } of await indexedDB.databases()) {
+    const asked = indexedDB.open(name);
+    const store = await new Promise((done) => { asked.onsuccess = () => done(asked.result); });
+    const request = store.transaction("kept").objectStore("kept").getAllKeys();
+    stores.push(await new Promise((done) => { request.onsuccess = () => done(request.result); }));
+    store.close();
+  }
+  return { caches: await caches.keys(), stores: stores };
+}"""
+
+
+def sign_out(page, place):
+    """Sign out as the button on a first page does it."""
+    page.goto(page.url.partition("/c/")[0] + "/account")
+    token = page.locator("[name=csrf_token]").first.input_value()
+    page.evaluate(
+        """token => {
+          const form = document.createElement("form");
+          form.method = "post"; form.action = "/sign-out";
+          const field = document.createElement("input");
+          field.name = "csrf_token"; field.value = token;
+          form.append(field); document.body.append(form); form.submit();
+        }""",
+        token,
+    )
+    page.wait_for_url("**/sign-in")

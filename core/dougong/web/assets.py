@@ -33,13 +33,14 @@ UNSERVED = re.compile(
     r"|[a-z-]+-xxl(?:-[a-z0-9]+)?|ratio|spinner-border|spinner-grow|tab-content|tab-pane)\b"
 )
 RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+SYMBOL = re.compile(r'<symbol id="([^"]+)" viewBox="([^"]+)">(.*?)</symbol>', re.DOTALL)
 blueprint = Blueprint("assets", __name__)
 
 
 def install(app: Flask, installation: Installation) -> None:
     """Serve ``/static/<hash>/<name>`` and compress what goes out."""
     app.register_blueprint(blueprint)
-    app.jinja_env.globals.update(asset=asset, icon=icon, picture=icon)
+    app.jinja_env.globals.update(asset=asset, icon=icon, picture=icon, drawing=drawing)
     app.after_request(_compress)
 
 
@@ -82,6 +83,28 @@ def icon(name: str) -> Markup:
     """Return a picture of the sprite; it says nothing to who cannot see it."""
     return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>').format(
         asset("icons.svg"), name
+    )
+
+
+@lru_cache(maxsize=1)
+def _symbols() -> dict[str, tuple[str, str]]:
+    """Return viewBox and lines of every picture of the sprite, by its name."""
+    return {
+        found[1]: (found[2], found[3])
+        for found in SYMBOL.finditer(content("icons.svg")[0].decode())
+    }
+
+
+@lru_cache(maxsize=256)
+def drawing(name: str, css_class: str = "icon") -> Markup:
+    """Return a picture of the sprite drawn into the page, for pages that show few of them.
+
+    The sprite holds all pictures; a phone that sees eight does not load ninety. Raises KeyError
+    for a picture that is not in it.
+    """
+    box, lines = _symbols()[name]
+    return Markup('<svg class="{}" viewBox="{}" aria-hidden="true">{}</svg>').format(
+        css_class, box, Markup(lines)
     )
 
 

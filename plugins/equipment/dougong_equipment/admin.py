@@ -117,6 +117,7 @@ class MaintenancePlanView(RecordView, model=MaintenancePlan):
     filters = ("statute", "equipment", "is_active", "catch_up")
     search = ("name",)
     inline = ("lead_days", "is_active")
+    actions = (action(services.follow_law, bulk=True, confirm=True),)
 
 
 class MaintenanceTaskView(RecordView, model=MaintenanceTask):

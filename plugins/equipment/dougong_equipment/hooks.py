@@ -2,7 +2,7 @@
 
 from dougong.hookspecs import hookimpl
 from dougong_equipment import cards, demonstration
-from dougong_equipment.services import alarms, commanding, faults, ledger
+from dougong_equipment.services import alarms, commanding, faults, ledger, objecting
 
 
 @hookimpl
@@ -41,6 +41,11 @@ def event_happened(scope, event):
         alarms.make_order(scope, event.ids["alarm_id"])
     elif event.name.startswith("repairs."):
         faults.follow_order(scope, event.name, event.ids["work_order_id"])
+
+
+@hookimpl(optionalhook=True)
+def work_order_objections(scope, work_order, verb):
+    return objecting.objection_to(scope, work_order, verb)
 
 
 @hookimpl

@@ -116,6 +116,23 @@ def test_every_law_has_a_check_with_its_source(statute):
     assert law.checks(statute, date(1990, 1, 1)) == []
 
 
+@pytest.mark.parametrize("regime", ["as_needed", "sichuan_pilot"])
+def test_a_lift_is_maintained_as_needed_only_where_a_notice_admits_it(regime):
+    def rules(**upkeep):
+        found = law.checks(Statute.LIFT, date(2026, 11, 28), law.Upkeep(**upkeep))
+        return {check.name[1]: check for check in found}
+
+    general = rules(regime=regime, days=30)
+    assert general == rules()
+    assert general["电梯半月维保"].rule == "FREQ=DAILY;INTERVAL=15"
+    local = rules(regime=regime, days=30, notice="某市监〔2026〕7号")
+    assert local.keys() == {"电梯年度检验或自行检测", "电梯按需维保"}
+    check = local["电梯按需维保"]
+    assert check.rule == "FREQ=DAILY;INTERVAL=30"
+    assert check.source.endswith("某市监〔2026〕7号") and "〔2020〕56号" in check.source
+    assert law.variants("Upkeep as needed") == law.variants("电梯半月维保")
+
+
 def test_a_dead_band_keeps_an_alarm_until_the_value_has_come_back():
     given_ = (Comparison.ABOVE, Decimal("1.5"))
     assert is_wrong(*given_, Decimal("1.51"))

@@ -14,6 +14,7 @@ from dougong.devices.contract import Transport
 from dougong.devices.models import Device, DeviceCommand, DeviceValue, Gateway
 from dougong.errors import Conflict, Invalid, NotAllowed
 from dougong.services import change, create
+from dougong.tenancy.operations import set_setting
 from dougong_equipment import services
 from dougong_equipment.domain.kinds import (
     AlarmState,
@@ -53,6 +54,10 @@ from dougong_equipment.services import alarms, commanding
 from dougong_equipment.services.faults import follow_order
 from dougong_equipment.services.life import lives
 from dougong_equipment.services.syncing import Operation, perform
+
+services_of_repairs = pytest.importorskip("dougong_repairs.services")
+from dougong_repairs.errors import Objected  # noqa: E402 - where repairs is installed
+from dougong_repairs.models import Technician, WorkOrder  # noqa: E402
 
 NOON = datetime(2026, 6, 15, 4, tzinfo=UTC)
 
@@ -260,6 +265,41 @@ def test_a_legal_check_needs_its_report_and_is_not_cancelled(enter, stand):
         assert services.finish_task(scope, task, report="JZ-2026-0412").report == "JZ-2026-0412"
 
 
+def intervals(days):
+    return {(later - day).days for day, later in zip(days, days[1:], strict=False)}
+
+
+def test_upkeep_follows_what_the_supervision_admits_when_it_is_asked_to(
+    installation, place, enter, stand
+):
+    lift = stand("1 栋客梯", "乘客电梯", registration="梯1")
+    upkeep = MaintenancePlan.name.in_(["电梯半月维保", "电梯按需维保"])
+    with enter() as scope:
+        services.commission(scope, scope.get(Equipment, lift), scope.today)
+        services.keep_calendar(scope)
+    with installation.access() as session:
+        for name, value in (("", "as_needed"), ("_days", 30), ("_notice", "某市监〔2026〕7号")):
+            set_setting(session, place.community_id, f"equipment.lift_upkeep{name}", value)
+    with enter() as scope:
+        [plan] = all_of(scope, MaintenancePlan, upkeep)
+        days = select(MaintenanceTask.due_on).where(MaintenanceTask.plan_id == plan.id)
+        days = days.order_by(MaintenanceTask.due_on)
+        services.keep_calendar(scope)
+        assert plan.name == "电梯半月维保"
+        assert intervals(scope.session.scalars(days).all()) == {15}
+        services.follow_law(scope, plan)
+        services.keep_calendar(scope)
+        assert (plan.name, plan.rule) == ("电梯按需维保", "FREQ=DAILY;INTERVAL=30")
+        assert "某市监〔2026〕7号" in plan.source
+        assert intervals(scope.session.scalars(days).all()) == {30}
+        services.commission(scope, scope.get(Equipment, lift))
+        assert len(all_of(scope, MaintenancePlan, upkeep)) == 1
+        own = create(scope, MaintenancePlan, {"equipment_id": lift, "name": "擦拭轿厢",
+                     "rule": "FREQ=DAILY", "starts_on": scope.today})  # fmt: skip
+        with pytest.raises(Conflict):
+            services.follow_law(scope, own)
+
+
 def test_a_fault_is_fixed_by_its_order_and_checked_again(enter, stand):
     pump = stand()
     with enter() as scope:
@@ -455,6 +495,42 @@ def test_an_alarm_waits_its_delay_and_keeps_its_dead_band(enter, wired):
             alarms.make_order(scope, raised.id)
         [fault] = all_of(scope, Fault)
         assert fault.work_order is not None
+
+
+def test_an_order_is_not_done_while_its_alarm_stands_or_a_lock_hangs(enter, wired):
+    _, sensor, devices = wired
+    device = devices["传感器"]
+
+    def ended(scope, fault):
+        services_of_repairs.start_order(scope, fault_order(scope, fault))
+        return services_of_repairs.finish_order(scope, fault_order(scope, fault)).state.value
+
+    def fault_order(scope, fault):
+        return scope.get(WorkOrder, fault.work_order_id, lock=True)
+
+    with enter() as scope:
+        values = {"equipment_id": sensor, "name": "液位高", "point": "level", "delay_s": 0}
+        values |= {"comparison": Comparison.ABOVE, "threshold": "1.5", "dead_band": "0.3"}
+        rule = create(scope, AlarmRule, values)
+        for level in ("1.6", "1.2", "1.7"):
+            alarms.take_readings(scope, [reading(device, "level", Decimal(level), scope.now)])
+        for raised in all_of(scope, Alarm):
+            alarms.make_order(scope, raised.id)
+        over, stands = all_of(scope, Fault)
+        technician = create(scope, Technician, {"name": "刘师傅"})
+        for fault in (over, stands):
+            services_of_repairs.dispatch_order(scope, fault_order(scope, fault), technician.id)
+        equipment = services.lock(scope, scope.get(Equipment, sensor), "井内有人作业")
+        with pytest.raises(Objected) as lock_hangs:
+            ended(scope, over)
+        assert "test" in lock_hangs.value.parameters["reason"]
+        services.unlock(scope, equipment)
+        assert services_of_repairs.finish_order(scope, fault_order(scope, over)).done_at
+        with pytest.raises(Objected) as alarm_stands:
+            ended(scope, stands)
+        assert "液位高" in alarm_stands.value.parameters["reason"]
+        change(scope, rule, {"is_active": False})
+        assert services_of_repairs.finish_order(scope, fault_order(scope, stands)).done_at
 
 
 def test_a_delay_ends_also_when_no_further_value_comes(enter, wired):

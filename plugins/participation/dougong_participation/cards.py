@@ -41,7 +41,7 @@ def dashboard(scope: Scope) -> Asks[Card]:
         asked[_feedback] = _feedback_query(scope)
     found = yield [*asked.values()]
     shown = [show(scope, *rows.one()) for show, rows in zip(asked, found, strict=True)]
-    if scope.community_id is not None and scope.may(STAFF):
+    if scope.may(STAFF):
         url = "participation/feedback?page=dashboard"
         shown.append(Card(gettext("Feedback"), gettext("Tell us"), url=url, order=95))
     return shown

@@ -168,6 +168,15 @@ def test_whoever_works_here_finds_the_feedback_button_on_his_first_page(
         assert (kept.text, kept.person_id) == ("电梯太慢", None)
 
 
+def test_who_leads_a_group_says_to_which_community_his_feedback_goes(app, installation, place):
+    client = sign_in(app, installation, make_login(installation, place, "group_manager"))
+    first = client.get(f"/g/{place.group_id}/admin/")
+    link = re.search(r'href="(/g/[^"/]+/participation/feedback\?[^"]*)"', first.text).group(1)
+    chosen = re.search(r'href="(/c/[^"/]+/participation/feedback\?[^"]*)"', client.get(link).text)
+    assert str(place.community_id) in chosen.group(1)
+    assert client.get(chosen.group(1)).status_code == 200
+
+
 def test_a_questionnaire_is_answered_once_and_counted(browser, my, staff, place):
     with staff() as scope:
         made = create(scope, Questionnaire, {"title": "满意度"})

@@ -37,7 +37,10 @@ def _from(verb: str) -> tuple[str, ...]:
 class WorkOrderView(RecordView, model=WorkOrder):
     title = ("Work orders", "工单")
     icon = "tool"
-    said = {"dispatch_reason": lambda scope, order: services.reason_words(order.dispatch_reason)}
+    said = {
+        "dispatch_reason": lambda scope, order: services.reason_words(order.dispatch_reason),
+        "triage_reason": lambda scope, order: services.triage_words(order.triage_reason),
+    }
     columns = (
         "number",
         "text",

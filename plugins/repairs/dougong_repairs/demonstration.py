@@ -14,6 +14,7 @@ from sqlalchemy import select
 from dougong.db import Scope, insert_rows, uuid7
 from dougong.tenancy.models import Building, Ownership, Room
 from dougong_repairs import demonstration_costs
+from dougong_repairs.domain.triage import judge
 from dougong_repairs.models import (
     BuildingPosition,
     Technician,
@@ -23,6 +24,7 @@ from dougong_repairs.models import (
     WorkOrderStep,
 )
 from dougong_repairs.services import create_report_point
+from dougong_repairs.services.judging import coded_verdict
 
 DESK = "前台小李"
 DAYS, A_DAY = 84, 2
@@ -69,6 +71,8 @@ def load(scope: Scope, chance: Random) -> None:
     _trapped(scope, ground, rows)
     for minutes, state in enumerate(OPEN_NOW):
         _present(scope, chance, ground, rows, state, 20 + minutes * 37)
+    reasons = {text: coded_verdict(judge(text)) for text in set(rows.orders["text"])}
+    rows.orders["triage_reason"] = [reasons[text] for text in rows.orders["text"]]
     insert_rows(scope, WorkOrder, rows.orders)
     insert_rows(scope, WorkOrderStep, rows.steps)
     insert_rows(scope, WorkOrderPart, rows.parts)

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import dougong_repairs
+from dougong.i18n import add_catalogues, use_locale
 from dougong_repairs.domain.kinds import Category, Urgency
 from dougong_repairs.domain.triage import judge, remember
+from dougong_repairs.services.judging import coded_verdict, triage_words
 
 TRAINING = Path(__file__).parents[1] / "training"
 sys.path.insert(0, str(TRAINING))
@@ -134,6 +137,22 @@ def test_a_text_takes_less_than_twenty_milliseconds_with_a_full_memory():
 def test_any_text_is_judged(text):
     verdict = judge(text)
     assert 0 <= verdict.confidence <= 1
+
+
+def test_a_reason_is_kept_without_a_language_and_said_in_the_readers():
+    text = "配电箱着火了；电线=裸露，赶快来人"
+    memory = [remember(text, Category.ELECTRICAL, Urgency.URGENT)]
+    kept = coded_verdict(judge(text, memory))
+    assert kept.startswith("danger=着火") and ";remembered;words=" in kept
+    add_catalogues(Path(dougong_repairs.__file__).parent / "locale")
+    with use_locale("zh_Hans_CN"):
+        assert triage_words(kept).startswith("含安全词“着火”；与已更正的报修相似；依据：")
+    with use_locale("en"):
+        said = triage_words(kept)
+        assert said.startswith("words of danger: “着火") and "put right; speaks of " in said
+        assert triage_words(coded_verdict(judge("嗯"))) == "nothing in it speaks clearly"
+    assert triage_words("业主说很急；请快来") == "业主说很急；请快来"
+    assert triage_words(None) == ""
 
 
 def test_the_command_judges_a_line_at_a_time(tmp_path):

@@ -2,11 +2,13 @@
 // first and sent in order, each under an id of its own, so that the server does it once however
 // often it is sent.
 //
-// new Outbox({ name, list, operation, changed, words }): name of the store on the phone; list: the
-// address of what the page shows, with a field `csrf`; operation: where to send what was done;
+// new Outbox({ name, who, list, operation, changed, words }): name of the store on the phone, which
+// is another for each login (who); list: the address of what the page shows, with a field `csrf`;
+// operation: where to send what was done;
 // changed: called whenever there is something to draw; words.conflict: said before a bare status;
 // parts: addresses that the page loads later and needs without network, too. What is shown leaves
-// out what is `pending`, and for a moment what was `delivered` since the list was asked for.
+// out what is `pending`, and for a moment what was `delivered` since the list was asked for. Under
+// `kept`, "orders" and "page" are only shown and go at sign-out (forget.js); all else is work.
 (function () {
   "use strict";
   const MOST = 200 * 1024;
@@ -19,8 +21,19 @@
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
   }
 
+  // What somebody did is sent under his own login, or not at all: each has a store of his own, whose
+  // name stands in a list for who tidies up at sign-out.
+  function listed(name) {
+    try {
+      const names = JSON.parse(localStorage.getItem("dougong outboxes")) || [];
+      if (names.indexOf(name) < 0) localStorage.setItem("dougong outboxes", JSON.stringify(names.concat(name)));
+    } catch (error) { /* the store works without */ }
+    return name;
+  }
+
   class Outbox {
     constructor(options) {
+      this.name = listed(options.name + " " + options.who);
       this.options = options;
       this.shown = null;
       this.pending = [];
@@ -31,7 +44,7 @@
       this.isStocked = false;
       this.patience = 1;
       this.store = new Promise((resolve, reject) => {
-        const asked = indexedDB.open(options.name, 1);
+        const asked = indexedDB.open(this.name, 1);
         asked.onupgradeneeded = () => {
           asked.result.createObjectStore("outbox", { keyPath: "serial", autoIncrement: true });
           asked.result.createObjectStore("conflicts", { keyPath: "client_id" });
@@ -104,7 +117,7 @@
     // One tab sends at a time, where the browser can say so; the server would bear two.
     send() {
       const work = () => this.flush();
-      if (navigator.locks) return navigator.locks.request(this.options.name, { ifAvailable: true }, (lock) => lock && work());
+      if (navigator.locks) return navigator.locks.request(this.name, { ifAvailable: true }, (lock) => lock && work());
       return work();
     }
 

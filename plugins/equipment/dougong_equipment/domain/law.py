@@ -17,7 +17,10 @@ HORIZON_DAYS = 45
 
 @dataclass(frozen=True)
 class LegalCheck:
-    """One check by law. name: in English and Chinese. valid_from: since when the source holds."""
+    """One check by law. name: in English and Chinese. valid_from: since when the source holds.
+
+    instead_of: the English name of the general rule that a local one replaces, empty for those.
+    """
 
     statute: Statute
     name: tuple[str, str]
@@ -25,6 +28,22 @@ class LegalCheck:
     lead_days: int
     valid_from: date
     source: str
+    instead_of: str = ""
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """How lifts are maintained here. regime: of the data; days: the longest interval.
+
+    notice: what admits the community to it; without one only the general rule holds.
+    """
+
+    regime: str = ""
+    days: int = 15
+    notice: str = ""
+
+
+HALF_MONTHLY = Upkeep()
 
 
 @lru_cache(maxsize=1)
@@ -37,20 +56,43 @@ def kinds() -> list[dict[str, Any]]:
     return [{"statute": None, "needs_registration": False, **kind} for kind in _data()["kind"]]
 
 
-def checks(statute: Statute, on: date) -> list[LegalCheck]:
-    """Return the checks that the law wanted of a kind on a day."""
-    return [
-        LegalCheck(
-            statute,
-            (entry["name"]["en"], entry["name"]["zh"]),
-            entry["rule"],
-            entry["lead_days"],
-            entry["valid_from"],
-            entry["source"],
-        )
+def checks(statute: Statute, on: date, upkeep: Upkeep = HALF_MONTHLY) -> list[LegalCheck]:
+    """Return the checks that the law wanted of a kind on a day, local rules in place of general."""
+    regime = upkeep.regime if upkeep.notice.strip() else ""
+    found = [
+        _check(entry, upkeep)
         for entry in _data()["check"]
-        if entry["statute"] == statute and entry["valid_from"] <= on
+        if entry["statute"] == statute
+        and entry["valid_from"] <= on
+        and entry.get("regime", "") in ("", regime)
     ]
+    replaced = {check.instead_of for check in found}
+    return [check for check in found if check.name[0] not in replaced]
+
+
+def _check(entry: dict[str, Any], upkeep: Upkeep) -> LegalCheck:
+    is_local = "regime" in entry
+    return LegalCheck(
+        Statute(entry["statute"]),
+        (entry["name"]["en"], entry["name"]["zh"]),
+        entry["rule"].format(days=upkeep.days),
+        entry["lead_days"],
+        entry["valid_from"],
+        f"{entry['source']}；{upkeep.notice.strip()}" if is_local else entry["source"],
+        entry.get("instead_of", ""),
+    )
+
+
+def variants(name: str) -> set[str]:
+    """Return what the checks are called that stand for one another, this one among them.
+
+    name: of a plan, in either language.
+    """
+    groups: dict[str, set[str]] = {}
+    for entry in _data()["check"]:
+        key = entry.get("instead_of", entry["name"]["en"])
+        groups.setdefault(key, set()).update(entry["name"].values())
+    return next((names for names in groups.values() if name in names), {name})
 
 
 def first_due(check: LegalCheck, commissioned_on: date) -> date:

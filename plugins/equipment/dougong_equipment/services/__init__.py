@@ -12,6 +12,7 @@ from dougong_equipment.services.faults import (
 from dougong_equipment.services.ledger import (
     add_cost,
     commission,
+    follow_law,
     lock,
     record_hours,
     retire,
@@ -53,6 +54,7 @@ __all__ = [
     "equipment_of",
     "finish_task",
     "fix_fault",
+    "follow_law",
     "give_back_part",
     "hand_over",
     "keep_calendar",

@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select, update
@@ -63,20 +64,53 @@ def add_legal_plans(scope: Scope, equipment: Equipment) -> list[MaintenancePlan]
     made = [
         MaintenancePlan(
             equipment_id=equipment.id,
-            name=check.name[locale],
             statute=check.statute,
-            source=f"{check.source} ({check.valid_from:%Y-%m-%d})"[:200],
-            rule=check.rule,
             starts_on=law.first_due(check, equipment.commissioned_on or scope.today),
-            lead_days=check.lead_days,
-            horizon_days=max(law.HORIZON_DAYS, check.lead_days),
+            **_as_wanted(check, locale),
         )
-        for check in law.checks(equipment.kind.statute, scope.today)
-        if check.name[locale] not in known
+        for check in law.checks(equipment.kind.statute, scope.today, upkeep_of(scope))
+        if known.isdisjoint(law.variants(check.name[locale]))
     ]
     scope.session.add_all(made)
     scope.session.flush()
     return made
+
+
+def _as_wanted(check: law.LegalCheck, locale: int) -> dict[str, Any]:
+    return {
+        "name": check.name[locale],
+        "source": f"{check.source} ({check.valid_from:%Y-%m-%d})"[:200],
+        "rule": check.rule,
+        "lead_days": check.lead_days,
+        "horizon_days": max(law.HORIZON_DAYS, check.lead_days),
+    }
+
+
+def upkeep_of(scope: Scope) -> law.Upkeep:
+    """Return how lifts are maintained in the community, as its settings say."""
+    return law.Upkeep(
+        scope.setting("equipment.lift_upkeep", ""),
+        int(scope.setting("equipment.lift_upkeep_days", 15)),
+        scope.setting("equipment.lift_upkeep_notice", ""),
+    )
+
+
+@service("maintenance_plan.follow_law", title=("Follow the rule in force", "按现行法定周期更新"))
+def follow_law(scope: Scope, plan: MaintenancePlan) -> MaintenancePlan:
+    """Give a legal plan the interval and source that hold here today.
+
+    What nobody has begun is planned anew within the hour. Raises Conflict for a plan behind which
+    no rule stands that is known here.
+    """
+    locale = 0 if current_locale() == "en" else 1
+    names = law.variants(plan.name)
+    wanted = law.checks(plan.statute, scope.today, upkeep_of(scope)) if plan.statute else []
+    check = next((each for each in wanted if not names.isdisjoint(each.name)), None)
+    if check is None:
+        raise Conflict(N_("No rule that is known here stands behind this plan."))
+    for name, value in _as_wanted(check, locale).items():
+        setattr(plan, name, value)
+    return plan
 
 
 @service("equipment.stop", title=("Take out of service", "停用"))

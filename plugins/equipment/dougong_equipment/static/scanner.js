@@ -1,5 +1,5 @@
-// Reads codes with the camera. It asks on a tap and never before; what a browser refuses it explains,
-// and a photo or the number on the label do as well.
+// Reads codes with the camera, and NFC tags where the browser can. It asks on a tap and never before;
+// what a browser refuses it explains, and a photo or the number on the label do as well.
 (function () {
   "use strict";
   const script = document.currentScript;
@@ -15,7 +15,8 @@
     });
   }
 
-  // box: an element with data-words; found: called with the text of a code.
+  // box: an element with data-words; found: called with the text of a code, and for a tag with its
+  // number as well.
   class Scanner {
     constructor(box, found) {
       this.box = box;
@@ -23,6 +24,8 @@
       this.words = JSON.parse(box.dataset.words);
       this.video = box.querySelector("video");
       this.stream = null;
+      this.listening = null;
+      box.querySelector("[data-tag]").addEventListener("click", () => this.listen());
       box.querySelector("[data-start]").addEventListener("click", () => this.start());
       box.querySelector("[data-stop]").addEventListener("click", () => this.stop());
       box.querySelector("[data-photo]").addEventListener("change", (event) => this.photo(event.target));
@@ -91,6 +94,35 @@
       if (text) { this.say(""); this.found(text); } else this.say("unread");
     }
 
+    // Wait for a tag to be held to the phone; a tap on the button, or a page that expects one, asks.
+    async listen() {
+      if (!window.isSecureContext) return this.say("tag_insecure");
+      if (!window.NDEFReader) return this.say("tag_unknown");
+      this.unlisten();
+      const ends = new AbortController();
+      const reader = new NDEFReader();
+      reader.onreading = (event) => { this.stop(); this.say(""); this.found(Scanner.written(event.message), event.serialNumber); };
+      reader.onreadingerror = () => this.say("tag_unread");
+      try {
+        await reader.scan({ signal: ends.signal });
+      } catch (error) {
+        return this.say(error.name === "NotAllowedError" ? "tag_denied" : "tag_off");
+      }
+      this.listening = ends;
+      this.say("tag_ready");
+    }
+
+    unlisten() {
+      if (this.listening) this.listening.abort();
+      this.listening = null;
+    }
+
+    // The address or text that is written on a tag, "" for an empty one.
+    static written(message) {
+      const record = message && message.records.find((each) => each.recordType === "url" || each.recordType === "text");
+      return record ? new TextDecoder(record.encoding || "utf-8").decode(record.data) : "";
+    }
+
     show(isOn) {
       this.video.hidden = !isOn;
       this.box.querySelector("[data-stop]").hidden = !isOn;
@@ -100,6 +132,7 @@
     stop() {
       if (this.stream) for (const track of this.stream.getTracks()) track.stop();
       this.stream = null;
+      this.unlisten();
       this.video.srcObject = null;
       this.show(false);
     }
@@ -114,9 +147,12 @@
   window.Scanner = Scanner;
   const page = document.querySelector("[data-scan-page]");
   if (page) {
-    const scanner = new Scanner(page, (text) => {
+    const scanner = new Scanner(page, (text, number) => {
       const path = Scanner.path(text);
-      if (path) location.href = path; else scanner.say("foreign");
+      if (path) { location.href = path; return; }
+      scanner.say(number ? "tag_foreign" : "foreign");
+      // Who equips a point with a tag writes its number down there.
+      if (number) page.querySelector("[data-told]").append(" " + number);
     });
   }
 })();

@@ -6,6 +6,7 @@
   const words = JSON.parse(root.dataset.words);
   const outbox = new Outbox({
     name: "equipment " + root.dataset.list,
+    who: root.dataset.who,
     list: root.dataset.list,
     operation: root.dataset.operation,
     parts: ["reader", "wasm"].map((part) => document.querySelector("script[data-wasm]").dataset[part]),
@@ -45,18 +46,22 @@
     const known = new Set([...shown.tasks, ...shown.rounds, ...(shown.shifts || [])].map((each) => each.id));
     for (const store of [written, seen, shot])
       for (const key of Object.keys(store)) if (!known.has(key.slice(0, 36))) delete store[key];
-    return outbox.within("kept", "readwrite", (s) => s.put({ written: written, seen: seen, shot: shot, opened: opened }, "draft")).catch(() => {});
+    const isBegun = [written, seen, shot].some((store) => Object.keys(store).length);
+    return outbox.within("kept", "readwrite", (s) => {
+      s.put(opened, "page");
+      return isBegun ? s.put({ written: written, seen: seen, shot: shot }, "draft") : s.delete("draft");
+    }).catch(() => {});
   }
 
   function rememberSoon() { if (saving === null) saving = setTimeout(remember, 200); }
 
   async function recall() {
+    opened = (await outbox.within("kept", "readonly", (s) => s.get("page"))) || null;
     const draft = await outbox.within("kept", "readonly", (s) => s.get("draft"));
     if (!draft) return;
     Object.assign(written, draft.written);
     Object.assign(seen, draft.seen);
     Object.assign(shot, draft.shot);
-    opened = draft.opened;
   }
 
   function make(tag, properties, ...children) {
@@ -215,7 +220,7 @@
     const here = seen[key];
     const box = make("div", { className: "stop", "data-point": point.id }, make("p", null, make("strong", null, point.name), " ", point.place));
     if (!here) {
-      box.append(button(words.scan_here, () => look(each, point), "button-primary"), button(words.no_code, () => arrive(key, "")));
+      box.append(button(point.tag_mark ? words.touch_here : words.scan_here, () => look(each, point), "button-primary"), button(words.no_code, () => arrive(key, "")));
       return box;
     }
     if (!here.proof) box.append(make("p", { className: "muted small" }, words.unproven));
@@ -245,26 +250,21 @@
   }
 
   const finder = root.querySelector("[data-finder]");
-  const scanner = new Scanner(finder, async (text) => {
+  const scanner = new Scanner(finder, async (text, number) => {
     if (!wanted) return;
     const { each, point } = wanted;
+    const isTag = Boolean(number) && (await digest(number.replace(/:/g, "").toLowerCase())) === point.tag_mark;
     const code = text.slice(text.lastIndexOf("/") + 1);
-    if (window.crypto.subtle && (await digest(code)) !== point.mark) { scanner.say("other"); return; }
+    if (!isTag && window.crypto.subtle && (await digest(code)) !== point.mark) { scanner.say("other"); return; }
     finder.hidden = true;
-    arrive(each.id + point.id, text);
+    arrive(each.id + point.id, isTag ? number : text);
   });
 
   function look(each, point) {
     wanted = { each: each, point: point };
     finder.hidden = false;
     finder.scrollIntoView({ block: "nearest" });
-    scanner.start();
-    if (!window.NDEFReader) return;
-    const reader = new NDEFReader();
-    reader.onreading = (event) => {
-      if (wanted && wanted.point === point) { scanner.stop(); finder.hidden = true; arrive(each.id + point.id, event.serialNumber); }
-    };
-    reader.scan().catch(() => {});
+    if (point.tag_mark) scanner.listen(); else scanner.start();
   }
 
   // --- fields --------------------------------------------------------------------------------

@@ -104,6 +104,21 @@ def scan_words() -> dict[str, str]:
             "Another program uses the camera. Close it and try again, take a photo of the code, or"
             " type the number on the label."
         ),
+        "tag_insecure": gettext("NFC works on secure pages only. Open this page by https."),
+        "tag_unknown": gettext(
+            "This browser cannot read NFC tags; Chrome on Android can. Scan the QR code instead."
+        ),
+        "tag_denied": gettext(
+            "The browser does not let this page use NFC. Allow it in the settings beside the"
+            " address, or scan the QR code."
+        ),
+        "tag_off": gettext(
+            "NFC is switched off on this phone, or it has none. Switch it on in the phone's"
+            " settings, or scan the QR code."
+        ),
+        "tag_ready": gettext("Hold the back of the phone to the tag."),
+        "tag_unread": gettext("The tag could not be read. Hold the phone still on it."),
+        "tag_foreign": gettext("Nothing of this system is on this tag. Its number:"),
         "unread": gettext("No code was found in the photo. Come nearer, with more light."),
         "foreign": gettext("This is no code of this system."),
         "other": gettext("This is the code of another point."),

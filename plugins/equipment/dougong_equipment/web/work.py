@@ -215,6 +215,11 @@ def _round(
     }
 
 
+def _mark(secret: str) -> str:
+    """Return what a code or the number of a tag is recognised by, and cannot be guessed from."""
+    return sha256(secret.encode()).hexdigest()[:16]
+
+
 def _point(
     each: InspectionRound, point: InspectionPoint, items: Items, names: Sequence[str]
 ) -> dict[str, Any]:
@@ -226,7 +231,8 @@ def _point(
         "name": point.name,
         "place": gettext("floor %(floor)s", floor=point.floor) if point.floor is not None else "",
         # The code itself stays here: who has not been there does not know it.
-        "mark": sha256(point.code.encode()).hexdigest()[:16],
+        "mark": _mark(point.code),
+        "tag_mark": _mark(point.tag.replace(":", "").lower()) if point.tag else "",
         "stay_s": point.stay_s,
         "wants_photo": is_drawn or bool(photo_lines),
         "needs_photo": is_drawn or any(item.is_required for item in photo_lines),
@@ -281,6 +287,7 @@ def _words() -> dict[str, str]:
         "ok": gettext("in order"),
         "wrong": gettext("not in order"),
         "scan_here": gettext("Scan the code here"),
+        "touch_here": gettext("Hold the phone to the NFC tag"),
         "no_code": gettext("The code cannot be read"),
         "unproven": gettext("Without the code, this visit stands as unproven."),
         "done_here": gettext("Done here"),

@@ -3,7 +3,8 @@
   "use strict";
   var list = document.querySelector("[data-notices]");
   if (!list) return;
-  var STORE = "participation read " + list.getAttribute("data-notices");
+  // A mark is its reader's: who signs in after him on this phone does not send it.
+  var STORE = "participation read " + list.getAttribute("data-notices") + " " + list.getAttribute("data-who");
 
   function waiting() {
     try { return JSON.parse(localStorage.getItem(STORE)) || []; } catch (error) { return []; }

@@ -222,9 +222,17 @@ def staff_feedback() -> Answer:
     scope = require_scope()
     scope.require(STAFF)
     if scope.community_id is None:
-        raise NotFound(N_("There is no such page."))
+        # Feedback belongs to a community: who leads several says to which.
+        places = [c for c in scope.place.communities if is_open_in(scope, c.id)]
+        return page("feedback_places", places=places, page=request.args.get("page", "")[:200])
     origin, is_sent = request.args.get("page", "")[:200], "sent" in request.args
     return page("staff_feedback", topics=Topic, page=origin, is_sent=is_sent, faults={}, given={})
+
+
+def is_open_in(scope: Scope, community_id: UUID) -> bool:
+    """Tell whether somebody on a group's page may send feedback to a community of the group."""
+    is_on = "participation" in scope.places.get(community_id, {})
+    return is_on and community_id in scope.where_may(STAFF)
 
 
 @blueprint.post("/feedback")

@@ -140,7 +140,7 @@ class WorkOrder(InCommunity, Base):
         Integer, info=read_only("Confidence (%)", "识别置信度（%）")
     )
     triage_reason: Mapped[str | None] = mapped_column(
-        String(300), info=read_only("Why", "识别理由")
+        String(300), info={**read_only("Why", "识别理由"), "free_text": True}
     )
     dispatch_reason: Mapped[str | None] = mapped_column(
         String(300), info=read_only("Dispatched because", "派单理由")

@@ -13,6 +13,7 @@ from dougong_repairs.services.dispatching import (
 )
 from dougong_repairs.services.ground import change_shift, create_report_point, tell_me
 from dougong_repairs.services.helping import answer_help, call_for_help, place_of
+from dougong_repairs.services.judging import triage_words
 from dougong_repairs.services.leaks import leak_below
 from dougong_repairs.services.leaving import hand_over_orders, held_query
 from dougong_repairs.services.owning import (
@@ -159,6 +160,7 @@ __all__ = [
     "technician_of",
     "tell_me",
     "transfer_order",
+    "triage_words",
     "urge_mine",
     "urge_order",
     "waiting_orders",

@@ -1,5 +1,6 @@
 """Category and urgency of what was reported: chosen by people, else judged by the model."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +15,19 @@ from dougong_repairs.domain.triage import Remembered, Verdict, judge, remember
 from dougong_repairs.models import TriageCorrection, WorkOrder
 
 MOST_REMEMBERED = 500
+MOST_QUOTED = 60
+_TERM = "(?:danger=[^;=]+|words=[^;=]+|remembered|unclear)"
+CODED = re.compile(f"{_TERM}(?:;{_TERM})*")
 # What a community has put right, by its newest correction: read again only when there is a newer.
 _memories: dict[UUID, tuple[datetime | None, tuple[Remembered, ...]]] = {}
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Category and urgency of a report, how sure (percent, None when people said it), and why."""
+    """Category and urgency of a report, how sure (percent, None when people said it), and why.
+
+    reason: as it is kept, without a language; ``triage_words`` says it.
+    """
 
     category: Category
     urgency: Urgency
@@ -40,7 +47,7 @@ def judged(scope: Scope, text: str, category: Category | None, urgency: Urgency 
         category or verdict.category,
         urgency or verdict.urgency,
         round(verdict.confidence * 100),
-        explain_verdict(verdict),
+        coded_verdict(verdict),
     )
 
 
@@ -67,13 +74,42 @@ def memory_of(scope: Scope) -> Sequence[Remembered]:
 
 
 def explain_verdict(verdict: Verdict) -> str:
-    """Return why a text was judged as it was, for people."""
-    reasons = []
+    """Return why a text was judged as it was, for people, in the locale in force."""
+    return triage_words(coded_verdict(verdict))
+
+
+def coded_verdict(verdict: Verdict) -> str:
+    """Return why a text was judged as it was as it is kept: the same for readers of any language.
+
+    Only the words that are quoted from the text are in one, the reporter's.
+    """
+    terms = []
     if verdict.danger is not None:
-        reasons.append(gettext("words of danger: “%(words)s”", words=verdict.danger[1]))
+        terms.append(f"danger={_quoted(verdict.danger[1])}")
     if verdict.is_remembered:
-        reasons.append(gettext("like a report that was put right"))
+        terms.append("remembered")
     if verdict.evidence:
-        words = "、".join(verdict.evidence)
-        reasons.append(gettext("speaks of %(words)s", words=words))
-    return "；".join(reasons) or gettext("nothing in it speaks clearly")
+        terms.append(f"words={_quoted('、'.join(verdict.evidence))}")
+    return ";".join(terms) or "unclear"
+
+
+def _quoted(words: str) -> str:
+    return re.sub("[;=]", " ", words)[:MOST_QUOTED]
+
+
+def triage_words(stored: str | None) -> str:
+    """Return a kept reason in the locale in force; what a person wrote is as he wrote it."""
+    if not stored or not CODED.fullmatch(stored):
+        return stored or ""
+    terms = (part.partition("=") for part in stored.split(";"))
+    return gettext("; ").join(_term_words(kind, words) for kind, _, words in terms)
+
+
+def _term_words(kind: str, words: str) -> str:
+    if kind == "danger":
+        return gettext("words of danger: “%(words)s”", words=words)
+    if kind == "words":
+        return gettext("speaks of %(words)s", words=words)
+    if kind == "remembered":
+        return gettext("like a report that was put right")
+    return gettext("nothing in it speaks clearly")

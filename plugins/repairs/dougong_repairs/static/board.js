@@ -5,6 +5,7 @@
   if (!board) return;
   const headers = JSON.parse(document.body.getAttribute("hx-headers") || "{}");
   const BEGINS_AFTER = 6;
+  const HOLD_MS = 300;
   let dragged = null;
   let picked = null;
   let focused = null;
@@ -70,7 +71,7 @@
     if (next) next.focus();
   });
 
-  // --- dragging: cards as the browser does it, pins by pointer, which touch knows as well --------
+  // --- dragging: cards by mouse as the browser does it; pins, and cards by finger, by pointer -----
 
   function over(technician) {
     for (const other of board.querySelectorAll(".over")) if (other !== technician) other.classList.remove("over");
@@ -115,42 +116,77 @@
     assign(order, technician.dataset.technician);
   });
 
-  board.addEventListener("pointerdown", function (event) {
-    const pin = event.target.closest("[data-pin]");
-    if (!pin || event.button) return;
-    event.preventDefault();
-    pin.focus();
-    let ghost = null;
+  // Carry an order from where a pointer is until it is let go over a technician, or nowhere.
+  function carry(order, words, from) {
+    begin(order);
+    const ghost = document.body.appendChild(document.createElement("div"));
+    ghost.className = "ghost";
+    ghost.textContent = words;
+    const below = (now) => technicianAt(document.elementFromPoint(now.clientX, now.clientY));
     const move = function (now) {
-      const far = Math.hypot(now.clientX - event.clientX, now.clientY - event.clientY) > BEGINS_AFTER;
-      if (!ghost && far) {
-        begin(pin.dataset.pin);
-        ghost = document.body.appendChild(document.createElement("div"));
-        ghost.className = "ghost";
-        ghost.textContent = pin.textContent.trim();
-      }
-      if (!ghost) return;
       ghost.style.left = now.clientX + "px";
       ghost.style.top = now.clientY + "px";
-      over(technicianAt(document.elementFromPoint(now.clientX, now.clientY)));
+      over(below(now));
     };
     const done = function (now) {
-      for (const name of ["pointermove", "pointerup", "pointercancel"]) document.removeEventListener(name, name === "pointermove" ? move : done);
-      const technician = ghost && now.type === "pointerup" && technicianAt(document.elementFromPoint(now.clientX, now.clientY));
-      if (ghost) ghost.remove();
-      wasDragged = Boolean(ghost);
+      document.removeEventListener("pointermove", move);
+      for (const name of ["pointerup", "pointercancel"]) document.removeEventListener(name, done);
+      const technician = now.type === "pointerup" && below(now);
+      ghost.remove();
+      wasDragged = true;
       end();
-      if (technician) assign(pin.dataset.pin, technician.dataset.technician);
+      if (technician) assign(order, technician.dataset.technician);
     };
     document.addEventListener("pointermove", move);
-    document.addEventListener("pointerup", done);
-    document.addEventListener("pointercancel", done);
+    for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, done);
+    move(from);
+  }
+
+  // Wait until a pointer that is down has done enough to carry; whatever ends it first calls it off.
+  function awaitCarry(event, isEnough, order, words, holdMs) {
+    let last = event;
+    let timer = null;
+    const stop = function () {
+      clearTimeout(timer);
+      document.removeEventListener("pointermove", move);
+      for (const name of ["pointerup", "pointercancel"]) document.removeEventListener(name, stop);
+    };
+    const go = function () { stop(); carry(order, words, last); };
+    const move = function (now) {
+      last = now;
+      const isFar = Math.hypot(now.clientX - event.clientX, now.clientY - event.clientY) > BEGINS_AFTER;
+      if (isFar) { if (isEnough) go(); else stop(); }
+    };
+    if (holdMs) timer = setTimeout(go, holdMs);
+    document.addEventListener("pointermove", move);
+    for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, stop);
+  }
+
+  board.addEventListener("pointerdown", function (event) {
+    wasDragged = false;
+    if (event.button) return;
+    const pin = event.target.closest("[data-pin]");
+    if (pin) {
+      event.preventDefault();
+      pin.focus();
+      awaitCarry(event, true, pin.dataset.pin, pin.textContent.trim());
+      return;
+    }
+    // A finger that moves at once scrolls; one that rests on a card first takes it along.
+    const card = event.target.closest(".order[draggable=true]");
+    if (!card || event.pointerType === "mouse" || event.target.closest("a, select")) return;
+    card.draggable = false;
+    setTimeout(() => { card.draggable = true; }, HOLD_MS * 2);
+    awaitCarry(event, false, card.dataset.order, card.getAttribute("aria-label"), HOLD_MS);
   });
+  board.addEventListener("touchmove", function (event) {
+    if (dragged && event.cancelable) event.preventDefault();
+  }, { passive: false });
+  board.addEventListener("contextmenu", function (event) { if (dragged) event.preventDefault(); });
 
   board.addEventListener("click", function (event) {
     const pin = event.target.closest("[data-pin]");
     if (pin && !wasDragged) pick(pin.dataset.pin);
-    wasDragged = false;
   });
   document.addEventListener("click", function (event) {
     const button = event.target.closest("[data-send]");

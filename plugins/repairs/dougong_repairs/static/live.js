@@ -6,6 +6,7 @@
   var asking = false;
   var again = false;
   var state = current();
+  var shown = box.innerHTML;
 
   function current() {
     var found = box.querySelector("[data-state]");
@@ -26,6 +27,16 @@
     return false;
   }
 
+  // What is there already stays: nothing is read out or redrawn a second time.
+  function show(text) {
+    var made = document.createElement("div");
+    made.innerHTML = text;
+    if (made.innerHTML === shown) return;
+    shown = made.innerHTML;
+    box.innerHTML = text;
+    box.dispatchEvent(new CustomEvent("renewed"));
+  }
+
   function read() {
     if (asking) { again = true; return; }
     if (isBusy()) { setTimeout(read, 1000); return; }
@@ -35,10 +46,7 @@
     request.onloadend = function () {
       asking = false;
       if (request.status === 200 && request.responseURL.indexOf("sign-in") < 0) {
-        if (!isBusy()) {
-          box.innerHTML = request.responseText;
-          box.dispatchEvent(new CustomEvent("renewed"));
-        }
+        if (!isBusy()) show(request.responseText);
         if (current() !== state && !isWriting() && !document.getElementById("board")) location.reload();
         state = current();
       }
@@ -55,7 +63,8 @@
 
   if (!window.EventSource) { poll(5); return; }
   var source = new EventSource(box.getAttribute("data-repairs-live"));
-  source.onopen = function () { poll(60); };
+  // Between the page and its stream something may have happened, too.
+  source.onopen = function () { poll(60); read(); };
   source.onerror = function () { poll(5); };
   source.onmessage = function (event) {
     var told = JSON.parse(event.data);

@@ -8,6 +8,7 @@
   const reasons = root.dataset.reasons.split(";").map((pair) => pair.split("="));
   const outbox = new Outbox({
     name: "repairs " + root.dataset.orders,
+    who: root.dataset.who,
     list: root.dataset.orders,
     operation: root.dataset.operation,
     changed: () => { draw(); keepSounds(); },
