@@ -145,6 +145,8 @@ POSTS = (
             "renovation.violation.view",
             "renovation.inspection.create",
             "renovation.violation.create",
+            "desk.release_pass.view",
+            "desk.release_pass.let_out",
         ),
     ),
     Post("cleaner", "Cleaner", "保洁", ("dougong.room.view", *EQUIPMENT)),

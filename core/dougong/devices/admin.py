@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from dougong.db.scope import Scope
 from dougong.devices import services
-from dougong.devices.configuration import command_title, drivers_of
+from dougong.devices.configuration import command_title, drivers_of, point_title
 from dougong.devices.models import (
     Device,
     DeviceCommand,
@@ -27,12 +27,7 @@ SECTION = bilingual("Devices", "设备接入")
 
 
 def _point(scope: Scope, record: Any) -> str:
-    """Return what the device's model calls the point, the point where the driver is gone."""
-    driver = drivers_of(scope.installation)[0].working.get(record.device.driver)
-    profile = driver.profiles.get(record.device.profile) if driver else None
-    titles = {p.key: p.title for p in profile.points} if profile else {}
-    title = titles.get(record.point)
-    return str(bilingual(*title)) if title else record.point
+    return point_title(scope.installation, record.device, record.point)
 
 
 def _driver(scope: Scope, record: Any) -> str:

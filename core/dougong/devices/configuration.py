@@ -181,6 +181,15 @@ def simulated_device(device: Device, drivers: Drivers) -> SimulatedDevice:
     )
 
 
+def point_title(installation: "Installation", device: Any, point: str) -> str:
+    """Return what a device's model calls a point, the point itself where the driver is gone."""
+    driver = drivers_of(installation)[0].working.get(device.driver)
+    profile = driver.profiles.get(device.profile) if driver else None
+    titles = {p.key: p.title for p in profile.points} if profile else {}
+    title = titles.get(point)
+    return str(bilingual(*title)) if title else point
+
+
 def command_title(installation: "Installation", name: str, device: Any = None) -> str:
     """Return what people call a command: as its device's model says, else any that knows it."""
     working = drivers_of(installation)[0].working

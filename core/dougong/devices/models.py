@@ -20,7 +20,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, object_session
 
 from dougong.db import InCommunity, KernelBase, encrypted, label, ref, state, to_one
 from dougong.devices.certificates import Trust
@@ -30,6 +30,15 @@ from dougong.devices.readings import PointKind, Quality
 from dougong.tenancy.models import Building
 
 OPEN = "state in ('proposed', 'queued', 'sent', 'unknown')"
+
+
+def _point(record: Any) -> str:
+    """Return what a record's point is called, for its name; the key outside of a session."""
+    from dougong.devices.configuration import point_title
+
+    session = object_session(record)
+    scope = session.info.get("scope") if session is not None else None
+    return point_title(scope.installation, record.device, record.point) if scope else record.point
 
 
 class Gateway(InCommunity, KernelBase):
@@ -164,7 +173,7 @@ class DevicePoint(InCommunity, KernelBase):
     subject_id: Mapped[UUID] = mapped_column(info=label("Record", "归属记录"))
 
     def __str__(self) -> str:
-        return f"{self.device} {self.point}"
+        return f"{self.device} {_point(self)}"
 
 
 class DeviceValue(InCommunity, KernelBase):
@@ -199,7 +208,7 @@ class DeviceValue(InCommunity, KernelBase):
     sequence: Mapped[int] = mapped_column(BigInteger, info={"api": "hidden"})
 
     def __str__(self) -> str:
-        return f"{self.device} {self.point}"
+        return f"{self.device} {_point(self)}"
 
 
 class DeviceHour(InCommunity, KernelBase):

@@ -39,7 +39,8 @@ class Approval:
     asked_by: the login that asked, None where the system did. waiting: the states in which it
     waits. amount: yuan that it is about. about: what people recognise it by. refuse: the plugin's
     service that says no, such as ``waiver.refuse``. is_request: the record was made by asking, so
-    that its age is how long it waits.
+    that its age is how long it waits. asked_name: who asked, where his login may be none of this
+    group's any more, or never was.
     """
 
     asked_by: str
@@ -48,6 +49,7 @@ class Approval:
     about: str | None = None
     refuse: str | None = None
     is_request: bool = True
+    asked_name: str | None = None
     state: str = "state"
 
     def guard(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -172,6 +174,7 @@ class Waiting:
     amount: Decimal | None
     about: str
     asked_by: UUID | None
+    asked_name: str = ""
 
     @property
     def asked_at(self) -> datetime | None:
@@ -195,7 +198,15 @@ def waiting(scope: Scope, after: UUID | None = None, most: int = SHOWN) -> list[
     if after is not None:
         query = query.where(both.c.id > after)
     return [
-        Waiting(known[r.service], r.id, r.community_id, r.amount, r.about or "", r.asked_by)
+        Waiting(
+            known[r.service],
+            r.id,
+            r.community_id,
+            r.amount,
+            r.about or "",
+            r.asked_by,
+            r.asked_name or "",
+        )
         for r in scope.session.execute(query)
     ]
 
@@ -208,6 +219,7 @@ def _part(scope: Scope, service: "Service") -> Any:
         return None
     amount = getattr(model, approval.amount) if approval.amount else cast(null(), Money())
     about = getattr(model, approval.about) if approval.about else literal("")
+    asked_name = getattr(model, approval.asked_name) if approval.asked_name else literal("")
     query = select(
         literal(service.name).label("service"),
         model.id.label("id"),
@@ -215,6 +227,7 @@ def _part(scope: Scope, service: "Service") -> Any:
         amount.label("amount"),
         cast(about, String).label("about"),
         getattr(model, approval.asked_by).label("asked_by"),
+        cast(asked_name, String).label("asked_name"),
     ).where(getattr(model, approval.state).in_(approval.waiting), model.community_id.in_(places))
     narrowed = [place_condition(scope, model)]
     narrowed += [rule_condition(scope, rule) for rule in RULES.get(model, ())]

@@ -1,12 +1,23 @@
 """The admin's view of shifts, slips, drafts and voids."""
 
+from typing import Any
+
+from dougong.db import Scope, member_label
 from dougong.i18n import N_, bilingual
 from dougong.web.admin import RecordView, action
 from dougong_desk import services
-from dougong_desk.models import Draft, Shift, Taking, TakingPayment, VoidRequest
+from dougong_desk.models import Draft, ReleasePass, Shift, Taking, TakingPayment, VoidRequest
+from dougong_ledger.domain import PaymentChannel
 
 # What a shift's takings are called where they stand as they were kept.
 KEPT_WORDS = (N_("Back"), N_("Taken"))
+
+
+def _takings(_scope: Scope, shift: Any) -> list[dict[str, Any]]:
+    """Return what a shift took, its means in words."""
+    return [
+        {**t, "channel": member_label(PaymentChannel(t["channel"]))} for t in shift.takings or ()
+    ]
 
 
 class ShiftView(RecordView, model=Shift):
@@ -15,6 +26,7 @@ class ShiftView(RecordView, model=Shift):
     columns = ("cashier_name", "opened_at", "closed_at", "state", "counted", "difference", "kept")
     filters = ("state", "opened_at", "difference")
     search = ("cashier_name",)
+    said = {"takings": _takings}
     order = "-opened_at"
     actions = (action(services.sign_off_shift, confirm=True, states=("closed",)),)
     can_create = can_change = can_delete = False
@@ -59,3 +71,32 @@ class DraftView(RecordView, model=Draft):
     filters = ("room", "parked_at")
     can_create = can_change = can_delete = False
     menu_order = 60
+
+
+class ReleasePassView(RecordView, model=ReleasePass):
+    title = bilingual("Item release passes", "物品放行条")
+    icon = "log-out"
+    columns = (
+        "number",
+        "room",
+        "items",
+        "bearer",
+        "plate",
+        "from_on",
+        "until_on",
+        "state",
+        "left_at",
+    )
+    filters = ("state", "room", "person", "from_on", "left_at")
+    search = ("bearer", "plate", "room")
+    form = ("room_id", "person_id", "items", "bearer", "plate", "from_on", "until_on", "owner_word")
+    actions = (
+        action(services.note_owner, states=("requested",)),
+        action(services.approve_release, confirm=True, states=("requested",)),
+        action(services.refuse_release, states=("requested",)),
+        action(services.revoke_release, confirm=True, states=("issued",)),
+        action(services.print_release, states=("issued",)),
+    )
+    order = "-number"
+    can_change = can_delete = can_import = False
+    menu_order = 25

@@ -1,5 +1,6 @@
 """The demonstration's counter: a shift that lacked a slip, and the drawer of last evening."""
 
+import secrets
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from random import Random
@@ -8,11 +9,21 @@ from typing import Any
 from sqlalchemy import select
 
 from dougong.db import Scope, uuid7
-from dougong.tenancy.models import CommunityKind
-from dougong_desk.domain import ShiftState, counted
-from dougong_desk.models import Shift
+from dougong.tenancy.models import CommunityKind, Ownership, Person, Room
+from dougong_desk.domain import ReleaseState, ShiftState, counted
+from dougong_desk.models import ReleasePass, Shift
 from dougong_desk.services.shifts import NOBODY
 
+RELEASES = (
+    (ReleaseState.LEFT, 5, ("双门冰箱 1 台", "实木餐桌 1 张", "餐椅 6 把"), "沪A58K21",
+     {"decided_name": "客服中心 周敏", "gate_note": "核对无误"}),
+    (ReleaseState.LEFT, 2, ("钢琴 1 架",), "苏E6M720",
+     {"decided_name": "客服中心 周敏", "owner_word": "业主电话同意，已回拨登记号码核实"}),
+    (ReleaseState.ISSUED, 0, ("三人沙发 1 组", "纸箱 14 个"), "沪D39X08", {}),
+    (ReleaseState.REQUESTED, 0, ("洗衣机 1 台", "床垫 2 张"), None, {"owner_word": None}),
+    (ReleaseState.REVOKED, 1, ("办公电脑 4 台",), None,
+     {"decided_name": "客服中心 周敏", "reason": "搬家改期，重新申请"}),
+)  # fmt: skip
 PIECES = {"100": 6, "50": 3, "20": 2, "10": 4, "5": 3, "1": 12, "0.5": 4, "0.1": 5}
 
 
@@ -23,6 +34,43 @@ def load(scope: Scope, chance: Random) -> None:
     if scope.session.scalars(select(Shift.id).limit(1)).first() is not None:
         return
     scope.session.add_all([_without_a_slip(scope), _last_evening(scope)])
+    scope.session.flush()
+    _releases(scope)
+
+
+def _releases(scope: Scope) -> None:
+    """Leave passes of each kind: gone, valid today, waiting for the owner's word, revoked."""
+    rooms = scope.session.execute(
+        select(Ownership.room_id, Person.id, Person.name)
+        .join(Person, Person.id == Ownership.person_id)
+        .join(Room, Room.id == Ownership.room_id)
+        .where(Ownership.to_on.is_(None), Room.state == "occupied")
+        .order_by(Room.sort_key, Ownership.id)
+        .offset(9)
+        .limit(len(RELEASES))
+    ).all()
+    for number, (row, about) in enumerate(zip(rooms, RELEASES, strict=False), 1):
+        state, days_ago, items, plate, values = about
+        day = scope.today - timedelta(days=days_ago)
+        left = datetime.combine(day, time(10, 12), scope.zone)
+        gone = {"left_at": left, "guard_name": "东门岗 老钱"}
+        scope.session.add(
+            ReleasePass(
+                number=number,
+                room_id=row.room_id,
+                person_id=row.id if "owner_word" not in values else None,
+                items="\n".join(items),
+                bearer=row.name,
+                plate=plate,
+                from_on=day,
+                until_on=day + timedelta(days=2),
+                state=state,
+                code=secrets.token_urlsafe(12),
+                asked_name=row.name,
+                **values,
+                **(gone if state is ReleaseState.LEFT else {}),
+            )
+        )
     scope.session.flush()
 
 

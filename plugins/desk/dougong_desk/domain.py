@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
@@ -26,6 +27,47 @@ class VoidState(StrEnum):
     APPROVED = "approved"
     REFUSED = "refused"
     DONE = "done"
+
+
+class ReleaseState(StrEnum):
+    """Where an item release pass stands."""
+
+    REQUESTED = "requested"
+    ISSUED = "issued"
+    LEFT = "left"
+    REFUSED = "refused"
+    REVOKED = "revoked"
+
+
+class ReleaseRefusal(StrEnum):
+    """Why the gate does not let things out with a pass."""
+
+    NOT_ISSUED = "not_issued"
+    LEFT = "left"
+    REVOKED = "revoked"
+    TOO_EARLY = "too_early"
+    TOO_LATE = "too_late"
+
+
+def why_not_out(
+    state: ReleaseState, from_on: date, until_on: date, today: date
+) -> ReleaseRefusal | None:
+    """Return why a pass lets nothing out today, None when it does.
+
+    from_on, until_on: the first and the last day. What anybody owes is no reason, and is not asked:
+    nobody's things are kept back for property fees.
+    """
+    by_state = {
+        ReleaseState.REQUESTED: ReleaseRefusal.NOT_ISSUED,
+        ReleaseState.REFUSED: ReleaseRefusal.NOT_ISSUED,
+        ReleaseState.LEFT: ReleaseRefusal.LEFT,
+        ReleaseState.REVOKED: ReleaseRefusal.REVOKED,
+    }
+    if state in by_state:
+        return by_state[state]
+    if today < from_on:
+        return ReleaseRefusal.TOO_EARLY
+    return ReleaseRefusal.TOO_LATE if today > until_on else None
 
 
 @dataclass(frozen=True)

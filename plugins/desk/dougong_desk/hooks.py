@@ -3,9 +3,9 @@
 from sqlalchemy import func, select
 
 from dougong.hookspecs import Card, Panel, hookimpl
-from dougong.i18n import gettext
-from dougong_desk.domain import ShiftState, VoidState
-from dougong_desk.models import Shift, VoidRequest
+from dougong.i18n import gettext, ngettext
+from dougong_desk.domain import ReleaseState, ShiftState, VoidState
+from dougong_desk.models import ReleasePass, Shift, VoidRequest
 
 
 @hookimpl
@@ -30,7 +30,24 @@ def record_panels(scope, record):
     if isinstance(record, Shift) and scope.may("desk.shift.print"):
         rows = [(gettext("Cashier"), record.cashier_name)]
         return [Panel(gettext("Shift report (PDF)"), rows, f"desk/shift/{record.id}.pdf", 10)]
+    if isinstance(record, ReleasePass) and record.state is ReleaseState.ISSUED:
+        rows = [(gettext("Last day"), str(record.until_on))]
+        address = f"desk/releases/{record.id}.pdf"
+        return [Panel(gettext("Item release pass (PDF)"), rows, address, 10)]
     return None
+
+
+@hookimpl
+def portal_cards(scope, person_id):
+    issued = select(func.count()).where(
+        ReleasePass.person_id == person_id,
+        ReleasePass.state == ReleaseState.ISSUED,
+        ReleasePass.until_on >= scope.today,
+    )
+    count = (yield issued).scalar_one()
+    said = ngettext("One pass", "%(num)s passes", count) if count else gettext("Ask for one")
+    title = gettext("Things leave")
+    return [Card(title, said, url="desk/my/releases", order=65)]
 
 
 @hookimpl

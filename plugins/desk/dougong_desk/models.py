@@ -5,13 +5,21 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Computed, Index, String, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    Computed,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dougong.db import InCommunity, Money, label, labels, money, plugin_base, ref, state, to_one
-from dougong.tenancy.models import Room
-from dougong_desk.domain import ShiftState, VoidState
+from dougong.tenancy.models import Person, Room
+from dougong_desk.domain import ReleaseState, ShiftState, VoidState
 from dougong_ledger.models import Payment
 
 Base = plugin_base("desk")
@@ -23,6 +31,13 @@ NEVER_DELETED = {
 
 ShiftState.__labels__ = labels(
     OPEN=("Open", "当班中"), CLOSED=("Closed", "已交班"), SIGNED_OFF=("Signed off", "已复核")
+)
+ReleaseState.__labels__ = labels(
+    REQUESTED=("Asked for", "待审核"),
+    ISSUED=("Issued", "已签发"),
+    LEFT=("Left", "已放行"),
+    REFUSED=("Refused", "已拒绝"),
+    REVOKED=("Revoked", "已作废"),
 )
 VoidState.__labels__ = labels(
     ASKED=("Asked for", "待复核"),
@@ -242,3 +257,70 @@ class VoidRequest(InCommunity, Base):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class ReleasePass(InCommunity, Base):
+    """That things may leave the community once (物品放行条), with a code that the gate checks.
+
+    asked_by: the login that asked. person: in whose name. owner_word: how the owner agreed, where
+    somebody else asks. code: what stands in the QR code, unguessable.
+    """
+
+    __tablename__ = "release_pass"
+    __named_by__ = ("room",)
+    __table_args__ = (
+        UniqueConstraint("community_id", "number"),
+        UniqueConstraint("community_id", "code"),
+        CheckConstraint("until_on >= from_on and until_on - from_on <= 30", name="days"),
+        Index("ix_release_pass_state", "community_id", "state"),
+        {"info": {"grants": NEVER_DELETED}},
+    )
+    __building_path__ = "room.building_id"
+
+    number: Mapped[int] = mapped_column(Integer, info={**label("Number", "编号"), "api": "read"})
+    room_id: Mapped[UUID] = ref("dougong.room", info=label("Room", "房屋"))
+    room: Mapped[Room] = to_one(room_id, Room)
+    person_id: Mapped[UUID | None] = ref("dougong.person", info=label("Person", "申请人"))
+    person: Mapped[Person | None] = to_one(person_id, Person)
+    items: Mapped[str] = mapped_column(
+        String(1000), info={**label("Things", "物品清单"), "free_text": False}
+    )
+    bearer: Mapped[str] = mapped_column(
+        String(60), info={**label("Carried out by", "携出人"), "personal": "name"}
+    )
+    plate: Mapped[str | None] = mapped_column(String(12), info=label("Vehicle", "车牌"))
+    from_on: Mapped[date] = mapped_column(info=label("From", "起始日"))
+    until_on: Mapped[date] = mapped_column(info=label("Last day", "截止日（含）"))
+    owner_word: Mapped[str | None] = mapped_column(
+        String(200), info=label("How the owner agreed", "业主同意方式")
+    )
+    state: Mapped[ReleaseState] = state(
+        ReleaseState,
+        default=ReleaseState.REQUESTED,
+        info={**label("State", "状态"), "api": "read"},
+    )
+    code: Mapped[str] = mapped_column(String(40), info={"api": "hidden"})
+    asked_by: Mapped[UUID | None] = mapped_column(
+        info={**label("Asked by (login)", "申请人登录"), "api": "read"}
+    )
+    asked_name: Mapped[str] = mapped_column(
+        String(120), info={**label("Asked by", "登记人"), "personal": "name", "api": "read"}
+    )
+    decided_name: Mapped[str | None] = mapped_column(
+        String(120), info={**label("Decided by", "签发人"), "personal": "name", "api": "read"}
+    )
+    reason: Mapped[str | None] = mapped_column(
+        String(200), info={**label("Reason", "原因"), "api": "read"}
+    )
+    left_at: Mapped[datetime | None] = mapped_column(
+        info={**label("Left at", "放行时间"), "api": "read"}
+    )
+    guard_name: Mapped[str | None] = mapped_column(
+        String(120), info={**label("Seen by", "放行岗"), "personal": "name", "api": "read"}
+    )
+    gate_note: Mapped[str | None] = mapped_column(
+        String(200), info={**label("Seen at the gate", "门岗核对情况"), "api": "read"}
+    )
+
+    def __str__(self) -> str:
+        return f"{self.number:06d} {self.room}"

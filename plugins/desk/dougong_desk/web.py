@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from urllib.parse import quote
 from uuid import UUID, uuid4
 
 from flask import Flask, Response, redirect, render_template, request, url_for
@@ -10,27 +9,38 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response as WebResponse
 
 from dougong.db import member_label
-from dougong.documents import Document
 from dougong.errors import Invalid, NotFound
 from dougong.i18n import N_, gettext
 from dougong.installation import Installation
 from dougong.web.admin.details import shown_panels
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
-from dougong_desk import services
+from dougong_desk import services, web_release
 from dougong_desk.domain import DENOMINATIONS, ShiftState, Tender, VoidState
 from dougong_desk.models import Draft, Shift, Taking, VoidRequest
 from dougong_desk.services.finding import find, people_of
 from dougong_desk.services.takings import MEANS, rooms_named
+from dougong_desk.web_release import shown
 from dougong_ledger.domain import PaymentChannel
 from dougong_ledger.models import Payment
 
 blueprint = plugin_blueprint("desk", __name__, static_folder="static")
+web_release.add_pages(blueprint)
 
 
 def install(app: Flask, installation: Installation) -> None:
     """Add the pages to the application and to the menu."""
     app.register_blueprint(blueprint)
+    app.register_blueprint(web_release.open_blueprint)
+    menu_page(
+        "desk.gate",
+        ("Gate: release passes", "门岗放行核验"),
+        "desk.release_pass.view",
+        plugin="desk",
+        icon="log-out",
+        order=3,
+        only_in="community",
+    )
     menu_page(
         "desk.counter",
         ("Front desk", "前台收费"),
@@ -180,14 +190,14 @@ def taken(taking_id: UUID) -> str:
 def form(taking_id: UUID) -> Response:
     """Show the receipt on continuous paper as PDF, ready to be printed."""
     scope = require_scope()
-    return _shown(services.print_form(scope, scope.get(Taking, taking_id)))
+    return shown(services.print_form(scope, scope.get(Taking, taking_id)))
 
 
 @blueprint.get("/slip/<uuid:taking_id>.pdf")
 def slip(taking_id: UUID) -> Response:
     """Show the slip as PDF, ready to be printed."""
     scope = require_scope()
-    return _shown(services.print_slip(scope, scope.get(Taking, taking_id)))
+    return shown(services.print_slip(scope, scope.get(Taking, taking_id)))
 
 
 @blueprint.post("/drop/<uuid:draft_id>")
@@ -289,7 +299,7 @@ def close_shift() -> WebResponse:
 def shift_report(shift_id: UUID) -> Response:
     """Show a shift's report as PDF."""
     scope = require_scope()
-    return _shown(services.print_shift(scope, scope.get(Shift, shift_id)))
+    return shown(services.print_shift(scope, scope.get(Shift, shift_id)))
 
 
 # --- what people type -----------------------------------------------------------------------------
@@ -323,12 +333,3 @@ def _id(value: str) -> UUID:
         return UUID(value)
     except ValueError:
         raise NotFound(N_("There is no such page.")) from None
-
-
-def _shown(document: Document) -> Response:
-    disposition = f"inline; filename*=UTF-8''{quote(document.filename)}"
-    return Response(
-        document.content,
-        content_type=document.media_type,
-        headers={"Content-Disposition": disposition},
-    )

@@ -12,6 +12,8 @@ from dougong_fees.models import (
     BillPayment,
     BillRun,
     Charge,
+    Delivery,
+    DeliveryRoom,
     Discount,
     FeeItem,
     FeePrice,
@@ -141,6 +143,35 @@ class HandOverView(RecordView, model=HandOver):
     order = "-handed_over_on"
     can_create = can_change = can_delete = False
     menu_order = 66
+
+
+class DeliveryView(RecordView, model=Delivery):
+    title = bilingual("Deliveries", "交房批次")
+    icon = "key"
+    columns = ("name", "building", "from_on", "until_on", "deemed_on", "state")
+    filters = ("state", "building", "from_on")
+    actions = (
+        action(services.deem_delivered, confirm=True, states=("open",)),
+        action(services.print_delivery, states=("open",)),
+        action(services.close_delivery, confirm=True, states=("open",)),
+    )
+    order = "-from_on"
+    can_create = can_change = can_delete = False
+    menu_order = 67
+
+
+class DeliveryRoomView(RecordView, model=DeliveryRoom):
+    title = bilingual("Delivered rooms", "交房明细")
+    icon = "key"
+    columns = ("room", "delivery", "buyers", "phone", "state", "taken_over_on", "keys", "defects")
+    filters = ("state", "delivery", "room", "taken_over_on")
+    search = ("room", "buyers")
+    actions = (
+        action(services.refuse_delivery, states=("expected", "refused")),
+        action(services.print_delivery_room),
+    )
+    can_create = can_change = can_delete = False
+    menu_order = 68
 
 
 class WaiverView(RecordView, model=Waiver):

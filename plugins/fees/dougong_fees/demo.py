@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 
 from dougong.db import Scope, insert_rows
 from dougong.tenancy.models import CommunityKind, Person, PersonKind, Room, RoomKind
-from dougong_fees import demo_rules, services
+from dougong_fees import demo_delivery, demo_rules, services
 from dougong_fees.domain.periods import add_months
 from dougong_fees.models import (
     Bill,
@@ -68,6 +68,7 @@ def load(scope: Scope, chance: Random) -> None:
     _run(scope, add_months(months[-1], 1))
     if kind is CommunityKind.ESTATE:
         demo_rules.load(scope)
+        demo_delivery.load(scope)
 
 
 def _last_months(today: date, count: int) -> list[date]:

@@ -21,7 +21,14 @@ from dougong.texts import number
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
 from dougong.web.charts import bar_chart
-from dougong_fees import services, web_ahead, web_handovers, web_map
+from dougong_fees import (
+    services,
+    web_ahead,
+    web_deliveries,
+    web_handovers,
+    web_map,
+    web_presets,
+)
 from dougong_fees.domain.periods import add_months
 from dougong_fees.domain.states import OWED, BillState
 from dougong_fees.models import (
@@ -43,8 +50,10 @@ from dougong_ledger.services.receipts import receipt_of
 
 blueprint = plugin_blueprint("fees", __name__)
 web_handovers.add_pages(blueprint)
+web_deliveries.add_pages(blueprint)
 web_ahead.add_pages(blueprint)
 web_map.add_pages(blueprint)
+web_presets.add_pages(blueprint)
 SHOWN, SHOWN_OBJECTS, PAST, ZERO = 60, 12, 24, Decimal(0)
 
 
@@ -84,6 +93,33 @@ def install(app: Flask, installation: Installation) -> None:
         icon="layers",
         order=6,
         only_in="group",
+    )
+    menu_page(
+        "fees.show_presets",
+        ("Presets of fee items", "收费预设方案"),
+        "fees.fee_item.set_up",
+        plugin="fees",
+        icon="layers",
+        order=41,
+        only_in="community",
+    )
+    menu_page(
+        "fees.fee_sheet",
+        ("Fee sheet", "收费公示表"),
+        "fees.fee_item.view",
+        plugin="fees",
+        icon="file-text",
+        order=9,
+        only_in="community",
+    )
+    menu_page(
+        "fees.show_deliveries",
+        ("Deliver a new building", "批量交房"),
+        "fees.delivery.view",
+        plugin="fees",
+        icon="key",
+        order=7,
+        only_in="community",
     )
     menu_page(
         "fees.hand_over",

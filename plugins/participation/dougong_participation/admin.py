@@ -9,6 +9,9 @@ from dougong_participation.models import (
     Complaint,
     ComplaintReply,
     Feedback,
+    FundAccount,
+    FundApplication,
+    FundShare,
     Improvement,
     Notice,
     NoticeBuilding,
@@ -32,6 +35,7 @@ class NoticeView(RecordView, model=Notice):
         action(services.publish_notice, confirm=True, bulk=True, states=("draft", "withdrawn")),
         action(services.address_notice),
         action(services.withdraw_notice, confirm=True, states=("published",)),
+        action(services.print_notice),
     )
     menu_order = 10
 
@@ -111,6 +115,7 @@ class QuestionnaireView(RecordView, model=Questionnaire):
     actions = (
         action(services.open_questionnaire, confirm=True, states=("draft",)),
         action(services.close_questionnaire, confirm=True, states=("open",)),
+        action(services.print_questionnaire),
     )
     can_import = False
     menu_order = 50
@@ -191,6 +196,52 @@ class PublicRevenueView(RecordView, model=PublicRevenue):
     can_change = can_delete = False
     order = "-booked_on"
     menu_order = 57
+
+
+class FundAccountView(RecordView, model=FundAccount):
+    title = ("Accounts of the maintenance fund", "维修资金分户账")
+    icon = "book"
+    columns = ("room", "paid_in", "interest", "used", "balance", "as_of_on", "source")
+    filters = ("room", "as_of_on", "balance")
+    search = ("room",)
+    menu_order = 58
+
+
+class FundApplicationView(RecordView, model=FundApplication):
+    title = ("Applications to the maintenance fund", "维修资金使用申请")
+    icon = "tool"
+    columns = (
+        "title",
+        "building",
+        "budget",
+        "state",
+        "approved",
+        "paid",
+        "settled",
+        "disclosed_at",
+    )
+    filters = ("state", "building", "is_urgent", "vote", "submitted_on")
+    search = ("title",)
+    form = ("title", "text", "building_id", "budget", "contractor", "vote_id")
+    form += ("is_urgent", "emergency")
+    actions = (
+        action(services.share_out_fund, states=("draft", "returned")),
+        action(services.submit_fund, states=("draft", "returned")),
+        action(services.answer_fund, states=("submitted",)),
+        action(services.paid_by_fund, states=("approved",)),
+        action(services.settle_fund, states=("approved",)),
+        action(services.disclose_fund, confirm=True),
+    )
+    can_import = False
+    menu_order = 59
+
+
+class FundShareView(RecordView, model=FundShare):
+    title = ("Shares of fund works", "维修资金分摊明细")
+    columns = ("fund_application", "room", "amount")
+    filters = ("fund_application", "room")
+    can_create = can_change = can_delete = can_import = False
+    in_menu = False
 
 
 extend_view(

@@ -95,7 +95,7 @@ def _lines(scope: Scope, found: list[Waiting], names: Mapping[UUID, str]) -> lis
                 view.label() if view else str(each.service.title),
                 address,
                 places.get(each.community_id, ""),
-                names.get(each.asked_by, "—") if each.asked_by else "",
+                (names.get(each.asked_by) or each.asked_name or "—") if each.asked_by else "",
                 approvals.lapses_at(scope, each.id) if lapses else None,
                 each.asked_by is not None and each.asked_by == scope.actor.user_id,
             )

@@ -2,6 +2,17 @@
 
 from dougong_desk.services.drafts import drop_draft, my_drafts, park_draft
 from dougong_desk.services.printing import print_form, print_shift, print_slip
+from dougong_desk.services.releases import (
+    agree_release,
+    approve_release,
+    ask_release,
+    issue_release,
+    let_out,
+    note_owner,
+    print_release,
+    refuse_release,
+    revoke_release,
+)
 from dougong_desk.services.shifts import (
     Drawer,
     close_shift,
@@ -16,6 +27,15 @@ from dougong_desk.services.voids import approve_void, ask_void, carry_out_void, 
 
 __all__ = [
     "Drawer",
+    "agree_release",
+    "approve_release",
+    "ask_release",
+    "issue_release",
+    "let_out",
+    "note_owner",
+    "print_release",
+    "refuse_release",
+    "revoke_release",
     "approve_void",
     "ask_void",
     "at_counter",

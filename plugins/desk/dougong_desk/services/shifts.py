@@ -304,6 +304,7 @@ def _book(scope: Scope, kind: str, shift: Shift, difference: Decimal, reason: st
     title=("Sign off", "复核"),
     approves=Approval(
         asked_by="cashier_id",
+        asked_name="cashier_name",
         waiting=(ShiftState.CLOSED,),
         amount="counted",
         about="cashier_name",

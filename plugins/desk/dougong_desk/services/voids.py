@@ -64,6 +64,7 @@ def _require_same_day(scope: Scope, payment: Payment, shift: Shift) -> None:
     step_up=True,
     approves=Approval(
         asked_by="asked_by",
+        asked_name="asked_name",
         waiting=(VoidState.ASKED,),
         about="reason",
         refuse="void_request.refuse",

@@ -7,6 +7,12 @@ from dougong_fees.models.apportionments import (
     ShareKey,
 )
 from dougong_fees.models.bills import Bill, BillKind, BillLine, BillPayment, BillRun, Waiver
+from dougong_fees.models.deliveries import (
+    Delivery,
+    DeliveryRoom,
+    DeliveryState,
+    RoomDeliveryState,
+)
 from dougong_fees.models.discounts import Discount, DiscountKind
 from dougong_fees.models.handovers import HandOver, HandOverState
 from dougong_fees.models.items import (
@@ -49,6 +55,10 @@ __all__ = [
     "Charge",
     "ChargeMethod",
     "Commodity",
+    "Delivery",
+    "DeliveryRoom",
+    "DeliveryState",
+    "RoomDeliveryState",
     "Discount",
     "DiscountKind",
     "FeeItem",

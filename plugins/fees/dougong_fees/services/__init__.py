@@ -17,6 +17,16 @@ from dougong_fees.services.bills import (
     withdraw_bill,
 )
 from dougong_fees.services.deferred import recognise_month, recognise_prepayments
+from dougong_fees.services.deliveries import (
+    close_delivery,
+    deem_delivered,
+    deliver,
+    deliver_many,
+    plan_delivery,
+    print_delivery,
+    print_delivery_room,
+    refuse_delivery,
+)
 from dougong_fees.services.discounts import (
     approve_discount,
     end_discount,
@@ -82,6 +92,14 @@ from dougong_fees.services.whole import WholeBill, whole_bill
 
 __all__ = [
     "WholeBill",
+    "close_delivery",
+    "deem_delivered",
+    "deliver",
+    "deliver_many",
+    "plan_delivery",
+    "print_delivery",
+    "print_delivery_room",
+    "refuse_delivery",
     "cancel_mine",
     "declare_mine",
     "save_mine",

@@ -1,6 +1,7 @@
 """Notices, complaints, feedback, improvements and questionnaires."""
 
 from dougong_participation.models.complaints import Complaint, ComplaintReply, Feedback, Improvement
+from dougong_participation.models.fund import FundAccount, FundApplication, FundShare, FundState
 from dougong_participation.models.kinds import (
     Audience,
     ComplaintKind,
@@ -31,6 +32,10 @@ from dougong_participation.models.votes import (
 )
 
 __all__ = [
+    "FundAccount",
+    "FundApplication",
+    "FundShare",
+    "FundState",
     "Answer",
     "AnswerSheet",
     "Audience",

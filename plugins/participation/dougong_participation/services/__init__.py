@@ -22,6 +22,15 @@ from dougong_participation.services.feedback import (
     give_feedback,
     give_feedback_as_staff,
 )
+from dougong_participation.services.fund import (
+    answer_fund,
+    disclose_fund,
+    my_fund,
+    paid_by_fund,
+    settle_fund,
+    share_out_fund,
+    submit_fund,
+)
 from dougong_participation.services.notices import (
     address_notice,
     is_for,
@@ -34,6 +43,13 @@ from dougong_participation.services.notices import (
 )
 from dougong_participation.services.people import me, my_rooms
 from dougong_participation.services.photos import add_file, open_file
+from dougong_participation.services.presets import (
+    draft_notice,
+    draft_questionnaire,
+    presets,
+    print_notice,
+    print_questionnaire,
+)
 from dougong_participation.services.proxies import (
     entrust_by_name,
     entrust_vote,
@@ -71,6 +87,18 @@ from dougong_participation.services.votes import (
 )
 
 __all__ = [
+    "answer_fund",
+    "disclose_fund",
+    "draft_notice",
+    "draft_questionnaire",
+    "my_fund",
+    "paid_by_fund",
+    "presets",
+    "print_notice",
+    "print_questionnaire",
+    "settle_fund",
+    "share_out_fund",
+    "submit_fund",
     "give_feedback_as_staff",
     "my_proxy",
     "take_back_proxy",

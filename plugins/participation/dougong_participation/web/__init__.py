@@ -3,7 +3,8 @@
 from flask import Flask
 
 from dougong.installation import Installation
-from dougong_participation.web import votes  # noqa: F401 - it adds its pages
+from dougong.web.admin.menu import menu_page
+from dougong_participation.web import presets, votes  # noqa: F401 - they add their pages
 from dougong_participation.web.pages import blueprint, open_blueprint
 
 
@@ -11,3 +12,12 @@ def install(app: Flask, installation: Installation) -> None:
     """Add the pages to the application."""
     app.register_blueprint(blueprint)
     app.register_blueprint(open_blueprint)
+    menu_page(
+        "participation.show_presets",
+        ("Presets of notices and forms", "通知与表单范本"),
+        "participation.notice.draft",
+        plugin="participation",
+        icon="copy",
+        order=12,
+        only_in="community",
+    )

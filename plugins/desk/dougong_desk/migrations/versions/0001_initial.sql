@@ -58,6 +58,43 @@ CREATE INDEX ix_draft_cashier_id ON desk.draft (community_id, cashier_id);
 
 CREATE INDEX ix_draft_room_id ON desk.draft (community_id, room_id);
 
+CREATE TABLE desk.release_pass (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	number INTEGER NOT NULL, 
+	room_id UUID NOT NULL, 
+	person_id UUID, 
+	items VARCHAR(1000) NOT NULL, 
+	bearer VARCHAR(60) NOT NULL, 
+	plate VARCHAR(12), 
+	from_on DATE NOT NULL, 
+	until_on DATE NOT NULL, 
+	owner_word VARCHAR(200), 
+	state VARCHAR(40) NOT NULL, 
+	code VARCHAR(40) NOT NULL, 
+	asked_by UUID, 
+	asked_name VARCHAR(120) NOT NULL, 
+	decided_name VARCHAR(120), 
+	reason VARCHAR(200), 
+	left_at TIMESTAMP WITH TIME ZONE, 
+	guard_name VARCHAR(120), 
+	gate_note VARCHAR(200), 
+	CONSTRAINT pk_release_pass PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_release_pass_community_id_number UNIQUE (community_id, number), 
+	CONSTRAINT uq_release_pass_community_id_code UNIQUE (community_id, code), 
+	CONSTRAINT ck_release_pass_days CHECK (until_on >= from_on and until_on - from_on <= 30), 
+	CONSTRAINT fk_release_pass_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_release_pass_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_release_pass_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_release_pass_release_state CHECK (state IN ('requested', 'issued', 'left', 'refused', 'revoked'))
+);
+
+CREATE INDEX ix_release_pass_person_id ON desk.release_pass (community_id, person_id);
+
+CREATE INDEX ix_release_pass_room_id ON desk.release_pass (community_id, room_id);
+
+CREATE INDEX ix_release_pass_state ON desk.release_pass (community_id, state);
+
 CREATE TABLE desk.taking (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 

@@ -152,6 +152,26 @@ CREATE INDEX ix_apportionment_corrects_id ON fees.apportionment (community_id, c
 
 CREATE INDEX ix_apportionment_fee_item_id ON fees.apportionment (community_id, fee_item_id);
 
+CREATE TABLE fees.delivery (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	name VARCHAR(80) NOT NULL, 
+	building_id UUID, 
+	from_on DATE NOT NULL, 
+	until_on DATE NOT NULL, 
+	deemed_on DATE, 
+	basis VARCHAR(200), 
+	state VARCHAR(40) NOT NULL, 
+	CONSTRAINT pk_delivery PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_delivery_days CHECK (until_on >= from_on), 
+	CONSTRAINT ck_delivery_deemed_on CHECK (deemed_on > until_on), 
+	CONSTRAINT fk_delivery_building_id FOREIGN KEY(community_id, building_id) REFERENCES dougong.building (community_id, id), 
+	CONSTRAINT fk_delivery_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_delivery_delivery_state CHECK (state IN ('open', 'closed'))
+);
+
+CREATE INDEX ix_delivery_building_id ON fees.delivery (community_id, building_id);
+
 CREATE TABLE fees.fee_price (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -281,6 +301,38 @@ CREATE INDEX ix_bill_run_fee_item_id ON fees.bill_run (community_id, fee_item_id
 CREATE INDEX ix_bill_run_from_on ON fees.bill_run (community_id, from_on);
 
 CREATE INDEX ix_bill_run_to_earn ON fees.bill_run (community_id, earned_to_on) WHERE earned_to_on is not null;
+
+CREATE TABLE fees.delivery_room (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	delivery_id UUID NOT NULL, 
+	room_id UUID NOT NULL, 
+	buyers VARCHAR(200) NOT NULL, 
+	state VARCHAR(40) NOT NULL, 
+	taken_over_on DATE, 
+	readings JSONB DEFAULT '{}' NOT NULL, 
+	keys INTEGER DEFAULT 0 NOT NULL, 
+	defects VARCHAR(1000), 
+	done_by VARCHAR(120), 
+	done_at TIMESTAMP WITH TIME ZONE, 
+	hand_over_id UUID, 
+	phone BYTEA, 
+	phone_index BYTEA, 
+	phone_tail BYTEA, 
+	CONSTRAINT pk_delivery_room PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_delivery_room_community_id_delivery_id_room_id UNIQUE (community_id, delivery_id, room_id), 
+	CONSTRAINT ck_delivery_room_keys CHECK (keys >= 0), 
+	CONSTRAINT fk_delivery_room_delivery_id FOREIGN KEY(community_id, delivery_id) REFERENCES fees.delivery (community_id, id), 
+	CONSTRAINT fk_delivery_room_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_delivery_room_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_delivery_room_room_delivery_state CHECK (state IN ('expected', 'delivered', 'refused', 'deemed'))
+);
+
+CREATE INDEX ix_delivery_room_phone_index ON fees.delivery_room (community_id, phone_index);
+
+CREATE INDEX ix_delivery_room_phone_tail ON fees.delivery_room (community_id, phone_tail);
+
+CREATE INDEX ix_delivery_room_room_id ON fees.delivery_room (community_id, room_id);
 
 CREATE TABLE fees.hand_over (
 	community_id UUID NOT NULL, 

@@ -106,6 +106,41 @@ CREATE INDEX ix_feedback_given_at ON participation.feedback (community_id, given
 
 CREATE INDEX ix_feedback_person_id ON participation.feedback (community_id, person_id);
 
+CREATE TABLE participation.fund_application (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	title VARCHAR(120) NOT NULL, 
+	text TEXT NOT NULL, 
+	building_id UUID, 
+	budget BIGINT NOT NULL, 
+	contractor VARCHAR(120), 
+	vote_id UUID, 
+	is_urgent BOOLEAN DEFAULT false NOT NULL, 
+	emergency VARCHAR(300), 
+	state VARCHAR(40) NOT NULL, 
+	submitted_on DATE, 
+	authority VARCHAR(120), 
+	answer VARCHAR(300), 
+	approved BIGINT, 
+	paid BIGINT NOT NULL, 
+	settled BIGINT, 
+	disclosed_at TIMESTAMP WITH TIME ZONE, 
+	CONSTRAINT pk_fund_application PRIMARY KEY (community_id, id), 
+	CONSTRAINT ck_fund_application_budget CHECK (budget > 0), 
+	CONSTRAINT ck_fund_application_approved CHECK (approved > 0 and approved <= budget), 
+	CONSTRAINT ck_fund_application_paid CHECK (paid >= 0 and paid <= coalesce(approved, 0)), 
+	CONSTRAINT ck_fund_application_settled CHECK (settled >= paid and settled <= approved), 
+	CONSTRAINT ck_fund_application_emergency CHECK (not is_urgent or emergency is not null), 
+	CONSTRAINT fk_fund_application_building_id FOREIGN KEY(community_id, building_id) REFERENCES dougong.building (community_id, id), 
+	CONSTRAINT fk_fund_application_vote_id FOREIGN KEY(community_id, vote_id) REFERENCES participation.vote (community_id, id), 
+	CONSTRAINT fk_fund_application_ FOREIGN KEY(community_id) REFERENCES dougong.community (id), 
+	CONSTRAINT ck_fund_application_fund_state CHECK (state IN ('draft', 'submitted', 'approved', 'returned', 'settled'))
+);
+
+CREATE INDEX ix_fund_application_building_id ON participation.fund_application (community_id, building_id);
+
+CREATE INDEX ix_fund_application_vote_id ON participation.fund_application (community_id, vote_id);
+
 CREATE TABLE participation.notice_building (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
@@ -258,6 +293,39 @@ CREATE INDEX ix_complaint_person_id ON participation.complaint (community_id, pe
 CREATE INDEX ix_complaint_room_id ON participation.complaint (community_id, room_id);
 
 CREATE INDEX ix_complaint_state ON participation.complaint (community_id, state);
+
+CREATE TABLE participation.fund_account (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	room_id UUID NOT NULL, 
+	paid_in BIGINT NOT NULL, 
+	interest BIGINT NOT NULL, 
+	used BIGINT NOT NULL, 
+	balance BIGINT NOT NULL, 
+	as_of_on DATE NOT NULL, 
+	source VARCHAR(200) NOT NULL, 
+	CONSTRAINT pk_fund_account PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_fund_account_community_id_room_id UNIQUE (community_id, room_id), 
+	CONSTRAINT ck_fund_account_amounts CHECK (paid_in >= 0 and used >= 0), 
+	CONSTRAINT fk_fund_account_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_fund_account_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE TABLE participation.fund_share (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	fund_application_id UUID NOT NULL, 
+	room_id UUID NOT NULL, 
+	amount BIGINT NOT NULL, 
+	CONSTRAINT pk_fund_share PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_fund_share_community_id_fund_application_id_room_id UNIQUE (community_id, fund_application_id, room_id), 
+	CONSTRAINT ck_fund_share_amount CHECK (amount >= 0), 
+	CONSTRAINT fk_fund_share_fund_application_id FOREIGN KEY(community_id, fund_application_id) REFERENCES participation.fund_application (community_id, id) ON DELETE CASCADE, 
+	CONSTRAINT fk_fund_share_room_id FOREIGN KEY(community_id, room_id) REFERENCES dougong.room (community_id, id), 
+	CONSTRAINT fk_fund_share_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
+CREATE INDEX ix_fund_share_room_id ON participation.fund_share (community_id, room_id);
 
 CREATE TABLE participation.vote_right (
 	community_id UUID NOT NULL, 
