@@ -1,23 +1,19 @@
-"""Exports, imports and the opening workbook over HTTP, on a real database."""
+"""Imports and the opening workbook over HTTP, on a real database."""
 
-import csv
 import io
 import re
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
-from urllib.parse import unquote
 
 import openpyxl
 import pytest
 import xlsxwriter
-from sqlalchemy import text, update
+from sqlalchemy import text
 
 from dougong.access.operations import create_user, grant_role, start_session
 from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
 from dougong.tenancy.models import Person, Room
-from dougong.web.admin.cells import CellError, day_of, person_parts, room_code
-from dougong.web.admin.opening_people import shares_of
 from dougong.web.app import SESSION_COOKIE, create_app
 
 
@@ -58,120 +54,6 @@ def in_scope(installation, place):
 def workbook(answer):
     assert answer.status_code == 200, answer.text
     return openpyxl.load_workbook(io.BytesIO(answer.data))
-
-
-# --- export ---------------------------------------------------------------------------------------
-
-
-def test_a_workbook_has_typed_cells_the_lists_columns_order_and_filters(manager, place):
-    address = f"{manager.base}/dougong/room/export.xlsx"
-    query = "columns=code,built_area,state,building&sort=-code&q=1-1-"
-    answer = manager.get(f"{address}?{query}")
-    sheet = workbook(answer).active
-    rows = list(sheet.iter_rows(values_only=True))
-    # The last column is what fees adds to the view.
-    assert rows[0] == ("房号", "建筑面积（㎡）", "状态", "楼栋", "逾期欠费")
-    assert [row[:4] for row in rows[1:]] == [
-        ("1-1-201", 91.5, "入住", "1栋"),
-        ("1-1-101", 89.5, "入住", "1栋"),
-    ]
-    assert isinstance(rows[1][1], float)
-    assert sheet.freeze_panes == "A2" and sheet.auto_filter.ref == "A1:E3"
-    header = answer.headers["Content-Disposition"]
-    assert "房屋" in unquote(header.partition("filename*=UTF-8''")[2])
-    assert answer.headers["Content-Length"] == str(len(answer.data))
-
-
-def test_dates_and_flags_keep_their_type_and_relations_their_name(manager):
-    sheet = workbook(manager.get(f"{manager.base}/dougong/ownership/export.xlsx")).active
-    first = list(sheet.iter_rows(min_row=2, max_row=2, values_only=True))[0]
-    assert isinstance(first[3], datetime) and first[3].date() == date(2020, 1, 1)
-    assert first[0] in ("1-1-101", "2-1-101", "1-1-201", "2-1-201") and first[2] == 1
-    people = workbook(manager.get(f"{manager.base}/dougong/person/export.xlsx")).active
-    assert people.cell(2, 5).value is False
-
-
-def test_personal_values_are_masked_in_both_files(manager):
-    for kind in ("xlsx", "csv"):
-        answer = manager.get(f"{manager.base}/dougong/person/export.{kind}")
-        if kind == "xlsx":
-            cells = [c for row in workbook(answer).active.iter_rows(values_only=True) for c in row]
-            text = " ".join(map(str, cells))
-        else:
-            text = answer.data.decode("utf-8-sig")
-        assert "138****0001" in text and "13800130001" not in text
-
-
-def test_csv_opens_in_excel_and_runs_no_formula(manager, installation, place):
-    with in_scope(installation, place) as scope:
-        scope.session.execute(
-            update(Person)
-            .where(Person.id == place.person_ids[0])
-            .values(name='=HYPERLINK("http://x","看")', note="-2+3\x01")
-        )
-    answer = manager.get(f"{manager.base}/dougong/person/export.csv")
-    assert answer.data.startswith(b"\xef\xbb\xbf")
-    rows = list(csv.reader(io.StringIO(answer.data.decode("utf-8-sig"))))
-    assert "手机号" in rows[0]
-    cells = [cell for row in rows for cell in row]
-    assert '\'=HYPERLINK("http://x","看")' in cells and "'-2+3" in cells
-    sheet = workbook(manager.get(f"{manager.base}/dougong/person/export.xlsx")).active
-    assert all(cell.data_type != "f" for row in sheet.iter_rows() for cell in row)
-
-
-def test_exporting_needs_its_permission(app, installation, place):
-    desk = browser(app, installation, place, "front_desk", place.community_id)
-    assert desk.get(f"{desk.base}/dougong/room/").status_code == 200
-    assert desk.get(f"{desk.base}/dougong/room/export.xlsx").status_code == 403
-    assert "export.xlsx" not in desk.get(f"{desk.base}/dougong/room/").text
-    cashier = browser(app, installation, place, "cashier", place.community_id)
-    assert cashier.get(f"{cashier.base}/dougong/room/export.csv").status_code == 200
-    foreign = f"/c/{place.other_community_id}/admin/dougong/room/export.csv"
-    assert cashier.get(foreign).status_code == 404
-
-
-def test_a_group_exports_with_the_community(app, installation, place):
-    client = browser(app, installation, place, "group_manager", None)
-    answer = client.get(f"/g/{place.group_id}/admin/dougong/room/export.csv")
-    rows = list(csv.reader(io.StringIO(answer.data.decode("utf-8-sig"))))
-    assert rows[0][-1] == "小区" and rows[1][-1].startswith("翠湖花园")
-    entities = client.get(f"/g/{place.group_id}/admin/dougong/legal_entity/export.xlsx")
-    assert entities.status_code == 200
-
-
-def test_too_many_rows_are_refused_in_words(manager, monkeypatch):
-    from dougong.web.admin import exporting
-
-    monkeypatch.setattr(exporting, "LIMIT", 3)
-    answer = manager.get(f"{manager.base}/dougong/room/export.xlsx")
-    assert answer.status_code == 422 and "3" in answer.text
-
-
-def test_an_export_needs_few_statements_however_many_rows(manager, installation):
-    seen = statements_of(
-        installation, lambda: manager.get(f"{manager.base}/dougong/ownership/export.csv")
-    )
-    assert len(seen) <= 7, seen
-
-
-def statements_of(installation, act):
-    from sqlalchemy import event
-
-    act()
-    seen: list[str] = []
-
-    def note(conn, cursor, statement, parameters, context, executemany):
-        seen.append(statement)
-
-    engines = [installation.databases.engine(role) for role in ("app", "access", "platform")]
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-    try:
-        act()
-    finally:
-        for engine in engines:
-            event.remove(engine, "before_cursor_execute", note)
-    return seen
 
 
 # --- import ---------------------------------------------------------------------------------------
@@ -364,63 +246,6 @@ def test_owners_are_found_by_name_and_phone_and_overlaps_are_refused(manager):
 def test_files_that_are_no_table_are_refused_in_words(manager, content):
     page = Wizard(manager, "dougong/person").upload(content, "x.xlsx")
     assert page.status_code == 422 and "alert-danger" in page.text
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("张三 13800000000", ("张三", "13800000000", "")),
-        ("张三（+86 138-0000-0000）", ("张三", "13800000000", "")),
-        ("张三(8613800000000)", ("张三", "13800000000", "")),
-        ("住户86 13900000086", ("住户86", "13900000086", "")),
-        ("11010119900101123x", ("", "", "11010119900101123X")),
-    ],
-)
-def test_names_and_numbers_of_people_are_told_apart(text, parts):
-    assert person_parts(text) == parts
-
-
-@pytest.mark.parametrize(
-    ("text", "day"),
-    [
-        ("2026-1-5", date(2026, 1, 5)),
-        ("2026/01/05 00:00", date(2026, 1, 5)),
-        ("2026.1.5", date(2026, 1, 5)),
-        ("2026年1月5日", date(2026, 1, 5)),
-        ("20260105", date(2026, 1, 5)),
-        ("46027", date(2026, 1, 5)),
-        ("2026年1月", date(2026, 1, 1)),
-    ],
-)
-def test_days_are_read_as_people_write_them(text, day):
-    assert day_of(text) == day
-
-
-@pytest.mark.parametrize("text", ["2026-13-01", "昨天", "1", "2026-01-051", "99999999"])
-def test_what_is_no_day_is_refused(text):
-    with pytest.raises(CellError):
-        day_of(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("1栋2单元301室", "1-2-301"),
-        ("1-2-301", "1-2-301"),
-        ("12号楼 3单元 1502", "12-3-1502"),
-        ("A座1001", "A-1001"),
-        ("1—2—301", "1-2-301"),
-        ("商铺3", "商铺3"),
-    ],
-)
-def test_room_numbers_are_read_as_people_write_them(text, code):
-    assert room_code(text) == code
-
-
-def test_shares_add_up_to_the_whole():
-    for owners in range(1, 60):
-        assert sum(shares_of("", owners)) == 1
-    assert shares_of("1/3、2/3", 2) == [Decimal("0.333334"), Decimal("0.666666")]
 
 
 def test_a_formula_counts_with_its_saved_value_and_is_refused_without(manager, installation, place):

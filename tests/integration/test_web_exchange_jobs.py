@@ -1,31 +1,27 @@
-"""Long imports and exports: a worker's, resumed after a kill, taken back whole, audited."""
+"""Long imports: a worker's, resumed after a kill, taken back whole; the page of jobs."""
 
 import io
-import json
 import re
 import signal
 import sys
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select, text
 
-from dougong.access.models import Role
-from dougong.access.operations import create_user, grant_role, start_session
 from dougong.db.scope import Actor
-from dougong.exchange import ExportFile, ImportRow, ImportRun, RunState, sweep
+from dougong.exchange import ImportRow, ImportRun, RunState, sweep
 from dougong.jobs import Job, JobState
 from dougong.jobs.process import queue_app
 from dougong.jobs.running import run_job
 from dougong.tenancy.models import Ownership, Person, Room
 from dougong.testing.probe import wait_for, worker
-from dougong.web.admin import exports, import_jobs, import_runs
-from dougong.web.app import SESSION_COOKIE, create_app
+from dougong.web.admin import import_jobs, import_runs
+from dougong.web.app import create_app
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_web_exchange import Wizard, browser, csrf, in_scope, opening_file, workbook, xlsx
+from test_web_exchange import Wizard, browser, csrf, in_scope, opening_file, xlsx
 
 SYSTEM = Actor.system("test")
 
@@ -232,6 +228,19 @@ def test_a_stopped_import_goes_on_or_is_taken_back(manager, installation, place,
     assert imported(installation, place) == 300
 
 
+def test_an_unfinished_upload_is_gone_after_a_day(manager, installation, place):
+    wizard = Wizard(manager, "dougong/person")
+    wizard.upload(people_file(3))
+    with in_scope(installation, place) as scope:
+        assert sweep(scope) == 0
+        scope.session.execute(
+            text("update dougong.import_run set made_at = now() - interval '2 days'")
+        )
+        assert sweep(scope) == 1
+    assert run_of(installation, place) is None
+    assert wizard.post("check").status_code == 422
+
+
 # --- known layouts --------------------------------------------------------------------------------
 
 
@@ -373,141 +382,6 @@ def test_a_long_opening_is_a_workers(app, installation, place, monkeypatch):
     assert "alert-success" in client.get(page.request.path).text
     with there(installation, place) as scope:
         assert scope.session.scalar(select(func.count()).select_from(Room)) == 2
-
-
-# --- exports --------------------------------------------------------------------------------------
-
-
-def exports_of(installation, place):
-    query = text("select * from dougong.export where group_id = :g order by at")
-    with installation.platform() as session:
-        return session.execute(query, {"g": place.group_id}).all()
-
-
-def logged(installation, place, verb):
-    query = text(
-        "select body from dougong.audit_event where chain_id = :c and verb = :v order by id"
-    )
-    with installation.platform() as session:
-        rows = session.execute(query, {"c": place.community_id, "v": verb}).scalars()
-        return [json.loads(row) for row in rows]
-
-
-def test_every_export_is_in_the_log_before_the_file(app, manager, installation, place):
-    manager.get(f"{manager.base}/dougong/person/export.csv?q=13800130001&is_protected=false")
-    (found,) = exports_of(installation, place)
-    assert (found.view, found.kind, found.rows, found.is_clear) == (
-        "dougong.person", "csv", 1, False,
-    )  # fmt: skip
-    assert set(found.personal) >= {"name", "phone", "id_number"}
-    assert found.filters == {"is_protected": "false"}
-    (event,) = logged(installation, place, "dougong.export_file.make")
-    assert event["new"]["view"] == "dougong.person" and event["new"]["rows"] == 1
-    assert "13800130001" not in json.dumps(event), "what was searched for is sealed"
-    assert UUID(event["actor"]) == found.user_id
-    log = manager.get(f"{manager.base}/audit")
-    assert log.status_code == 403, "the one who exports does not read the log"
-    auditor = browser(app, installation, place, "audit_administrator", place.community_id)
-    page = auditor.get(f"{auditor.base}/audit?verb=dougong.export").text
-    assert "导出列表" in page and "手机号" in page and "×1" in page and "脱敏" in page
-
-
-def clear_eyed(app, installation, place):
-    """Return a browser of someone whose role shows personal values."""
-    with installation.access() as session:
-        role = Role(
-            key=f"r{uuid4().hex[:8]}", group_id=place.group_id, name="Trusted", name_zh="受托"
-        )
-        role.permissions, role.clearance = ["*"], {"*": "full"}
-        session.add(role)
-        session.flush()
-        user = create_user(session, f"u{uuid4().hex[:8]}", "何主任")
-        grant_role(session, SYSTEM, user.id, role.key, group_id=place.group_id,
-                   community_id=place.community_id)  # fmt: skip
-        token = start_session(session, user)
-    client = app.test_client()
-    client.set_cookie(SESSION_COOKIE, token)
-    client.base = f"/c/{place.community_id}/admin"
-    return client
-
-
-def test_values_in_clear_need_a_role_and_a_reason(app, manager, installation, place):
-    client = clear_eyed(app, installation, place)
-    assert "138****0001" in client.get(f"{client.base}/dougong/person/export.csv").text
-    address = f"{client.base}/dougong/person/export"
-    assert 'name="clear"' in client.get(address).text
-    assert 'name="clear"' not in manager.get(address).text
-    data = {"csrf_token": csrf(client, address), "kind": "csv", "clear": "true", "query": ""}
-    assert client.post(address, data=data).status_code == 422
-    answer = client.post(address, data=data | {"reason": "legal", "note": "函 12 号"})
-    assert answer.status_code == 200 and "13800130001" in answer.text
-    event = logged(installation, place, "dougong.export_file.make")[-1]
-    assert (event["new"]["is_clear"], event["new"]["reason"]) == (True, "legal")
-    assert event["reason"] == "legal" and event["new"]["note"] == "函 12 号"
-    stolen = data | {"csrf_token": csrf(manager, address), "reason": "legal"}
-    assert manager.post(address, data=stolen).status_code == 403
-
-
-def test_a_long_export_is_prepared_sealed_and_told(app, manager, installation, place, monkeypatch):
-    monkeypatch.setattr(exports, "AT_ONCE", 2)
-    asked = manager.get(f"{manager.base}/dougong/person/export.xlsx?sort=name")
-    assert asked.status_code == 303 and "sort=name" in asked.location
-    page = manager.get(asked.location)
-    query = re.search(r'name="query" value="([^"]*)"', page.text)[1]
-    data = {"csrf_token": csrf(manager, asked.location), "kind": "xlsx", "query": query}
-    prepared = manager.post(asked.location.partition("?")[0], data=data)
-    assert "data-busy>" in manager.get(prepared.location).text
-    assert manager.get(f"{prepared.location}download").status_code == 404
-    work(installation, place)
-    assert "data-busy>" not in manager.get(prepared.location).text
-    sheet = workbook(manager.get(f"{prepared.location}download")).active
-    cells = [c for row in sheet.iter_rows(values_only=True) for c in row]
-    assert "138****0001" in cells and sheet.max_row > 3
-    with installation.platform() as session:
-        parts = session.execute(text("select sealed from dougong.exchange_part")).scalars().all()
-    assert parts and not any(b"PK\x03\x04" in bytes(part) for part in parts)
-    other = browser(app, installation, place, "front_desk", place.community_id)
-    assert other.get(prepared.location).status_code == 404
-    assert other.get(f"{prepared.location}download").status_code == 404
-    badge = manager.get(f"/c/{place.community_id}/inbox/badge").text
-    assert "badge-count" in badge
-    assert exports_of(installation, place)[-1].rows == sheet.max_row - 1
-    with in_scope(installation, place) as scope:
-        file = scope.session.scalars(select(ExportFile)).one()
-        message = scope.session.execute(
-            text("select link from dougong.message where user_id = :u"), {"u": file.user_id}
-        ).scalar_one()
-        assert message == f"admin/exports/{file.id}/"
-        file.expires_at = scope.now
-    assert manager.get(f"{prepared.location}download").status_code == 404
-    with in_scope(installation, place) as scope:
-        assert scope.call("dougong.exchange.sweep") == 1
-
-
-def test_a_groups_long_export_lies_in_one_of_its_communities(app, installation, place, monkeypatch):
-    monkeypatch.setattr(exports, "AT_ONCE", 2)
-    client = browser(app, installation, place, "group_manager", None)
-    address = f"/g/{place.group_id}/admin/dougong/room/export"
-    data = {"csrf_token": csrf(client, address), "kind": "csv", "query": ""}
-    prepared = client.post(address, data=data)
-    assert prepared.status_code == 303
-    in_which = type("Where", (), {"community_id": UUID(prepared.location.split("/")[2])})
-    work(installation, in_which)
-    answer = client.get(f"{prepared.location}download")
-    assert "翠湖花园" in answer.data.decode("utf-8-sig")
-
-
-def test_an_unfinished_upload_is_gone_after_a_day(manager, installation, place):
-    wizard = Wizard(manager, "dougong/person")
-    wizard.upload(people_file(3))
-    with in_scope(installation, place) as scope:
-        assert sweep(scope) == 0
-        scope.session.execute(
-            text("update dougong.import_run set made_at = now() - interval '2 days'")
-        )
-        assert sweep(scope) == 1
-    assert run_of(installation, place) is None
-    assert wizard.post("check").status_code == 422
 
 
 # --- the jobs page --------------------------------------------------------------------------------
