@@ -355,10 +355,9 @@ class Plugins:
 
     def enable_everything(self, session: Session, community_id: UUID) -> None:
         """Enable every installed plugin in a community; for tests and demonstrations."""
-        from dougong.plugins.operations import write_enablement
+        from dougong.plugins.operations import write_enablements
 
-        for plugin in self.installed:
-            write_enablement(session, plugin, community_id, None)
+        write_enablements(session, self.installed, community_id)
 
     # --- failures ---------------------------------------------------------------------------
 

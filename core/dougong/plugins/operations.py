@@ -199,14 +199,27 @@ def write_enablement(
     session: Session, plugin: str, community_id: UUID, buildings: Iterable[UUID] | None
 ) -> None:
     """Write the row that switches a plugin on, and make every process read it."""
+    write_enablements(session, [plugin], community_id, buildings)
+
+
+def write_enablements(
+    session: Session,
+    plugins: Sequence[str],
+    community_id: UUID,
+    buildings: Iterable[UUID] | None = None,
+) -> None:
+    """Write the rows that switch plugins on, and make every process read them, once."""
     ids = None if buildings is None else sorted(set(buildings))
-    session.execute(
-        insert(PluginEnablement)
-        .values(plugin=plugin, community_id=community_id, building_ids=ids)
-        .on_conflict_do_update(
-            index_elements=["plugin", "community_id"], set_={"building_ids": ids}
-        )
+    row = insert(PluginEnablement)
+    kept = row.on_conflict_do_update(
+        index_elements=["plugin", "community_id"],
+        set_={"building_ids": row.excluded.building_ids},
     )
+    values = [
+        {"plugin": plugin, "community_id": community_id, "building_ids": ids} for plugin in plugins
+    ]
+    if values:
+        session.execute(kept, values)
     group_id = session.execute(
         text("select group_id from dougong.community where id = :id"), {"id": community_id}
     ).scalar_one()
