@@ -105,29 +105,29 @@ def test_a_long_file_is_a_workers_and_every_step_has_an_address(manager, install
     assert count(installation, place, ImportRow) == 0
 
 
-def test_a_killed_worker_leaves_pieces_and_the_next_goes_on(
-    manager, installation, place, settings, tmp_path
-):
+def test_a_killed_worker_leaves_pieces_and_the_next_goes_on(manager, installation, place, tmp_path):
+    pieces = {"PROBE_CHUNK": "250"}
+    people = 1_250
     wizard = Wizard(manager, "dougong/person")
-    wizard.upload(people_file(6000))
+    wizard.upload(people_file(people))
     wizard.post("check")
     work(installation, place)
     wizard.page = manager.get(f"{wizard.base}/import/{run_of(installation, place).id}")
     wizard.post("commit")
-    with worker(installation, tmp_path / "first.log") as process:
-        wait_for(lambda: 0 < run_of(installation, place).done < 6000, 90)
+    with worker(installation, tmp_path / "first.log", **pieces) as process:
+        wait_for(lambda: 0 < run_of(installation, place).done < people, 90)
         process.send_signal(signal.SIGKILL)
         process.wait()
     left = run_of(installation, place)
-    assert left.state is RunState.WRITING and 0 < left.done < 6000
+    assert left.state is RunState.WRITING and 0 < left.done < people
     assert imported(installation, place) == left.done
-    with worker(installation, tmp_path / "second.log"):
+    with worker(installation, tmp_path / "second.log", **pieces):
         wait_for(lambda: run_of(installation, place).state is RunState.DONE, 90)
-    assert imported(installation, place) == 6000
-    assert run_of(installation, place).counts["created"] == 6000
+    assert imported(installation, place) == people
+    assert run_of(installation, place).counts["created"] == people
     with in_scope(installation, place) as scope:
         ids = scope.session.execute(select(ImportRow.subject_id)).all()
-    assert len(ids) == len(set(ids)) == 6000
+    assert len(ids) == len(set(ids)) == people
 
 
 def test_rows_refused_only_now_take_back_what_was_written(

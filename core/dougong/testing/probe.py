@@ -110,6 +110,7 @@ id = "stumble"
 service = "round.stumble"
 """
 WORKER = """
+import os
 from dougong import limits
 from dougong.jobs import process
 from dougong.settings import Settings
@@ -117,6 +118,9 @@ from dougong.supervisor.child import log_to_stderr
 log_to_stderr()
 process.STALLED_S, process.HEARTBEAT_S, process.LOOK_S, process.POLL_S = 1.0, 0.2, 0.3, 0.2
 limits.LETTING_GO_S = 2.0
+if "PROBE_CHUNK" in os.environ:
+    from dougong.web.admin import import_runs
+    import_runs.CHUNK = int(os.environ["PROBE_CHUNK"])
 process.main(Settings.from_environment())
 """
 
