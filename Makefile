@@ -13,10 +13,12 @@ PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 SHARED := -n 3 --dist loadgroup --no-loadscope-reorder
 # Eleven distributions share one builder, and a module is compiled when it is first imported.
 QUICKLY := --no-build-isolation --no-compile
+# Where this is set, each of the hundreds of processes of a test run compiles the product again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help up down reset setup setup-test programs peers test test-fast lint types docs \
-	catalogues bench plugin-repo \
+	collected catalogues bench plugin-repo \
 	gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands \
 	gate-cards gate-notices gate-payments gate-pages gate-budgets gate-shelf gates initial clean
 
@@ -66,8 +68,12 @@ reset: ## stop and delete all data of the embedded installation
 
 test: ## everything: checks, documentation, unit, integration and acceptance tests
 	@$(MAKE) --no-print-directory -j3 setup-test
-	@$(MAKE) --no-print-directory -j2 --output-sync lint types docs
+	@$(MAKE) --no-print-directory -j2 --output-sync lint types docs collected
 	$(BIN)/python -m pytest $(SHARED)
+
+# Python keeps what it compiled, so that the workers, who begin together, do not each do it.
+collected: setup-test
+	@said=$$($(BIN)/python -m pytest -q --collect-only 2>&1) || { echo "$$said" | tail -n 60; exit 1; }
 
 test-fast: setup-test ## unit and architecture tests only
 	$(BIN)/python -m pytest tests/unit tests/architecture

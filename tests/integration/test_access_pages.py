@@ -23,14 +23,8 @@ from dougong.errors import Invalid, NotFound
 from dougong.testing.factories import make_place
 from dougong.testing.people import make_login
 from dougong.testing.people import sign_in as browser_of
-from dougong.web.app import create_app
 
 PASSWORD = "correct horse battery staple"
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -30,11 +30,6 @@ PASSWORD = "correct horse battery staple"
 HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)"')
 
 
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
-
-
 @pytest.fixture
 def manager(installation, place):
     return make_login(installation, place, "community_manager")

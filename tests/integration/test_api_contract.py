@@ -20,7 +20,6 @@ from schemathesis.core.failures import FailureGroup
 
 from dougong.testing.programs import make_program
 from dougong.web.api import representation
-from dougong.web.app import create_app
 
 load_all_checks()
 # A record may refer to nothing, or break a rule of the trade: the document cannot say so.
@@ -29,11 +28,6 @@ EVERYTHING = os.environ.get("DOUGONG_EVERY_OPERATION") == "1"
 REQUESTS_EACH = 10 if EVERYTHING else 2
 TURN = int(os.environ.get("DOUGONG_API_TURN") or datetime.now(UTC).toordinal() % 2)
 METER = {"serial": "W-001", "commodity": "water", "installed_on": "2026-01-01"}
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -25,11 +25,6 @@ METER = {"serial": "W-001", "commodity": "water", "installed_on": "2026-01-01"}
 METERS = "/v1/meters/meter"
 
 
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
-
-
 @pytest.fixture
 def program(app, installation, place):
     return make_program(app, installation, place)

@@ -14,13 +14,7 @@ from dougong.devices.history import forget_hours, hours_of
 from dougong.devices.models import Device, DeviceCommand, DeviceHealth, DeviceHour, Gateway
 from dougong.devices.recording import record_readings
 from dougong.testing.people import make_login, sign_in
-from dougong.web.app import create_app
 from dougong.web.charts import line_chart
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -15,14 +15,8 @@ from dougong.services import change
 from dougong.tenancy.models import Person, Room
 from dougong.testing.people import make_login, sign_in
 from dougong.testing.programs import Program
-from dougong.web.app import create_app
 
 AREA, SHOWN = "建筑面积", "89.5"
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

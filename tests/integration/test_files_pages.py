@@ -8,14 +8,9 @@ import pytest
 from dougong.access.operations import create_user, grant_role, start_session
 from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
-from dougong.web.app import SESSION_COOKIE, create_app
+from dougong.web.app import SESSION_COOKIE
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(64)
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -8,12 +8,7 @@ from dougong.access.operations import create_user, link_person, start_session
 from dougong.db.scope import Actor
 from dougong.messages import write_message
 from dougong.tenancy.models import Person
-from dougong.web.app import SESSION_COOKIE, create_app
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
+from dougong.web.app import SESSION_COOKIE
 
 
 @pytest.fixture

@@ -18,14 +18,8 @@ from dougong.messages.services import resend_delivery
 from dougong.messages.wording import template_names, variables
 from dougong.tenancy.models import Person
 from dougong.testing.people import make_login, sign_in
-from dougong.web.app import create_app
 
 WORDING = "participation:complaint_answered"
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

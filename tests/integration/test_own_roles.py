@@ -17,12 +17,6 @@ from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
 from dougong.tenancy.models import Building
 from dougong.testing.factories import make_place
 from dougong.testing.people import sign_in
-from dougong.web.app import create_app
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 def make_security(installation, place):

@@ -26,12 +26,6 @@ from dougong.privacy.requests import (
 from dougong.tenancy.models import Person
 from dougong.testing.people import sign_in
 from dougong.testing.programs import make_login
-from dougong.web.app import create_app
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -12,12 +12,7 @@ from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
 from dougong.testing.factories import make_place
 from dougong.testing.people import sign_in
-from dougong.web.app import SESSION_COOKIE, create_app
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
+from dougong.web.app import SESSION_COOKIE
 
 
 @pytest.fixture

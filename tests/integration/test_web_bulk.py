@@ -12,12 +12,6 @@ from dougong.db import uuid7
 from dougong.db.scope import Actor
 from dougong.tenancy.models import Room
 from dougong.testing.people import make_login, sign_in
-from dougong.web.app import create_app
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 class Desk:

@@ -14,12 +14,7 @@ from dougong.access.operations import create_user, grant_role, start_session
 from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
 from dougong.tenancy.models import Person, Room
-from dougong.web.app import SESSION_COOKIE, create_app
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
+from dougong.web.app import SESSION_COOKIE
 
 
 @pytest.fixture

@@ -10,14 +10,8 @@ from dougong.i18n import bilingual
 from dougong.services import change
 from dougong.testing.people import make_login, sign_in
 from dougong.web.admin import ViewExtension, extend_view, registry
-from dougong.web.app import create_app
 
 LABEL = bilingual("Old number", "旧编号")
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -12,12 +12,7 @@ from dougong.messages.models import Message
 from dougong.settings import Settings
 from dougong.tenancy.models import Room
 from dougong.web import timing
-from dougong.web.app import SESSION_COOKIE, create_app
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
+from dougong.web.app import SESSION_COOKIE
 
 
 @pytest.fixture

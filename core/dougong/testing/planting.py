@@ -98,7 +98,14 @@ def workshop(
 
 
 def kernel_template(server: EmbeddedPostgres, name: str = "kernel_template") -> str:
-    """Make a database with nothing but the kernel's schema, to be copied; return its name."""
+    """Make a database with nothing but the kernel's schema, to be copied; return its name.
+
+    One that is there already stays as it is.
+    """
+    with psycopg.connect(server.dsn(database="postgres"), autocommit=True) as link:
+        known = "select 1 from pg_database where datname = %s"
+        if link.execute(known, [name]).fetchone():
+            return name
     create_database(server.dsn(database="postgres"), server.passwords(), name)
     settings = Settings(paths=Paths(server.home), database=f"host={server.socket} dbname={name}")
     installation = Installation.open(settings, load=False)

@@ -1,10 +1,12 @@
 """Fixtures for kernel and plugin tests: a real PostgreSQL, a migrated database, a community.
 
-The server is started once per run and the database is migrated once; every test gets its own
-property group and community, and nothing is cleaned up.
+A server is started per process, and the database is migrated once per run (see
+`dougong.testing.images`); every test gets its own property group and community, and nothing is
+cleaned up.
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from flask import Flask
 
 from dougong.db.embedded import EmbeddedPostgres
 from dougong.db.scope import Actor, Scope
@@ -20,23 +23,32 @@ from dougong.installation import Installation
 from dougong.paths import Paths
 from dougong.plugins.operations import install_everything
 from dougong.settings import Settings
+from dougong.testing import images
 from dougong.testing.factories import Place, make_place
 from dougong.testing.planting import kernel_template
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Give a run with several workers a folder for what each of them would make."""
+    if getattr(config.option, "numprocesses", None) and images.VARIABLE not in os.environ:
+        folder = tempfile.mkdtemp(prefix="dougong-image-", dir="/tmp")
+        os.chmod(folder, 0o755)
+        os.environ[images.VARIABLE] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
 @pytest.fixture(scope="session")
 def test_server() -> Iterator[EmbeddedPostgres]:
-    """Return a throw-away PostgreSQL server, the same for every worker of one run."""
+    """Return a throw-away PostgreSQL server of this process."""
     home = Path(tempfile.mkdtemp(prefix="dougong-test-", dir="/tmp"))
     home.chmod(0o755)
     server = EmbeddedPostgres(home, home / "keys", fast=True, connections=200)
+    images.furnish(server)
     server.start()
     try:
         yield server
     finally:
         server.destroy()
-        import shutil
-
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -67,6 +79,14 @@ def installation(test_server: EmbeddedPostgres, settings: Settings) -> Iterator[
     install_everything(made)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def app(installation: Installation) -> Flask:
+    """Return the web application, the same for every test that makes none of its own."""
+    from dougong.web.app import create_app
+
+    return create_app(installation)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from dougong.installation import Installation
 from dougong.paths import Paths
 from dougong.plugins.operations import install_everything
 from dougong.settings import Settings
+from dougong.testing import images
 
 
 @contextmanager
@@ -25,6 +26,8 @@ def throwaway_installation(
     home = Path(tempfile.mkdtemp(prefix="dougong-gate-", dir="/tmp"))
     home.chmod(0o755)
     server = EmbeddedPostgres(home, home / "keys", fast=fast)
+    if plugins:
+        images.furnish(server)
     server.start()
     try:
         create_database(server.dsn(database="postgres"), server.passwords())

@@ -10,7 +10,7 @@ from dougong.access.operations import create_user, grant_role, link_person, star
 from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
 from dougong.tenancy.models import Person, Room
-from dougong.web.app import SESSION_COOKIE, create_app
+from dougong.web.app import SESSION_COOKIE
 from dougong_arrears import services
 from dougong_arrears.models import (
     Agreement,
@@ -25,11 +25,6 @@ from dougong_arrears.services.agreements import parts_of
 from dougong_fees.models import Bill
 
 from .conftest import publish
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from dougong.db.scope import Actor
 from dougong.errors import Conflict, Invalid, NotAllowed, OwnRequest, StepUpRequired
 from dougong.tenancy.models import Room
 from dougong.testing.programs import make_login
-from dougong.web.app import create_app
 from dougong_desk import services
 from dougong_desk.domain import ShiftState, Tender, change, counted, split
 from dougong_desk.errors import DifferenceUnexplained, NoShift, TooLateToVoid
@@ -304,11 +303,6 @@ def test_one_box_finds_a_room_by_code_name_phone_and_meter(at, place, cashier):
         for words in (room.code, person.name, "5678", "13812345678", "W-9988"):
             assert room.id in [hit.room_id for hit in find(scope, words)], words
         assert find(scope, "x") == [] and find(scope, "nobody at all") == []
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @contextmanager

@@ -14,15 +14,10 @@ from dougong.db.scope import Actor
 from dougong.devices import PointKind, Quality, Transport
 from dougong.devices.models import Device, DeviceHour, DeviceValue, Gateway
 from dougong.services import create
-from dougong.web.app import SESSION_COOKIE, create_app
+from dougong.web.app import SESSION_COOKIE
 from dougong_equipment import services
 from dougong_equipment.domain.kinds import CostKind
 from dougong_equipment.models import Equipment
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from dougong.files import attachments_of
 from dougong.messages.models import Message
 from dougong.testing.budgets import MOST_STATEMENTS, watched
 from dougong.testing.people import make_login, sign_in
-from dougong.web.app import create_app
 from dougong_fees import services
 from dougong_fees.domain.periods import add_months
 from dougong_fees.domain.states import BillState, WaiverState
@@ -30,11 +29,6 @@ PNG = bytes.fromhex(
     "f8cfc0f01f0005000201a1f65e3d0000000049454e44ae426082"
 )
 ABOUT = {"from_on": date(2020, 1, 1), "basis": "合同第十条"}
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

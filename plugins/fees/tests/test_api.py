@@ -4,14 +4,8 @@ import pytest
 
 from dougong.db.scope import Actor
 from dougong.testing.programs import make_program
-from dougong.web.app import create_app
 
 from .conftest import add_item
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
 from dougong.tenancy.models import Person
 from dougong.tenancy.operations import set_setting
-from dougong.web.app import SESSION_COOKIE, create_app
+from dougong.web.app import SESSION_COOKIE
 from dougong_fees import services
 from dougong_fees.domain.states import BillState, RunState
 from dougong_fees.models import Bill, ShareKey
@@ -24,11 +24,6 @@ from dougong_ledger.models import Payment
 from .conftest import add_item
 
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

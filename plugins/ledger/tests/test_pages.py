@@ -10,16 +10,10 @@ from dougong.db.scope import Actor
 from dougong.tenancy.models import Person
 from dougong.testing.people import sign_in
 from dougong.testing.programs import make_login
-from dougong.web.app import create_app
 from dougong_ledger import services
 from dougong_ledger.models import MonthDraft
 from dougong_ledger.services import drafts
 from dougong_ledger.services.receipts import receipt_of
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from sqlalchemy import select
 from dougong.db.scope import Actor
 from dougong.files import attachments_of
 from dougong.testing.people import make_login, sign_in
-from dougong.web.app import create_app
 from dougong_meters import services
 from dougong_meters.models import Meter, Reading, ReadingSource
 
@@ -21,11 +20,6 @@ PNG = (
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDAT"
     b"x\x9cc\xf8\xff\xff?\0\x05\xfe\x02\xfe\xa75\x81\x84\0\0\0\0IEND\xaeB`\x82"
 )
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -13,14 +13,9 @@ from dougong.services import create
 from dougong.tenancy.models import Person, Room
 from dougong.testing.budgets import watched
 from dougong.testing.people import make_login, sign_in
-from dougong.web.app import SESSION_COOKIE, create_app
+from dougong.web.app import SESSION_COOKIE
 from dougong_participation import services
 from dougong_participation.models import Complaint, Feedback, Notice, Question, Questionnaire, Vote
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -13,17 +13,12 @@ from dougong.db import uuid7
 from dougong.tenancy.models import Room
 from dougong.testing.budgets import watched
 from dougong.testing.people import make_login, sign_in
-from dougong.web.app import SESSION_COOKIE, create_app
+from dougong.web.app import SESSION_COOKIE
 from dougong_renovation import services
 from dougong_renovation.models import Application, ViolationKind
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(64)
 PAPERS = ("ownership", "identity", "plan")
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture

@@ -12,17 +12,12 @@ from dougong.db import uuid7
 from dougong.db.scope import Actor
 from dougong.services import create
 from dougong.testing.budgets import watched
-from dougong.web.app import SESSION_COOKIE, create_app
+from dougong.web.app import SESSION_COOKIE
 from dougong_repairs import services
 from dougong_repairs.domain.kinds import Category
 from dougong_repairs.models import BuildingPosition, Technician, WorkOrder
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(64)
-
-
-@pytest.fixture(scope="module")
-def app(installation):
-    return create_app(installation)
 
 
 @pytest.fixture
