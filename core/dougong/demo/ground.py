@@ -96,9 +96,9 @@ class Ground:
                 room = self._room(
                     building, None, code, floor, "dormitory", "occupied", Decimal("24.00")
                 )
-                for _ in range(2):
+                for bed in ("1", "2"):
                     student = self._person(with_identity=True)
-                    self._lives(room, student, "bed", date(2025, 9, 1))
+                    self._lives(room, student, "bed", date(2025, 9, 1), bed=bed)
         return self.rows
 
     # --- places ---------------------------------------------------------------------------------
@@ -258,13 +258,21 @@ class Ground:
         )
 
     def _lives(
-        self, room: UUID, person: UUID, kind: str, from_on: date, *, pays_fees: bool = False
+        self,
+        room: UUID,
+        person: UUID,
+        kind: str,
+        from_on: date,
+        *,
+        pays_fees: bool = False,
+        bed: str | None = None,
     ) -> None:
         self.rows.add(
             Occupancy,
             room_id=room,
             person_id=person,
             kind=kind,
+            bed=bed,
             pays_fees=pays_fees,
             from_on=from_on,
             to_on=None,

@@ -362,11 +362,25 @@ class Ownership(InCommunity, KernelBase):
 
 
 class Occupancy(InCommunity, KernelBase):
-    """Who lives or works in a room, from a day on, until a day."""
+    """Who lives or works in a room, from a day on, until a day.
+
+    bed: which of a dormitory room's; one holds one person at a time.
+    """
 
     __tablename__ = "occupancy"
     __named_by__ = ("room", "person")
-    __table_args__ = (CheckConstraint("to_on is null or to_on > from_on", name="period"),)
+    __table_args__ = (
+        CheckConstraint("to_on is null or to_on > from_on", name="period"),
+        CheckConstraint("bed <> '' and (bed is null or kind = 'bed')", name="bed"),
+        ExcludeConstraint(
+            ("community_id", "="),
+            ("room_id", "="),
+            ("bed", "="),
+            (text("daterange(from_on, to_on)"), "&&"),
+            where=text("bed is not null"),
+            name="ex_occupancy_bed",
+        ),
+    )
     __building_path__ = "room.building_id"
 
     room_id: Mapped[UUID] = ref("dougong.room", info=label("Room", "房屋"))
@@ -376,6 +390,7 @@ class Occupancy(InCommunity, KernelBase):
     kind: Mapped[OccupancyKind] = state(
         OccupancyKind, default=OccupancyKind.OWNER, info=label("Kind", "类型")
     )
+    bed: Mapped[str | None] = mapped_column(String(10), info=label("Bed", "床位号"))
     pays_fees: Mapped[bool] = mapped_column(
         Boolean,
         default=False,

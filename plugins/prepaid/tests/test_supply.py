@@ -22,6 +22,7 @@ from dougong.devices.store import DatabaseStore
 from dougong.errors import Conflict
 from dougong.messages.models import Message
 from dougong.services import entered
+from dougong.tenancy.models import Occupancy
 from dougong.tenancy.operations import set_setting
 from dougong_ledger import services as ledger
 from dougong_ledger.models import JournalLine, Wallet
@@ -155,6 +156,21 @@ def test_what_is_left_goes_to_the_wallets_of_who_lives_there(installation, dormi
             Decimal("5.00"), Decimal("5.01"),
         ]  # fmt: skip
         assert account_of(scope, dormitory).balance == 0
+
+
+def test_after_all_moved_out_what_is_left_goes_to_those_who_left_last(installation, dormitory):
+    with opened(installation, dormitory) as scope:
+        services.settle(scope)
+        top_up(scope, dormitory, "10.00")
+        first = dormitory.person_ids[0]
+        for lives in scope.session.scalars(select(Occupancy)):
+            earlier = 0 if lives.person_id == first else 1
+            lives.to_on = scope.today - timedelta(days=earlier)
+        scope.session.flush()
+        services.pay_back(scope, account_of(scope, dormitory), "毕业退宿")
+        wallets = {w.person_id: w.balance for w in scope.session.scalars(select(Wallet))}
+        assert wallets[dormitory.person_ids[0]] == Decimal("10.00")
+        assert wallets.get(dormitory.person_ids[1], 0) == 0
 
 
 def test_energy_is_not_resold_for_more_than_it_costs(installation, dormitory):

@@ -1,6 +1,7 @@
 """The views of the organisation and the ground: the kernel's own records."""
 
 from dougong.access.models import Staff
+from dougong.services.living import end_occupancy
 from dougong.tenancy.models import (
     Building,
     Community,
@@ -14,7 +15,7 @@ from dougong.tenancy.models import (
     Unit,
 )
 from dougong.web.admin.menu import ADMINISTRATION
-from dougong.web.admin.views import RecordView
+from dougong.web.admin.views import RecordView, action
 
 
 class BuildingView(RecordView, model=Building):
@@ -67,8 +68,9 @@ class OwnershipView(RecordView, model=Ownership):
 class OccupancyView(RecordView, model=Occupancy):
     title = ("Occupancies", "入住")
     icon, menu_order = "user", 60
-    columns = ("room", "person", "kind", "pays_fees", "from_on", "to_on")
-    filters = ("room", "person", "kind", "from_on")
+    columns = ("room", "bed", "person", "kind", "pays_fees", "from_on", "to_on")
+    filters = ("room", "person", "kind", "from_on", "to_on")
+    actions = (action(end_occupancy, bulk=True),)
 
 
 class FamilyView(RecordView, model=Family):

@@ -12,7 +12,7 @@ from uuid import UUID
 from dougong.db import uuid7
 from dougong.db.scope import Scope
 from dougong.i18n import N_, gettext
-from dougong.tenancy.models import Occupancy, Ownership, Person, PersonKind
+from dougong.tenancy.models import Occupancy, OccupancyKind, Ownership, Person, PersonKind
 from dougong.web.admin.cells import CellError, number_of, several
 from dougong.web.admin.importing import check_entry
 from dougong.web.admin.resolving import known_people
@@ -147,7 +147,9 @@ def load_occupancies(scope: Scope, rows: Sequence[Row]) -> Messages:
         if one.problem:
             messages[one.number] = one.problem
             continue
-        further = {k: row[k] for k in ("kind", "pays_fees") if k in row}
+        further = {k: row[k] for k in ("kind", "bed", "pays_fees") if k in row}
+        if further.get("bed"):
+            further.setdefault("kind", OccupancyKind.BED)
         entries += [_held(scope, one, row, person_id, **further) for person_id in one.ids]
     return messages | write(scope, Occupancy, entries)
 

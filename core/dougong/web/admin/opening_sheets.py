@@ -94,6 +94,7 @@ def kernel_sheets() -> list[OpeningSheet]:
                 column("names", bilingual("Occupants", "住户"), is_needed=True, note=NAMES_NOTE),
                 column("phones", PHONE, note=PHONES_NOTE),
                 column("kind", bilingual("Kind", "类型"), "state", members=OccupancyKind),
+                column("bed", bilingual("Bed", "床位号")),
                 column("pays_fees", bilingual("Agreed to pay the fees", "约定缴费"), "flag"),
                 column("from_on", FROM, "day", note=FROM_NOTE),
                 column("to_on", UNTIL, "day"),

@@ -21,7 +21,7 @@ from dougong_prepaid.domain import (
     equal_parts,
 )
 from dougong_prepaid.models import EnergyAccount, Movement
-from dougong_prepaid.services.residents import people_in
+from dougong_prepaid.services.residents import last_people_in
 from dougong_prepaid.services.settling import ensure_accounts, settle_usage
 from dougong_prepaid.services.supply import restore_if_paid
 
@@ -154,8 +154,8 @@ def protect(
 def pay_back(scope: Scope, energy_account: EnergyAccount, reason: str) -> EnergyAccount:
     """Close an account; what is left goes to the wallets of who lives there, in equal parts.
 
-    Usage is charged up to the last reading first. Raises Conflict when the balance is below zero,
-    or nobody lives there to whom it could be paid.
+    When all have moved out, it goes to those who left last. Usage is charged up to the last reading
+    first. Raises Conflict when the balance is below zero, or nobody ever lived there.
     """
     settle_usage(scope)
     account = scope.get(EnergyAccount, energy_account.id, lock=True)
@@ -163,7 +163,7 @@ def pay_back(scope: Scope, energy_account: EnergyAccount, reason: str) -> Energy
         return account
     if account.balance < 0:
         raise Conflict(N_("The balance is below zero; it is paid first."))
-    people = people_in(scope, account.room_id)
+    people = last_people_in(scope, account.room_id)
     if account.balance and not people:
         raise Conflict(N_("Nobody lives there to whom the balance could be paid."))
     if account.balance:

@@ -39,6 +39,23 @@ def people_in(scope: Scope, room_id: UUID) -> list[Person]:
     return list(scope.session.scalars(query))
 
 
+def last_people_in(scope: Scope, room_id: UUID) -> list[Person]:
+    """Return who lives in a room today, or else who moved out of it last, together on one day."""
+    people = people_in(scope, room_id)
+    if people:
+        return people
+    of_room = Occupancy.room_id == room_id, Occupancy.to_on.is_not(None)
+    last = select(func.max(Occupancy.to_on)).where(*of_room).scalar_subquery()
+    query = (
+        select(Person)
+        .join(Occupancy, Occupancy.person_id == Person.id)
+        .where(*of_room, Occupancy.to_on == last)
+        .distinct()
+        .order_by(Person.sort_key, Person.id)
+    )
+    return list(scope.session.scalars(query))
+
+
 def my_accounts(scope: Scope, person_id: UUID) -> list[EnergyAccount]:
     """Return the open accounts of the rooms that a person owns or lives in today."""
     return list(scope.session.scalars(my_accounts_query(scope, person_id)))
