@@ -111,7 +111,7 @@ def test_create_change_delete_and_undo(visit, places):
     page.click("button:has-text('保存') >> nth=0")
     page.wait_for_selector("h1:has-text('验收楼')")
     assert page.is_visible(".alert-success")
-    identity = page.url.rstrip("/").rpartition("/")[2]
+    identity = re.search("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", page.url.split(base)[1])[0]
     assert tab.goto(f"{other}?q=99").ok and "验收楼" not in tab.content()
     assert [tab.goto(f"{other}{identity}/{end}").status for end in ("", "edit")] == [404, 404]
     tab.goto(f"{other}new")

@@ -20,13 +20,20 @@ from dougong.access.models import (
     User,
     UserPerson,
 )
-from dougong.access.users import known_user, signs_in_elsewhere
+from dougong.access.users import ELSEWHERE, known_user, signs_in_elsewhere
 from dougong.db.scope import Grant, Scope
 from dougong.errors import Conflict, Invalid
 from dougong.i18n import N_, gettext
 from dougong.services import entered
 
 LEAVE = "dougong.user.leave"
+HELD = text(
+    f"""
+    select exists (select from dougong.role_grant where user_id = any(:users)
+                   and group_id = :group and (to_on is null or to_on > :today)) as is_here,
+           exists ({ELSEWHERE}) as is_elsewhere
+    """
+)
 
 
 @dataclass(frozen=True)
@@ -50,9 +57,9 @@ def leaver(scope: Scope, user_id: UUID) -> Leaver:
     scope.require("dougong.user.change")
     with scope.installation.access(scope.actor) as session:
         user = known_user(session, scope, user_id)
-        has_rights = session.scalars(_rights(scope, user_id).limit(1)).first() is not None
-        is_ours = not signs_in_elsewhere(session, scope, user_id)
-        who = (user.id, user.login, user.name, user.is_active, has_rights, is_ours)
+        about = {"group": scope.group_id, "users": [user_id], "today": scope.today}
+        held = session.execute(HELD, about).one()
+        who = (user.id, user.login, user.name, user.is_active, held.is_here, not held.is_elsewhere)
     answers = scope.ask("open_work", user_id=user_id)
     return Leaver(*who, tuple(each for answer in answers for each in answer if each.count))
 

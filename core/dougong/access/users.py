@@ -19,19 +19,21 @@ if TYPE_CHECKING:
 
 MOST = 200
 # A role that is over leads nowhere any more; whoever lives in another group's community signs in.
-ELSEWHERE = text(
-    """
+ELSEWHERE = """
     select user_id from dougong.role_grant
     where user_id = any(:users) and group_id is distinct from :group
       and (to_on is null or to_on > current_date)
     union
     select p.user_id from dougong.user_person p join dougong.community c on c.id = p.community_id
     where p.user_id = any(:users) and c.group_id <> :group
+"""
+SEEN = text(
+    f"""
+    select u.id as user_id, u.id in ({ELSEWHERE}) as is_elsewhere,
+           (select max(started_at) from dougong.sign_in_session s where s.user_id = u.id)
+             as signed_in_at
+    from dougong."user" u where u.id = any(:users)
     """
-)
-LAST_SIGN_INS = text(
-    "select user_id, max(started_at) from dougong.sign_in_session"
-    " where user_id = any(:users) group by 1"
 )
 
 
@@ -89,8 +91,8 @@ def users_of(scope: Scope, words: str = "") -> list[UserLine]:
         users = session.scalars(query).all()
         ids = [u.id for u in users]
         grants = _grants(session, scope.group_id, ids, names, scope.place.name)
-        seen = {row[0]: row[1] for row in session.execute(LAST_SIGN_INS, {"users": ids})}
-        elsewhere = _elsewhere(session, scope.group_id, ids)
+        known = {"users": ids, "group": scope.group_id}
+        seen = {row.user_id: row for row in session.execute(SEEN, known)}
         return [
             UserLine(
                 u.id,
@@ -98,9 +100,9 @@ def users_of(scope: Scope, words: str = "") -> list[UserLine]:
                 u.name,
                 u.is_active,
                 u.is_totp_confirmed,
-                seen.get(u.id),
+                seen[u.id].signed_in_at,
                 tuple(grants.get(u.id, ())),
-                u.id not in elsewhere,
+                not seen[u.id].is_elsewhere,
             )
             for u in users
         ]
@@ -209,9 +211,10 @@ def new_link(scope: Scope, user_id: UUID) -> str:
 
 def known_user(session: "Session", scope: Scope, user_id: UUID) -> User:
     """Return a user who holds a role in this group, or held one; raises NotFound."""
-    user = session.get(User, user_id)
-    here = (RoleGrant.user_id == user_id, RoleGrant.group_id == scope.group_id)
-    if user is None or session.scalars(select(RoleGrant.id).where(*here)).first() is None:
+    here = select(RoleGrant.user_id).where(RoleGrant.group_id == scope.group_id)
+    query = select(User).where(User.id == user_id, User.id.in_(here))
+    user = session.scalars(query).first()
+    if user is None:
         raise NotFound(N_("There is no such user here."))
     return user
 
@@ -238,7 +241,7 @@ def signs_in_elsewhere(session: "Session", scope: Scope, user_id: UUID) -> bool:
 
 
 def _elsewhere(session: "Session", group_id: UUID, users: list[UUID]) -> set[UUID]:
-    return set(session.scalars(ELSEWHERE, {"users": users, "group": group_id}))
+    return set(session.scalars(text(ELSEWHERE), {"users": users, "group": group_id}))
 
 
 HOLDERS = text(

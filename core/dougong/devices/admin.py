@@ -19,7 +19,7 @@ from dougong.devices.models import (
     DeviceValue,
     Gateway,
 )
-from dougong.i18n import bilingual
+from dougong.i18n import N_, bilingual, gettext
 from dougong.web.admin import registry
 from dougong.web.admin.views import RecordView, action
 
@@ -111,12 +111,18 @@ class DeviceHealthView(RecordView, model=DeviceHealth):
     can_create = can_change = can_delete = can_import = False
 
 
+def _ordered_by(command: DeviceCommand) -> str:
+    """Return who ordered a command; what no login did, the system has done."""
+    return command.ordered_by if command.ordered_by_id else gettext(N_("The system"))
+
+
 class DeviceCommandView(RecordView, model=DeviceCommand):
     title = ("Commands", "指令")
     icon, menu_order, section = "send", 60, SECTION
     columns = ("ordered_at", "device", "name", "state", "ordered_by", "approved_by", "detail")
     said = {
-        "name": lambda scope, record: command_title(scope.installation, record.name, record.device)
+        "name": lambda scope, record: command_title(scope.installation, record.name, record.device),
+        "ordered_by": lambda scope, record: _ordered_by(record),
     }
     filters = ("state", "device", "ground", "ordered_at")
     can_create = can_change = can_delete = can_import = False

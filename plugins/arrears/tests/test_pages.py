@@ -9,6 +9,7 @@ from sqlalchemy import event, select
 from dougong.access.operations import create_user, grant_role, link_person, start_session
 from dougong.access.roles import ship_roles
 from dougong.db.scope import Actor
+from dougong.plugins import operations as plugins
 from dougong.tenancy.models import Person, Room
 from dougong.web.app import SESSION_COOKIE
 from dougong_arrears import services
@@ -104,6 +105,10 @@ def test_a_collector_works_a_case(installation, place, browser, owed, statements
     page = collector.get(case).get_data(as_text=True)
     shown = collector.get(re.search(r'href="([^"]+/arrears/agreement/[^"]+)"', page)[1])
     assert "2099" in shown.get_data(as_text=True)
+    # Where the plugin is on in some buildings only, a page narrows what it shows to them.
+    plugins.enable(installation, Actor.system(), "arrears", place.community_id, place.building_ids)
+    page = collector.get(case)
+    assert page.status_code == 200 and "月底缴" in page.text
 
 
 def test_reminders_are_previewed_and_sent_and_notices_printed(installation, place, browser, owed):

@@ -11,6 +11,7 @@ from dougong_renovation.models import (
     Violation,
     WorkerPass,
 )
+from dougong_renovation.words import verb_words
 
 
 class ApplicationView(RecordView, model=Application):
@@ -90,6 +91,7 @@ class ViolationView(RecordView, model=Violation):
 class ApplicationStepView(RecordView, model=ApplicationStep):
     title = ("Steps of renovations", "装修办理记录")
     columns = ("application", "verb", "state", "taken_at", "author", "note")
+    said = {"verb": lambda scope, step: verb_words(step.verb)}
     filters = ("application", "taken_at")
     can_create = can_change = can_delete = can_import = False
     in_menu = False

@@ -25,6 +25,7 @@ from dougong_repairs.models import (
     WorkOrderPart,
     WorkOrderStep,
 )
+from dougong_repairs.words import verb_words
 
 STILL_OPEN = tuple(sorted(state.value for state in OPEN))
 
@@ -112,7 +113,10 @@ class WorkOrderView(RecordView, model=WorkOrder):
 class WorkOrderStepView(RecordView, model=WorkOrderStep):
     title = ("Steps of work orders", "工单步骤")
     columns = ("work_order", "verb", "state", "taken_at", "author", "note", "is_public")
-    said = {"author": lambda scope, step: cards.author_of(step)}
+    said = {
+        "author": lambda scope, step: cards.author_of(step),
+        "verb": lambda scope, step: verb_words(step.verb),
+    }
     filters = ("work_order", "state", "taken_at")
     can_create = can_change = can_delete = can_import = False
     in_menu = False

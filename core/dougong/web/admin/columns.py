@@ -18,6 +18,8 @@ from dougong.db.columns import EncryptedField, Money, member_label
 from dougong.db.scope import Scope
 from dougong.i18n import bilingual
 
+CODES = frozenset({"code", "driver", "point", "profile", "provider"})
+
 
 @dataclass(frozen=True)
 class Column:
@@ -40,6 +42,11 @@ class Column:
     def is_technical(self) -> bool:
         """Tell whether its values say nothing to people: ids without a name, keys to sort by."""
         return (self.kind == "id" and self.said is None) or self.key == "sort_key"
+
+    @property
+    def is_code(self) -> bool:
+        """Tell whether machines read its values: browsers and readers leave them as they are."""
+        return self.key in CODES and self.said is None
 
     @property
     def attribute(self) -> str:

@@ -71,6 +71,8 @@ def data(value: Any) -> Markup:
     if isinstance(value, Mapping):
         parts = [f"<dt>{escape(words(k))}</dt><dd>{data(v)}</dd>" for k, v in value.items()]
         return _markup(f'<dl class="small mb-0">{"".join(parts)}</dl>')
+    if isinstance(value, bool):
+        return escape(gettext(N_("yes") if value else N_("no")))
     if isinstance(value, str | int | float):
         return escape(_translated(value))
     if not value:
@@ -93,10 +95,6 @@ def _translated(value: Any) -> Any:
 
 
 # --- the rows of a list ---------------------------------------------------------------------------
-
-
-# Columns of names that machines read: browsers and readers leave them as they are.
-CODES = frozenset({"code", "driver", "point", "profile", "provider"})
 
 
 def rows(
@@ -149,7 +147,7 @@ def _head(column: Column, number: int, inline: Sequence[str]) -> str:
     names = [WIDTHS[column.kind]] if column.kind in WIDTHS else []
     names += ["first"] if number == 0 else []
     classes = f' class="{" ".join(names)}"' if names else ""
-    classes += ' translate="no"' if column.key in CODES and column.said is None else ""
+    classes += ' translate="no"' if column.is_code else ""
     return f'<td{classes} data-label="{escape(column.label)}">'
 
 

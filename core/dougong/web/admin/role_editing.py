@@ -32,6 +32,13 @@ VERBS = {
     "delete": N_("delete"),
     "export": N_("download"),
     "portal": N_("use the portal"),
+    "enable": N_("switch on"),
+    "disable": N_("switch off"),
+    "grant": N_("give"),
+    "revoke": N_("end"),
+    "rotate": N_("rotate"),
+    "verify": N_("verify"),
+    "work": N_("work with"),
 }
 WIDE = {
     "*": N_("Everything but the administrations"),
@@ -179,8 +186,15 @@ def _thing_label(plugin: str, thing: str) -> str:
         return said
     view = registry.view_named(f"{plugin}.{thing}")
     own = {
+        "approval": N_("Approvals"),
+        "attachment": N_("Files"),
         "audit": N_("Audit log"),
+        "exchange": N_("Imports and exports"),
+        "export_file": N_("Exported files"),
+        "health": N_("Health"),
+        "import_run": N_("Imports"),
         "keys": N_("Keys"),
+        "personal": N_("Personal data"),
         "plugin": N_("Plugins"),
         "role": N_("Roles"),
         "session": N_("Sessions and tokens"),

@@ -340,15 +340,19 @@ def story_of(scope: Scope, room_id: UUID, payer_id: UUID) -> Story:
     models: list[Any] = []
     for model, most in TOLD:
         newest = (*_newest(model), model.id.desc())
+        rank = func.row_number().over(order_by=newest).label("number")
         numbered = (
-            select(model, func.row_number().over(order_by=newest).label("number"))
+            select(model.community_id, model.id, rank)
             .where(model.room_id == room_id, model.payer_id == payer_id)
             .order_by(*newest)
             .limit(most)
             .subquery()
         )
-        models.append(each := aliased(model, numbered))
-        query = query.add_columns(each).outerjoin(each, numbered.c.number == place)
+        # The alias is of the table: one of the subquery is not narrowed to what the actor sees.
+        models.append(each := aliased(model))
+        is_it = and_(each.community_id == numbered.c.community_id, each.id == numbered.c.id)
+        query = query.add_columns(each).outerjoin(numbered, numbered.c.number == place)
+        query = query.outerjoin(each, is_it)
     reminder = models[2]
     query = query.options(joinedload(reminder.level), joinedload(reminder.bill))
     rows = scope.session.execute(query.order_by(place)).all()

@@ -15,6 +15,7 @@ from dougong.tenancy.models import Person, Room
 from dougong_renovation.domain.states import ApplicationState
 from dougong_renovation.domain.works import DocumentKind, Work
 from dougong_renovation.models.declaring import Base, read_only
+from dougong_renovation.words import verb_words
 
 
 class Application(InCommunity, Base):
@@ -121,7 +122,7 @@ class ApplicationStep(InCommunity, Base):
     note: Mapped[str | None] = mapped_column(String(1000), info=label("Note", "说明"))
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.taken_at:%Y-%m-%d %H:%M}"
+        return f"{verb_words(self.verb)} {self.local(self.taken_at)}"
 
 
 class Document(InCommunity, Base):

@@ -33,6 +33,7 @@ from dougong_repairs.domain.kinds import (
 )
 from dougong_repairs.models.declaring import Base, read_only
 from dougong_repairs.models.technicians import Technician
+from dougong_repairs.words import verb_words
 
 
 def _count(english: str, chinese: str) -> Any:
@@ -176,7 +177,7 @@ class WorkOrderStep(InCommunity, Base):
     )
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.local(self.taken_at)}"
+        return f"{verb_words(self.verb)} {self.local(self.taken_at)}"
 
 
 class WorkOrderPart(InCommunity, Base):
