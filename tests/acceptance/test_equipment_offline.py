@@ -292,13 +292,18 @@ UNSENT = "[data-unsent]:visible"
 
 
 def test_at_sign_out_a_phone_forgets_all_but_what_is_not_sent_and_keeps_that_for_its_login(
-    product, browser, place
+    product, browser, place, signed_in
 ):
     context = browser.new_context(locale="zh-CN", viewport={"width": 390, "height": 844})
     phone = Visitor(context, product.url)
-    phone.sign_in(product.link_for("technician"))
-    address = f"/c/{place}/equipment/work/"
-    page = phone.open(address)
+    address, sent = f"/c/{place}/equipment/work/", "[data-status]:has-text('已全部同步')"
+
+    def as_(login):
+        context.clear_cookies()
+        context.add_cookies(signed_in(login)["cookies"])
+        return phone.open(address)
+
+    page = as_("technician")
     page.wait_for_selector("[data-status]:has-text('本页断网也可打开')")
     page.route("**/work/operation", lambda route: route.abort())
     page.locator("[data-list] .open").last.click()
@@ -307,31 +312,31 @@ def test_at_sign_out_a_phone_forgets_all_but_what_is_not_sent_and_keeps_that_for
     waits(page, 1)
     kept = page.evaluate(STORED)
     assert kept["caches"] and kept["stores"] == [["orders", "page"]]
-    sign_out(page, place)
-    page.wait_for_selector(f"{UNSENT} >> text=1")
+    gone(phone).wait_for_selector(f"{UNSENT} >> text=1")
     assert page.evaluate(STORED) == {"caches": [], "stores": [[]]}
     assert phone.check() == []
 
     # Who signs in on this phone after him neither sees nor sends it.
-    phone.sign_in(product.link_for("dispatcher"))
-    page = phone.open(address)
-    page.wait_for_selector("[data-status]:has-text('已全部同步')")
-    sign_out(page, place)
-    page.wait_for_selector(f"{UNSENT} >> text=1")
+    as_("dispatcher").wait_for_selector(sent)
+    gone(phone).wait_for_selector(f"{UNSENT} >> text=1")
 
     page.unroute("**/work/operation")
-    phone.sign_in(product.link_for("technician"))
-    phone.open(address).wait_for_selector("[data-status]:has-text('已全部同步')", timeout=60_000)
+    as_("technician").wait_for_selector(sent, timeout=60_000)
     with community(product, place) as scope:
         from dougong_equipment.models import Fault
 
         query = select(func.count()).where(Fault.text == "泵房门锁坏")
         assert scope.session.scalar(query) == 1
-    sign_out(page, place)
-    page.wait_for_function(f"async () => (await ({STORED})()).stores.length === 0")
+    gone(phone).wait_for_function(f"async () => (await ({STORED})()).stores.length === 0")
     assert page.locator(UNSENT).count() == 0
     context.close()
     assert phone.faults == []
+
+
+def gone(phone):
+    """Return the page that stands there once nobody is signed in."""
+    phone.context.clear_cookies()
+    return phone.open("/sign-in")
 
 
 # What a phone keeps: its caches, and of each store of work the names of what is only kept.
@@ -346,20 +351,3 @@ STORED = """async () => {
   }
   return { caches: await caches.keys(), stores: stores };
 }"""
-
-
-def sign_out(page, place):
-    """Sign out as the button on a first page does it."""
-    page.goto(page.url.partition("/c/")[0] + "/account")
-    token = page.locator("[name=csrf_token]").first.input_value()
-    page.evaluate(
-        """token => {
-          const form = document.createElement("form");
-          form.method = "post"; form.action = "/sign-out";
-          const field = document.createElement("input");
-          field.name = "csrf_token"; field.value = token;
-          form.append(field); document.body.append(form); form.submit();
-        }""",
-        token,
-    )
-    page.wait_for_url("**/sign-in")

@@ -9,7 +9,7 @@
     who: root.dataset.who,
     list: root.dataset.list,
     operation: root.dataset.operation,
-    parts: ["reader", "wasm"].map((part) => document.querySelector("script[data-wasm]").dataset[part]),
+    parts: ["scanner", "reader", "wasm"].map((part) => root.dataset[part]),
     changed: draw,
     words: words,
   });
@@ -250,21 +250,37 @@
   }
 
   const finder = root.querySelector("[data-finder]");
-  const scanner = new Scanner(finder, async (text, number) => {
+  let scanner = null;
+
+  // The scanner comes when somebody wants to scan; the phone has it by then, without network as well.
+  function scanning() {
+    if (!scanner) scanner = new Promise((done, failed) => {
+      const made = document.createElement("script");
+      for (const part of ["reader", "wasm"]) made.dataset[part] = root.dataset[part];
+      made.addEventListener("load", () => done(new Scanner(finder, found)));
+      made.addEventListener("error", () => { scanner = null; failed(new Error(made.src)); });
+      made.src = root.dataset.scanner;
+      document.head.append(made);
+    });
+    return scanner;
+  }
+
+  async function found(text, number) {
     if (!wanted) return;
     const { each, point } = wanted;
     const isTag = Boolean(number) && (await digest(number.replace(/:/g, "").toLowerCase())) === point.tag_mark;
     const code = text.slice(text.lastIndexOf("/") + 1);
-    if (!isTag && window.crypto.subtle && (await digest(code)) !== point.mark) { scanner.say("other"); return; }
+    if (!isTag && window.crypto.subtle && (await digest(code)) !== point.mark) { (await scanner).say("other"); return; }
     finder.hidden = true;
     arrive(each.id + point.id, isTag ? number : text);
-  });
+  }
 
-  function look(each, point) {
+  async function look(each, point) {
     wanted = { each: each, point: point };
     finder.hidden = false;
     finder.scrollIntoView({ block: "nearest" });
-    if (point.tag_mark) scanner.listen(); else scanner.start();
+    const ready = await scanning().catch(() => warn(words.offline));
+    if (ready && point.tag_mark) ready.listen(); else if (ready) ready.start();
   }
 
   // --- fields --------------------------------------------------------------------------------

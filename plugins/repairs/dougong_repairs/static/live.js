@@ -63,8 +63,9 @@
 
   if (!window.EventSource) { poll(5); return; }
   var source = new EventSource(box.getAttribute("data-repairs-live"));
-  // Between the page and its stream something may have happened, too.
-  source.onopen = function () { poll(60); read(); };
+  // Between the page and its stream something may have happened, too: who waits for one step is not
+  // to miss it. The board hears of so much that it is read anew soon anyway.
+  source.onopen = function () { poll(60); if (!document.getElementById("board")) read(); };
   source.onerror = function () { poll(5); };
   source.onmessage = function (event) {
     var told = JSON.parse(event.data);
