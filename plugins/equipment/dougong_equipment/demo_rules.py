@@ -158,6 +158,8 @@ def _rounds(scope: Scope, chance: Random, lists: dict[str, UUID]) -> None:
             )
             for place in places
         ]
+        # The first point of each route has an NFC tag beside its code.
+        points[0].tag = ":".join(f"{byte:02x}" for byte in (4, *chance.randbytes(6)))
         scope.session.add_all([route, *points])
         scope.session.flush()
         first = datetime.combine(scope.today - timedelta(days=30), at, scope.zone)
@@ -192,10 +194,11 @@ def _walked(
         _add(rounds, row)
         for number, point in enumerate(points[:count]):
             came = at + timedelta(minutes=4 + 9 * number)
+            proof = Proof.NFC if point.tag else Proof.QR
             visit = {
                 "round_id": row["id"], "point_id": point.id, "arrived_at": came,
                 "left_at": came + timedelta(seconds=95), "is_fine": True, "visited_by": "赵师傅",
-                "proof": Proof.NONE if chance.random() < 0.05 else Proof.QR,
+                "proof": Proof.NONE if chance.random() < 0.05 else proof,
             }  # fmt: skip
             _add(visits, visit)
     insert_rows(scope, InspectionRound, rounds)
