@@ -232,6 +232,7 @@ def visited(page, each, point, code):
     if page.get_attribute(f"#o{each}", "aria-expanded") != "true":
         page.click(f"#o{each}")
     at(page, each, point).get_by_role("button", name="扫描本点二维码").click()
+    page.wait_for_selector("[data-finder]:not([hidden])")
     page.set_input_files("#code-photo", code)
     at(page, each, point).get_by_role("button", name="本点完成").click()
 

@@ -277,10 +277,11 @@
 
   async function look(each, point) {
     wanted = { each: each, point: point };
+    const ready = await scanning().catch(() => warn(words.offline));
+    if (!ready) return;
     finder.hidden = false;
     finder.scrollIntoView({ block: "nearest" });
-    const ready = await scanning().catch(() => warn(words.offline));
-    if (ready && point.tag_mark) ready.listen(); else if (ready) ready.start();
+    if (point.tag_mark) ready.listen(); else ready.start();
   }
 
   // --- fields --------------------------------------------------------------------------------
