@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
@@ -17,12 +17,17 @@ from dougong.web.heat import HeatMap, Spot, heat_map
 Share = tuple[Decimal, Decimal]
 
 
-@dataclass(frozen=True)
-class Links:
-    """Where a cell leads. room: by its id. building: by its id, to the map of its rooms."""
+class FloorShare(NamedTuple):
+    """What the rooms of a floor have of something, and of how much, added up by the database.
 
-    room: Callable[[UUID], str]
-    building: Callable[[UUID], str]
+    A rate, or a mean where each room's whole is 1. unknown: rooms of which nothing is known.
+    """
+
+    building_id: UUID
+    floor: int | None
+    part: Decimal
+    whole: Decimal
+    unknown: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,44 +42,65 @@ class PlacesHeat:
     unknown: int
 
 
-def places_heat(
+def floors_heat(
+    scope: Scope,
+    floors: Sequence[FloorShare],
+    show: Callable[[Decimal], str],
+    link: Callable[[UUID], str],
+) -> PlacesHeat:
+    """Return the heat map of a community: buildings by floor. One statement, for their names.
+
+    floors: of each floor of a building one. show: a value as people read it. link: where the cells
+    of a building lead.
+    """
+    if not floors:
+        return PlacesHeat(None, "", 0)
+    query = select(Building.id, Building.name).order_by(Building.sort_key)
+    held: dict[UUID, list[FloorShare]] = {}
+    for each in floors:
+        held.setdefault(each.building_id, []).append(each)
+    spots = []
+    for building_id, name in scope.session.execute(query):
+        url = link(building_id)
+        for each in held.get(building_id, ()):
+            value = each.part / each.whole if each.whole else None
+            text = gettext("unknown") if value is None else show(value)
+            spots.append(Spot(name, _floor(each.floor), "", value, text, url))
+    unknown = sum(each.unknown for each in floors)
+    return PlacesHeat(heat_map(spots, columns=_floors(floors)), "", unknown)
+
+
+def rooms_heat(
     scope: Scope,
     values_of: Callable[[Sequence[UUID]], Mapping[UUID, Share | None]],
     show: Callable[[Decimal], str],
-    links: Links,
-    building_id: UUID | None = None,
+    link: Callable[[UUID], str],
+    building_id: UUID,
 ) -> PlacesHeat:
-    """Return the heat map of rooms' values, of a community or of one building. One statement.
+    """Return the heat map of a building's rooms, by floor. One statement.
 
-    values_of: what rooms have, None where it is not known; rooms that it leaves out are left out. A
-    floor has the
-    sum of its rooms' parts by the sum of their wholes: a rate, or a mean where each whole is 1.
-    show: a value as people read it.
+    values_of: what rooms have, None where it is not known; rooms that it leaves out are left out.
+    show: a value as people read it. link: where the cell of a room leads.
     """
     query = (
-        select(Room.id, Room.code, Room.floor, Building.id.label("building_id"), Building.name)
+        select(Room.id, Room.code, Room.floor, Building.name)
         .join(Building, Building.id == Room.building_id)
-        .order_by(Building.sort_key, Room.sort_key)
+        .where(Building.id == building_id)
+        .order_by(Room.sort_key)
     )
-    if building_id is not None:
-        query = query.where(Building.id == building_id)
     places = scope.session.execute(query).all()
     values = values_of([room.id for room in places])
     rooms = [room for room in places if room.id in values]
     if not rooms:
         return PlacesHeat(None, "", 0)
     unknown = sum(values[room.id] is None for room in rooms)
-    floors = _floors(rooms)
-    if building_id is not None:
-        spots = _of_rooms(rooms, values, show, links)
-        return PlacesHeat(heat_map(spots, floors[::-1]), rooms[0].name, unknown)
-    spots = _of_floors(rooms, values, show, links)
-    return PlacesHeat(heat_map(spots, columns=floors), "", unknown)
+    spots = _of_rooms(rooms, values, show, link)
+    return PlacesHeat(heat_map(spots, _floors(rooms)[::-1]), rooms[0].name, unknown)
 
 
-def _floors(rooms: Sequence[Any]) -> list[str]:
-    known = sorted({room.floor for room in rooms if room.floor is not None})
-    missing = [_floor(None)] if any(room.floor is None for room in rooms) else []
+def _floors(places: Sequence[Any]) -> list[str]:
+    known = sorted({place.floor for place in places if place.floor is not None})
+    missing = [_floor(None)] if any(place.floor is None for place in places) else []
     return [*map(_floor, known), *missing]
 
 
@@ -84,44 +110,19 @@ def _floor(floor: int | None) -> str:
     return gettext("Floor %(floor)s", floor=floor)
 
 
-def _rate(shares: Sequence[Share | None]) -> Decimal | None:
-    known = [share for share in shares if share is not None]
-    whole = sum((share[1] for share in known), Decimal(0))
-    return sum((share[0] for share in known), Decimal(0)) / whole if whole else None
-
-
 def _of_rooms(
     rooms: Sequence[Any],
     values: Mapping[UUID, Share | None],
     show: Callable[[Decimal], str],
-    links: Links,
+    link: Callable[[UUID], str],
 ) -> list[Spot]:
     """Return a spot per room: in its floor's row, where it lies among the rooms of the floor."""
     placed: dict[str, int] = {}
     spots = []
     for room in rooms:
-        floor = _floor(room.floor)
+        floor, share = _floor(room.floor), values[room.id]
         placed[floor] = placed.get(floor, 0) + 1
-        value = _rate([values[room.id]])
+        value = share[0] / share[1] if share is not None and share[1] else None
         text = gettext("unknown") if value is None else show(value)
-        spots.append(Spot(floor, str(placed[floor]), room.code, value, text, links.room(room.id)))
+        spots.append(Spot(floor, str(placed[floor]), room.code, value, text, link(room.id)))
     return sorted(spots, key=lambda spot: int(spot.column))
-
-
-def _of_floors(
-    rooms: Sequence[Any],
-    values: Mapping[UUID, Share | None],
-    show: Callable[[Decimal], str],
-    links: Links,
-) -> list[Spot]:
-    """Return a spot per building and floor."""
-    held: dict[tuple[UUID, str, str], list[Share | None]] = {}
-    for room in rooms:
-        place = (room.building_id, room.name, _floor(room.floor))
-        held.setdefault(place, []).append(values[room.id])
-    spots = []
-    for (building_id, name, floor), shares in held.items():
-        value = _rate(shares)
-        text = gettext("unknown") if value is None else show(value)
-        spots.append(Spot(name, floor, "", value, text, links.building(building_id)))
-    return spots

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from dougong.db import Scope
 from dougong.hookspecs import Asks, Card, Comparison, Panel, RoomHit, SearchHit
@@ -11,7 +11,7 @@ from dougong.tenancy.models import Person, Room
 from dougong_fees.domain.numbers import bill_named
 from dougong_fees.domain.states import OWED, SEEN, RunState
 from dougong_fees.models import Bill, BillRun, FeeItem, FeeTemplate, HandOver
-from dougong_fees.services.bills import overdue
+from dougong_fees.services.bills import overdue, owing
 from dougong_fees.services.explain import explain_bill, fact_text
 from dougong_fees.services.formulas import try_formula
 from dougong_fees.services.mine import my_bills
@@ -47,7 +47,7 @@ def dashboard(scope: Scope) -> Asks[Card]:
         return []
     today = scope.today
     owed, collected = yield (
-        select(func.sum(Bill.balance), func.count()).where(*overdue(today)),
+        select(func.sum(Bill.balance), func.count()).where(*owing(today)),
         _collected(),
     )
     owed = owed.one()
@@ -63,21 +63,21 @@ def dashboard(scope: Scope) -> Asks[Card]:
 
 
 def _collected():
-    """Return the query of what the last published period came to, and what of it was paid."""
+    """Return the query of what the last published period came to, and what of it was paid.
+
+    It reads the part of an index that holds the run; withdrawn bills have nothing due there.
+    """
     published = (BillRun.state == RunState.PUBLISHED, BillRun.room_id.is_(None))
     last = select(func.max(BillRun.from_on)).where(*published)
+    due = func.sum(Bill.due)
     return (
         select(
             func.min(BillRun.name).label("name"),
-            func.sum(Bill.paid).label("paid"),
-            func.sum(Bill.amount - Bill.waived).label("due"),
+            (due - func.sum(Bill.balance)).label("paid"),
+            due.label("due"),
         )
-        .join(BillRun, BillRun.id == Bill.run_id)
-        .where(
-            *published,
-            BillRun.from_on == last.scalar_subquery(),
-            Bill.state.not_in(("draft", "withdrawn")),
-        )
+        .join(BillRun, and_(BillRun.community_id == Bill.community_id, BillRun.id == Bill.run_id))
+        .where(*published, BillRun.from_on == last.scalar_subquery())
     )
 
 

@@ -2,15 +2,19 @@
 
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from flask import Blueprint, render_template, request, url_for
 
+from dougong.db import Scope
 from dougong.errors import NotFound
 from dougong.i18n import N_
 from dougong.web.app import require_scope
-from dougong.web.places_heat import Links, places_heat
+from dougong.web.places_heat import FloorShare, PlacesHeat, floors_heat, rooms_heat
 from dougong_fees.services import figures
+
+NOTHING = Decimal(0)
 
 
 def add_pages(blueprint: Blueprint) -> None:
@@ -26,14 +30,7 @@ def collection_map() -> str:
     scope.require("fees.bill.view")
     month = _month(request.args.get("month", "")) or figures.last_billed_month(scope)
     building = _building(request.args.get("building", ""))
-    bills = f"/{scope.url_part}/admin/fees/bill/?state=open,partly_paid&room="
-    links = Links(
-        room=lambda room: f"{bills}{room}",
-        building=lambda one: url_for("fees.collection_map", building=one, month=f"{month:%Y-%m}"),
-    )
-    shares = figures.collection_by_room(scope, month, building)
-    found = places_heat(scope, lambda rooms: dict(shares), percent, links, building)
-    paid, due = (sum((s[n] for s in shares.values()), Decimal(0)) for n in (0, 1))
+    found, paid, due = _rooms(scope, month, building) if building else _floors(scope, month)
     return render_template(
         "fees/collection_map.html",
         found=found,
@@ -43,6 +40,25 @@ def collection_map() -> str:
         paid=paid,
         due=due,
     )
+
+
+def _floors(scope: Scope, month: date) -> tuple[PlacesHeat, Decimal, Decimal]:
+    """Return the map of all buildings, what was paid and what was due, in yuan."""
+    shares = [FloorShare(*each) for each in figures.collection_by_floor(scope, month)]
+    by_floor = partial(url_for, "fees.collection_map", month=f"{month:%Y-%m}")
+    found = floors_heat(scope, shares, percent, lambda one: by_floor(building=one))
+    return found, sum((s.part for s in shares), NOTHING), sum((s.whole for s in shares), NOTHING)
+
+
+def _rooms(scope: Scope, month: date, building: UUID) -> tuple[PlacesHeat, Decimal, Decimal]:
+    """Return the map of a building's rooms, what was paid and what was due, in yuan."""
+    bills = f"/{scope.url_part}/admin/fees/bill/?state=open,partly_paid&room="
+    shares = figures.collection_by_room(scope, month, building)
+    found = rooms_heat(
+        scope, lambda rooms: dict(shares), percent, lambda room: f"{bills}{room}", building
+    )
+    paid, due = (sum((s[n] for s in shares.values()), NOTHING) for n in (0, 1))
+    return found, paid, due
 
 
 def percent(rate: Decimal) -> str:

@@ -1,6 +1,9 @@
 """What meters answers when others ask."""
 
-from dougong.hookspecs import hookimpl
+from datetime import UTC, datetime, timedelta
+
+from dougong.hookspecs import HealthFinding, hookimpl
+from dougong.i18n import gettext
 from dougong_meters import cards, services
 
 
@@ -45,6 +48,22 @@ def record_panels(scope, record):
 @hookimpl
 def portal_cards(scope, person_id):
     return cards.portal(scope, person_id)
+
+
+@hookimpl
+def health_checks(installation):
+    """Say whether what is kept of the last two months is what the readings say, everywhere."""
+    since = datetime.now(UTC) - timedelta(days=62)
+    with installation.platform() as session:
+        wrong = session.scalars(services.wrong_counters(since)).all()
+    told = gettext(
+        "%(count)s counters in %(places)s communities", count=len(wrong), places=len(set(wrong))
+    )
+    repair = gettext(
+        "Call the service meters.month_counter.recount there: somebody wrote past the readings."
+    )
+    title = gettext("Counters kept by month")
+    return [HealthFinding(title, not wrong, told if wrong else "", repair if wrong else None)]
 
 
 @hookimpl

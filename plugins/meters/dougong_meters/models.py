@@ -311,3 +311,33 @@ class MonthBalance(InCommunity, Base):
 
     def __str__(self) -> str:
         return f"{self.month_on:%Y-%m}"
+
+
+class MonthCounter(InCommunity, Base):
+    """What counts of a meter at the first midnight of a month (月初表底), kept once it is over.
+
+    Made from readings, and forgotten when one of before that midnight comes, goes or changes; where
+    it is missing, readings are asked. value: None when there was none yet. rolled: how often the
+    counter began anew in the month before.
+    """
+
+    __tablename__ = "month_counter"
+    __table_args__ = (
+        UniqueConstraint("community_id", "meter_id", "begins_at"),
+        Index("ix_month_counter_begins_at", "community_id", "begins_at"),
+    )
+    __building_path__ = "meter.building_id"
+    __anchor__ = "meter_id"
+
+    meter_id: Mapped[UUID] = ref(
+        "meters.meter", ondelete="CASCADE", index=False, info=label("Meter", "表计")
+    )
+    meter: Mapped[Meter] = to_one(meter_id, Meter)
+    begins_at: Mapped[datetime] = mapped_column(info=label("At", "时刻"))
+    value: Mapped[Decimal | None] = mapped_column(Numeric(18, 4), info=label("Value", "读数"))
+    read_at: Mapped[datetime | None] = mapped_column(info=label("Read at", "抄表时间"))
+    is_estimated: Mapped[bool] = mapped_column(info=label("Estimated", "估读"))
+    rolled: Mapped[int] = mapped_column(Integer, info=label("Rollovers", "翻转次数"))
+
+    def __str__(self) -> str:
+        return self.local(self.begins_at)[:10]

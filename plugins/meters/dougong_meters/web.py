@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from uuid import UUID
 
 from flask import Flask, redirect, render_template, request, url_for
@@ -16,7 +17,7 @@ from dougong.tenancy.models import Building
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
 from dougong.web.charts import bar_chart
-from dougong.web.places_heat import Links, places_heat
+from dougong.web.places_heat import FloorShare, floors_heat, rooms_heat
 from dougong_meters import cards, services
 from dougong_meters.models import Commodity
 
@@ -251,17 +252,24 @@ def usage_map() -> str:
     building = request.args.get("building", "")
     given = {"commodity": kind.value, "month": f"{start:%Y-%m}"}
     place = _place(building) if building else None
-    links = Links(
-        room=lambda room: f"/{scope.url_part}/admin/meters/meter/?room={room}",
-        building=lambda one: url_for(".usage_map", building=one, **given),
-    )
-    found = places_heat(
-        scope, lambda rooms: services.usage_by_room(scope, rooms, start, kind.value),
-        lambda used: cards.plain_number(round(used, 1)), links, place,
-    )  # fmt: skip
+    number = cards.plain_number
+
+    def shown(used: Decimal) -> str:
+        return number(round(used, 1))
+
+    if place is None:
+        used = services.usage_by_floor(scope, start, kind.value)
+        floors = [FloorShare(*each) for each in used if each.rooms or each.unknown]
+        by_floor = partial(url_for, ".usage_map", **given)
+        found = floors_heat(scope, floors, shown, lambda one: by_floor(building=one))
+    else:
+        found = rooms_heat(
+            scope, lambda rooms: services.usage_by_room(scope, rooms, start, kind.value), shown,
+            lambda room: f"/{scope.url_part}/admin/meters/meter/?room={room}", place,
+        )  # fmt: skip
     return render_template(
         "meters/usage_map.html", found=found, commodity=kind, kinds=Commodity, member=member_label,
-        month=start, uom=cards.UOM[kind], number=cards.plain_number, building=building, given=given,
+        month=start, uom=cards.UOM[kind], number=number, building=building, given=given,
     )  # fmt: skip
 
 

@@ -180,6 +180,13 @@ class Bill(InCommunity, Base):
             "run_id",
             postgresql_include=["due", "balance"],
         ),
+        # And those of a month by place: the map of what was collected.
+        Index(
+            "ix_bill_from_on",
+            "community_id",
+            "from_on",
+            postgresql_include=["room_id", "run_id", "due", "balance"],
+        ),
         CheckConstraint("state <> 'draft' or run_id is not null", name="drafted_by_a_run"),
         # Without it a draft is thrown away in the square of its bills.
         Index(

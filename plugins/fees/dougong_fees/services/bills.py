@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import all_, func, or_, select, update
@@ -319,11 +320,15 @@ def owing(on: date) -> list:
     For sums over many bills: it names no state, which would be read from the bills themselves.
     Nothing is left of withdrawn bills, and drafts are those whose run was not published yet.
     """
+    return [Bill.due_on < on, Bill.balance > 0, is_published()]
+
+
+def is_published() -> Any:
+    """Return the condition that a bill is no draft, by its run alone: an index answers it."""
     drafted = select(BillRun.id).where(BillRun.state.in_(UNPUBLISHED))
     # In an array, so that the runs are looked up once.
     of_them = all_(func.array(drafted.scalar_subquery()))
-    is_published = or_(Bill.run_id.is_(None), Bill.run_id != of_them)
-    return [Bill.due_on < on, Bill.balance > 0, is_published]
+    return or_(Bill.run_id.is_(None), Bill.run_id != of_them)
 
 
 def overdue(on: date) -> list:

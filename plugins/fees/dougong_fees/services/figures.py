@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import and_, func, select
 
 from dougong.db import Scope
 from dougong.tenancy.models import Room
-from dougong_fees.domain.states import SEEN, RunState
+from dougong_fees.domain.states import RunState
 from dougong_fees.models import Bill, BillRun
-from dougong_fees.services.bills import owing
+from dougong_fees.services.bills import is_published, owing
 from dougong_ledger.domain import PaymentChannel
 from dougong_ledger.models import BankLine, Payment, ReconciliationException
 
@@ -133,24 +134,49 @@ def last_billed_month(scope: Scope) -> date:
     return (last or scope.today.replace(day=1) - timedelta(days=1)).replace(day=1)
 
 
-def collection_by_room(
-    scope: Scope, month: date, building_id: UUID | None = None
-) -> dict[UUID, tuple[Decimal, Decimal]]:
-    """Return what was paid, and was due, of each room's bills of a month, in yuan. One statement.
+class FloorCollection(NamedTuple):
+    """What was paid of a floor's bills, and what was due, in yuan."""
 
-    Of bills whose period begins in the month, less what was waived; rooms without any are left out.
+    building_id: UUID
+    floor: int | None
+    paid: Decimal
+    due: Decimal
+
+
+def collection_by_floor(scope: Scope, month: date) -> list[FloorCollection]:
+    """Return what was paid, and was due, of a month's bills by building and floor. One statement.
+
+    Of bills whose period begins in the month, less what was waived; floors without any are left
+    out. It reads the month's part of an index and nothing of the bills themselves.
     """
-    due = func.sum(Bill.amount - Bill.waived)
+    due = func.sum(Bill.due)
     query = (
-        select(Bill.room_id, func.sum(Bill.paid).label("paid"), due.label("due"))
-        .where(
-            Bill.state.in_(SEEN),
-            Bill.from_on >= month,
-            Bill.from_on < (month + timedelta(days=32)).replace(day=1),
-        )
+        select(Room.building_id, Room.floor, due - func.sum(Bill.balance), due)
+        .join(Bill, and_(Bill.community_id == Room.community_id, Bill.room_id == Room.id))
+        .where(*_of_month(month), is_published())
+        .group_by(Room.building_id, Room.floor)
+        .having(due > 0)
+    )
+    return [FloorCollection(*row) for row in scope.session.execute(query)]
+
+
+def collection_by_room(
+    scope: Scope, month: date, building_id: UUID
+) -> dict[UUID, tuple[Decimal, Decimal]]:
+    """Return what was paid, and was due, of a month's bills of each room of a building, in yuan.
+
+    As by floor; rooms without any are left out. One statement.
+    """
+    due = func.sum(Bill.due)
+    query = (
+        select(Bill.room_id, (due - func.sum(Bill.balance)).label("paid"), due.label("due"))
+        .join(Room, and_(Room.community_id == Bill.community_id, Room.id == Bill.room_id))
+        .where(Room.building_id == building_id, *_of_month(month), is_published())
         .group_by(Bill.room_id)
         .having(due > 0)
     )
-    if building_id is not None:
-        query = query.join(Room, Room.id == Bill.room_id).where(Room.building_id == building_id)
     return {row.room_id: (row.paid, row.due) for row in scope.session.execute(query)}
+
+
+def _of_month(month: date) -> list:
+    return [Bill.from_on >= month, Bill.from_on < (month + timedelta(days=32)).replace(day=1)]

@@ -10,6 +10,12 @@ from dougong_meters.services.balance import (
     shown_balance,
 )
 from dougong_meters.services.collecting import collect
+from dougong_meters.services.counters import (
+    check_counters,
+    keep_counters,
+    recount_counters,
+    wrong_counters,
+)
 from dougong_meters.services.readings import (
     accept_reading,
     estimate_reading,
@@ -30,18 +36,24 @@ from dougong_meters.services.usage import (
     months_from,
     months_query,
     usage_by_month,
-    usage_by_room,
     usage_for_period,
     usage_of_meters,
 )
+from dougong_meters.services.usage_map import FloorUsage, usage_by_floor, usage_by_room
 
 __all__ = [
     "Balance",
+    "FloorUsage",
     "RoomUsage",
     "Stop",
     "Stretch",
     "accept_reading",
     "balance",
+    "check_counters",
+    "keep_counters",
+    "recount_counters",
+    "usage_by_floor",
+    "wrong_counters",
     "close_alarm",
     "collect",
     "estimate_reading",

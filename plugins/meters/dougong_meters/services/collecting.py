@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from dougong.db import Scope, uuid7
 from dougong.i18n import gettext
+from dougong_meters.services.counters import forget_after
 from dougong_meters.services.readings import REASONS, Verdict
 
 # What an interval already holds is looked up for each reading: as an anti-join it would be merged
@@ -81,6 +82,7 @@ def collect(scope: Scope, readings: Sequence[tuple[UUID, Decimal, datetime]]) ->
         },
     ).all()
     good = [row for row in rows if row.state == "accepted"]
+    forget_after(scope.session, scope.community_id, [(row.meter_id, row.read_at) for row in good])
     if good:
         scope.session.execute(
             REMEMBER,

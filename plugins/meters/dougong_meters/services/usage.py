@@ -114,13 +114,17 @@ def _statement(which: str, by: str = ":", head: str = "", source: str = "") -> T
     """Return the statement of usage. by: where a period's four values stand."""
     names = {name: f"{by}{name}" for name in ("from_on", "to_on", "start", "finish")}
     after = "read_at > coalesce(o.read_at, '-infinity')"
-    opening, closing = _at(names["start"]), _at(names["finish"], after)
+    opening, closing = at_instant(names["start"]), at_instant(names["finish"], after)
     shape = {"which": which, "head": head, "source": source, **names}
     return text(USAGE.format(opening=opening, closing=closing, **shape))
 
 
-def _at(instant: str, after: str = "true") -> str:
-    """Return the query of what counts at an instant. after: a condition on when it was read."""
+def at_instant(instant: str, after: str = "true") -> str:
+    """Return the query of what counts of a meter ``m`` at an instant.
+
+    It reads ``s.first_at``, when the meter was first estimated. after: a condition on when it was
+    read.
+    """
     near = f"read_at <= {instant} and read_at > {instant} - {NEAR} and {after}"
     far = f"n.read_at is null and read_at <= {instant} - {NEAR} and {after}"
     return AT.format(near=LAST.format(span=near), far=LAST.format(span=far))
@@ -244,21 +248,3 @@ def _room_usage(fields: dict[str, Any], earliest_closing: datetime) -> RoomUsage
     if moved < 0:
         return RoomUsage(**fields, quantity=None, problem=REASONS[Verdict.BACKWARDS])
     return RoomUsage(**fields, quantity=moved * fields["multiplier"], problem=None)
-
-
-def usage_by_room(
-    scope: Scope, room_ids: Sequence[UUID], month: date, commodity: str
-) -> dict[UUID, tuple[Decimal, Decimal] | None]:
-    """Return what each room with a meter used in a month, of one room; None where it is not known.
-
-    One statement.
-    """
-    end = (month + timedelta(days=32)).replace(day=1)
-    found: dict[UUID, tuple[Decimal, Decimal] | None] = {}
-    for usage in usage_for_period(scope, room_ids, month, end, commodity):
-        if usage.room_id is None:
-            continue
-        before = found.get(usage.room_id, (Decimal(0), Decimal(1)))
-        is_known = before is not None and usage.quantity is not None
-        found[usage.room_id] = (before[0] + usage.quantity, before[1]) if is_known else None
-    return found

@@ -415,6 +415,8 @@ CREATE TABLE fees.bill (
 )
  WITH (fillfactor = 50);
 
+CREATE INDEX ix_bill_from_on ON fees.bill (community_id, from_on) INCLUDE (room_id, run_id, due, balance);
+
 CREATE INDEX ix_bill_owed ON fees.bill (community_id, due_on) INCLUDE (room_id, payer_id, run_id, balance) WHERE balance > 0;
 
 CREATE INDEX ix_bill_parent_id ON fees.bill (community_id, parent_id) WHERE parent_id is not null;

@@ -73,6 +73,22 @@ CREATE INDEX ix_alarm_meter_id ON meters.alarm (community_id, meter_id);
 
 CREATE UNIQUE INDEX uq_alarm_open ON meters.alarm (community_id, meter_id, kind) WHERE state = 'open';
 
+CREATE TABLE meters.month_counter (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	meter_id UUID NOT NULL, 
+	begins_at TIMESTAMP WITH TIME ZONE NOT NULL, 
+	value NUMERIC(18, 4), 
+	read_at TIMESTAMP WITH TIME ZONE, 
+	is_estimated BOOLEAN NOT NULL, 
+	rolled INTEGER NOT NULL, 
+	CONSTRAINT pk_month_counter PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_month_counter_community_id_meter_id_begins_at UNIQUE (community_id, meter_id, begins_at), 
+	CONSTRAINT fk_month_counter_meter_id FOREIGN KEY(community_id, meter_id) REFERENCES meters.meter (community_id, id) ON DELETE CASCADE
+);
+
+CREATE INDEX ix_month_counter_begins_at ON meters.month_counter (community_id, begins_at);
+
 CREATE TABLE meters.reading (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
