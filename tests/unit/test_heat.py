@@ -41,3 +41,8 @@ def test_rows_that_have_nothing_keep_their_place():
     assert [(row, [len(cell) for cell in cells]) for row, cells in made.rows] == [
         ("3", [0]), ("2", [1]), ("1", [0]),
     ]  # fmt: skip
+
+
+def test_the_name_of_a_row_leads_where_it_is_told():
+    made = heat_map([Spot("2", "a", "", Decimal(1))], links={"2": "/there"})
+    assert made.links == {"2": "/there"} and heat_map([Spot("2", "a", "", None)]).links == {}

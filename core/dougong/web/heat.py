@@ -1,7 +1,7 @@
 """Heat maps as tables: every cell says its number, the colour only repeats it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 LEVELS = 5
@@ -34,18 +34,20 @@ class Shade:
 class HeatMap:
     """Rows of cells: name and cells of each, several spots of one place side by side.
 
-    scale: from and to of each level, weakest first.
+    scale: from and to of each level, weakest first. links: where the name of a row leads.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[Shade, ...], ...]], ...]
     scale: tuple[tuple[int, Decimal, Decimal], ...]
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 def heat_map(
     spots: Sequence[Spot],
     rows: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
+    links: Mapping[str, str] | None = None,
 ) -> HeatMap:
     """Return the heat map of some spots; rows and columns in the order given, else as they come.
 
@@ -60,7 +62,7 @@ def heat_map(
         level = 0 if spot.value is None else levels[spot.value]
         cells.setdefault((spot.row, spot.column), []).append(Shade(spot, level))
     made = tuple((row, tuple(tuple(cells.get((row, c), ())) for c in columns)) for row in rows)
-    return HeatMap(tuple(columns), made, _scale(levels))
+    return HeatMap(tuple(columns), made, _scale(levels), links or {})
 
 
 def _levels(values: Sequence[Decimal]) -> dict[Decimal, int]:

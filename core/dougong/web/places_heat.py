@@ -50,8 +50,8 @@ def floors_heat(
 ) -> PlacesHeat:
     """Return the heat map of a community: buildings by floor. One statement, for their names.
 
-    floors: of each floor of a building one. show: a value as people read it. link: where the cells
-    of a building lead.
+    floors: of each floor of a building one. show: a value as people read it. link: where the name
+    of a building leads.
     """
     if not floors:
         return PlacesHeat(None, "", 0)
@@ -59,15 +59,17 @@ def floors_heat(
     held: dict[UUID, list[FloorShare]] = {}
     for each in floors:
         held.setdefault(each.building_id, []).append(each)
-    spots = []
+    said = {floor: _floor(floor) for floor in {each.floor for each in floors}}
+    spots, links = [], {}
     for building_id, name in scope.session.execute(query):
-        url = link(building_id)
+        if building_id in held:
+            links[name] = link(building_id)
         for each in held.get(building_id, ()):
             value = each.part / each.whole if each.whole else None
             text = gettext("unknown") if value is None else show(value)
-            spots.append(Spot(name, _floor(each.floor), "", value, text, url))
+            spots.append(Spot(name, said[each.floor], "", value, text))
     unknown = sum(each.unknown for each in floors)
-    return PlacesHeat(heat_map(spots, columns=_floors(floors)), "", unknown)
+    return PlacesHeat(heat_map(spots, columns=_floors(floors), links=links), "", unknown)
 
 
 def rooms_heat(

@@ -1,5 +1,6 @@
 """Figures that fees shows on dashboards, portals, search and the pages of other records."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 from sqlalchemy import and_, func, select
@@ -11,7 +12,7 @@ from dougong.tenancy.models import Person, Room
 from dougong_fees.domain.numbers import bill_named
 from dougong_fees.domain.states import OWED, SEEN, RunState
 from dougong_fees.models import Bill, BillRun, FeeItem, FeeTemplate, HandOver
-from dougong_fees.services.bills import overdue, owing
+from dougong_fees.services.bills import is_published, overdue, owing
 from dougong_fees.services.explain import explain_bill, fact_text
 from dougong_fees.services.formulas import try_formula
 from dougong_fees.services.mine import my_bills
@@ -103,26 +104,27 @@ def _collection(row) -> list[Card]:
 
 
 def comparison(scope: Scope) -> Asks[Comparison]:
-    """Return collection rate and arrears of each community of a group."""
+    """Return the collection rate of a year and the arrears of each community of a group.
+
+    Both are read from indexes: of the bills whose period began in the last twelve months, and of
+    those that are owed.
+    """
     if not scope.may("fees.bill.view"):
         return []
-    published = Bill.state.not_in(("draft", "withdrawn"))
-    late = func.sum(Bill.balance).filter(*overdue(scope.today))
-    found = yield (
-        select(
-            Bill.community_id,
-            func.sum(Bill.paid).label("paid"),
-            func.sum(Bill.amount - Bill.waived).label("due"),
-            late.label("late"),
-        )
-        .where(published)
-        .group_by(Bill.community_id)
+    due, since = func.sum(Bill.due), scope.today - timedelta(days=365)
+    collected, owed = yield (
+        select(Bill.community_id, (due - func.sum(Bill.balance)).label("paid"), due.label("due"))
+        .where(Bill.from_on >= since, Bill.from_on <= scope.today, is_published())
+        .group_by(Bill.community_id),
+        select(Bill.community_id, func.sum(Bill.balance).label("late"))
+        .where(*owing(scope.today))
+        .group_by(Bill.community_id),
     )
-    rows = found.all()
-    rates = {r.community_id: r.paid / r.due * 100 for r in rows if r.due}
+    rates = {r.community_id: r.paid / r.due * 100 for r in collected if r.due}
+    late = {r.community_id: r.late for r in owed}
     return [
         Comparison(
-            gettext("Collection rate"),
+            gettext("Collection rate, 12 months"),
             {c: f"{rate:.1f}%" for c, rate in rates.items()},
             {c: "good" if rate >= 90 else "warning" for c, rate in rates.items()},
             "admin/fees/bill_run/",
@@ -130,8 +132,8 @@ def comparison(scope: Scope) -> Asks[Comparison]:
         ),
         Comparison(
             gettext("Overdue"),
-            {r.community_id: yuan_text(r.late) for r in rows},
-            {r.community_id: "danger" for r in rows if r.late},
+            {c: yuan_text(late.get(c)) for c in {**rates, **late}},
+            dict.fromkeys(late, "danger"),
             f"{UNPAID}&due_on.to={scope.today}",
             30,
         ),

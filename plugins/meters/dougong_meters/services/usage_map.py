@@ -23,7 +23,7 @@ class FloorUsage(NamedTuple):
     building_id: UUID
     floor: int | None
     quantity: Decimal
-    rooms: Decimal
+    rooms: int
     unknown: int
 
 
@@ -48,41 +48,52 @@ def usage_by_floor(scope: Scope, month: date, commodity: str) -> list[FloorUsage
     """Return what the rooms of each floor used in a month, by the rules of ``usage_for_period``.
 
     From what is kept of the month's first and last midnight, added up by the database. Rooms with a
-    meter of which one is not kept are reckoned from their readings, in a statement of their own:
-    none of a month that is over, but for an hour.
+    meter of which one is not kept are reckoned from their readings, in two statements more: none of
+    a month that is over, but for an hour.
     """
-    rows = scope.session.execute(_by_floor(scope, month, commodity)).all()
-    missing = [room for row in rows for room in row.missing or ()]
-    used = usage_by_room(scope, missing, month, commodity) if missing else {}
-    return [_with(row, used) for row in rows]
-
-
-def _with(row: Any, used: Mapping[UUID, Used]) -> FloorUsage:
-    """Return a floor with those of its rooms that were reckoned from readings."""
-    own = [used[room] for room in row.missing or () if room in used]
-    known = [each for each in own if each is not None]
-    return FloorUsage(
-        row.building_id,
-        row.floor,
-        (row.quantity or NOTHING) + sum((each[0] for each in known), NOTHING),
-        Decimal(row.rooms + len(known)),
-        row.unknown + len(own) - len(known),
-    )
-
-
-def _by_floor(scope: Scope, month: date, commodity: str) -> Select[Any]:
     used = _by_room(scope, month, commodity).subquery()
+    rows = scope.session.execute(_by_floor(scope, used)).all()
+    if not any(row.missing for row in rows):
+        return [FloorUsage(*row[:5]) for row in rows]
+    query = select(Room.id, Room.building_id, Room.floor).join(used, _is_room(scope, used))
+    places = {
+        room: (building, floor)
+        for room, building, floor in scope.session.execute(query.where(~used.c.is_kept))
+    }
+    return _with(rows, places, usage_by_room(scope, list(places), month, commodity))
+
+
+def _with(
+    rows: Sequence[Any], places: Mapping[UUID, tuple[UUID, int | None]], used: Mapping[UUID, Used]
+) -> list[FloorUsage]:
+    """Return the floors with those of their rooms that were reckoned from readings."""
+    floors = {(row.building_id, row.floor): list(row[2:5]) for row in rows}
+    for room, each in used.items():
+        sums = floors[places[room]]
+        if each is None:
+            sums[2] += 1
+        else:
+            sums[0] += each[0]
+            sums[1] += 1
+    return [FloorUsage(*place, *sums) for place, sums in floors.items()]
+
+
+def _is_room(scope: Scope, used: Any) -> Any:
+    return and_(Room.community_id == scope.community_id, Room.id == used.c.room_id)
+
+
+def _by_floor(scope: Scope, used: Any) -> Select[Any]:
     is_known = and_(used.c.is_kept, used.c.is_known)
     return (
         select(
             Room.building_id,
             Room.floor,
-            func.sum(used.c.quantity).filter(is_known).label("quantity"),
+            func.coalesce(func.sum(used.c.quantity).filter(is_known), 0).label("quantity"),
             func.count().filter(is_known).label("rooms"),
             func.count().filter(used.c.is_kept, ~used.c.is_known).label("unknown"),
-            func.array_agg(used.c.room_id).filter(~used.c.is_kept).label("missing"),
+            func.count().filter(~used.c.is_kept).label("missing"),
         )
-        .join(used, and_(Room.community_id == scope.community_id, Room.id == used.c.room_id))
+        .join(used, _is_room(scope, used))
         .group_by(Room.building_id, Room.floor)
     )
 
