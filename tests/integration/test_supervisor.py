@@ -115,6 +115,16 @@ def test_everything_is_ready_when_the_link_is_printed(up, environment):
     assert "stopped" not in said.stdout
 
 
+def test_processes_are_forked_at_first_and_hold_nothing_of_the_supervisors(up):
+    command = Path(f"/proc/{up.process.pid}/cmdline").read_bytes()
+    for process in up.facts()["processes"]:
+        there = Path(f"/proc/{process['pid']}")
+        assert (there / "cmdline").read_bytes() == command
+        held = {os.readlink(each) for each in (there / "fd").iterdir() if os.path.islink(each)}
+        assert held and not any(each.endswith(state.LOCK) for each in held)
+        assert os.readlink(there / "fd/1").endswith(f"{process['name']}.log")
+
+
 def test_a_port_that_is_taken_is_told(up, environment, taken):
     up.ready()
     assert f"Port {taken} is taken by another program; this is port" in up.out.read_text()

@@ -5,14 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dougong import pulse
 from dougong.supervisor import state
+from dougong.supervisor.forking import Forked
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S = 0.2, 10.0, 30.0
 # A process that is silent for so long hangs; one that starts imports a lot first.
@@ -21,6 +22,9 @@ HANG_S, START_S = 45.0, 240.0
 ASLEEP_S = 5.0
 ABORT_S, RETIRE_S = 2.0, 900.0
 LARGEST_LOG = 16 * 1024 * 1024
+
+
+Process = subprocess.Popen[bytes] | Forked
 
 
 class Phase(StrEnum):
@@ -38,7 +42,9 @@ class Child:
 
     listen_fd: the listening socket, for one that inherits it. overlaps: a new generation may
     start before the old one has gone. program: the command, without its name at the end.
-    reason: why it last ended.
+    fork: what starts the first process instead, from its environment, its log and the descriptors
+    that it keeps and those that it must not hold; None for an interpreter of its own. reason: why
+    it last ended.
     """
 
     name: str
@@ -47,14 +53,15 @@ class Child:
     listen_fd: int | None = None
     overlaps: bool = True
     program: Sequence[str] = (sys.executable, "-m", "dougong.supervisor.child")
+    fork: Callable[..., Forked] | None = None
     hang_s: float = HANG_S
     reason: str = ""
     phase: Phase = Phase.STOPPED
     restarts: int = 0
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     started_at: float = 0.0
     again_at: float = 0.0
-    retiring: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    retiring: list[Process] = field(default_factory=list)
     beat_at: float = 0.0
     _pause_s: float = FIRST_PAUSE_S
     _ready: int | None = None
@@ -77,21 +84,31 @@ class Child:
         }
         if self.listen_fd is not None:
             extra["DOUGONG_LISTEN_FD"] = str(self.listen_fd)
+        environment = {**self.environment, **extra}
+        fork, self.fork = self.fork, None
         with self._log_file() as log:
-            self.process = subprocess.Popen(
-                [*self.program, self.name],
-                env={**self.environment, **extra},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=inherited,
-                start_new_session=True,
-            )
+            if fork is not None:
+                self.process = fork(environment, log, keep=inherited, drop=(read, beats))
+            else:
+                self.process = self._interpreter(environment, log, inherited)
         os.close(write)
         os.close(beat)
         self._ready, self._beats = read, beats
         self.started_at = self.beat_at = self._looked_at = time.monotonic()
         self.phase = Phase.STARTING
+
+    def _interpreter(
+        self, environment: Mapping[str, str], log: IO[bytes], inherited: Sequence[int]
+    ) -> Process:
+        return subprocess.Popen(
+            [*self.program, self.name],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=inherited,
+            start_new_session=True,
+        )
 
     def look(self) -> bool:
         """Notice what happened to the process; start it again when its pause is over.
@@ -190,7 +207,7 @@ class Child:
         self.phase = Phase.STOPPED
         self._close_pipes()
 
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
+    def _end(self, process: Process) -> None:
         process.terminate()
         try:
             process.wait(10)
@@ -198,7 +215,7 @@ class Child:
             process.kill()
             process.wait()
 
-    def _running(self) -> list[subprocess.Popen[bytes]]:
+    def _running(self) -> list[Process]:
         known = [*self.retiring, *([self.process] if self.process else [])]
         return [process for process in known if process.poll() is None]
 
@@ -230,7 +247,7 @@ class Child:
         self._ready = self._beats = None
 
 
-def _end_of(process: subprocess.Popen[bytes] | None) -> str:
+def _end_of(process: Process | None) -> str:
     """Return how a process ended, in a few words."""
     code = process.returncode if process is not None else None
     if code is None:

@@ -29,8 +29,8 @@ def up(demo: bool) -> None:
 
     settings = Settings.from_environment()
     try:
-        with state.held(settings.paths), stoppable():
-            _run(settings, demo)
+        with state.held(settings.paths) as lock, stoppable():
+            _run(settings, demo, lock)
     except state.AlreadyRunning:
         _show_running(settings)
     except Stopped:
@@ -66,7 +66,7 @@ def _explained(error: OSError | DBAPIError, settings: Settings) -> str | None:
     return None
 
 
-def _run(settings: Settings, demo: bool) -> None:
+def _run(settings: Settings, demo: bool, lock: int) -> None:
     from dougong.supervisor.running import Supervisor, listening_socket, reachable_settings
     from dougong.supervisor.startup import (
         BackgroundFonts,
@@ -82,7 +82,7 @@ def _run(settings: Settings, demo: bool) -> None:
     listener = listening_socket(settings.host, settings.port, exact=settings.production)
     _tell_port(settings.port, listener.getsockname()[1])
     settings = reachable_settings(settings, listener.getsockname()[1])
-    supervisor = Supervisor(settings, server, listener, tell=_tell)
+    supervisor = Supervisor(settings, server, listener, tell=_tell, lock=lock)
     fonts = BackgroundFonts()
     try:
         refuse_full_disk(settings)
@@ -90,8 +90,11 @@ def _run(settings: Settings, demo: bool) -> None:
         with shown_steps(console) as steps:
             installation = prepare(settings, steps, demo=demo)
             user = administrator(installation)
+        installation.close()
+        supervisor.spawn()  # between the steps, which are shown by a thread
+        with shown_steps(console) as steps:
             with steps.step(N_("Processes")):
-                supervisor.start()
+                supervisor.wait_until_ready()
             link = _link(installation, user)
             installation.close()
         _welcome(link, time.monotonic() - began)

@@ -4,12 +4,13 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 
@@ -18,7 +19,9 @@ from dougong.installation import open_databases
 from dougong.settings import Settings
 from dougong.supervisor import state
 from dougong.supervisor.child import PROGRAMS
+from dougong.supervisor.child import main as run_program
 from dougong.supervisor.children import HANG_S, START_S, Child, Phase
+from dougong.supervisor.forking import Forked, is_safe
 from dougong.tenancy.operations import PLATFORM
 
 LOOK_S, CHECK_S, STOP_S = 0.1, 1.0, 15.0
@@ -86,7 +89,8 @@ def reachable_settings(settings: Settings, port: int) -> Settings:
 class Supervisor:
     """The processes of one installation.
 
-    server: the embedded PostgreSQL, None when another one is used.
+    server: the embedded PostgreSQL, None when another one is used. lock: the descriptor of the lock
+    that no process may hold after this one.
     """
 
     settings: Settings
@@ -95,6 +99,7 @@ class Supervisor:
     names: tuple[str, ...] = ("web", "worker", "devices", "simulators")
     tell: Callable[[str, str, str], None] = lambda name, what, why: None
     children: list[Child] = field(default_factory=list)
+    lock: int | None = None
     hang_s: float = field(default_factory=lambda: float(os.environ.get("DOUGONG_HANG_S", HANG_S)))
     _generation: Any = None
     _checked_at: float = 0.0
@@ -102,13 +107,35 @@ class Supervisor:
 
     def start(self) -> None:
         """Start every process and wait until all are ready; raises NotReady."""
+        self.spawn()
+        self.wait_until_ready()
+
+    def spawn(self) -> None:
+        """Start every process, forked where that is safe; whoever calls has closed connections."""
         for name in self.names:
             if _has_main(name):
                 self.children.append(self._child(name))
         self._generation = self._read_generation()
         for child in self.children:
+            if is_safe():
+                child.fork = partial(self._fork, child)
             child.start()
         self._write()
+
+    def _fork(
+        self,
+        child: Child,
+        environment: Mapping[str, str],
+        log: IO[bytes],
+        keep: Sequence[int],
+        drop: Sequence[int],
+    ) -> Forked:
+        held = [d for d in (self.lock, self.listener.fileno()) if d is not None]
+        work = partial(run_program, child.name)
+        return Forked(work, environment, log, keep, (*drop, *held))
+
+    def wait_until_ready(self) -> None:
+        """Wait until every process is ready; raises NotReady."""
         deadline = time.monotonic() + START_S
         while waiting := [c for c in self.children if c.phase != Phase.READY]:
             self._look()

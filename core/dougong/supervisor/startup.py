@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +17,7 @@ import psycopg
 from psycopg import sql
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from sqlalchemy import text
 
 import dougong
@@ -27,6 +30,7 @@ from dougong.i18n import N_, gettext
 from dougong.installation import Installation, embedded_server
 from dougong.plugins.operations import install_everything
 from dougong.settings import Settings
+from dougong.supervisor.forking import import_programs
 
 Report = Callable[[str, int, int], None]
 LOADING = "loading"
@@ -58,7 +62,7 @@ def shown_steps(console: Console) -> Iterator[Steps]:
     """Show steps while they run."""
     columns = (
         TextColumn("{task.fields[mark]}"),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(min_width=18)),
         BarColumn(bar_width=30),
         TimeElapsedColumn(),
         TextColumn("[dim]{task.fields[what]}"),
@@ -73,11 +77,10 @@ def prepare(settings: Settings, steps: Steps, *, demo: bool = True) -> Installat
     demo: load the demonstration and install every plugin when the database is empty.
     """
     server = embedded_server(settings)
-    with steps.step(N_("Database")):
-        if server is not None:
-            server.start()
-            _drop_half_demo(settings, server)
-            create_database(server.dsn(database="postgres"), server.passwords())
+    with steps.step(N_("Database")), ThreadPoolExecutor(1) as beside:
+        starting = beside.submit(copy_context().run, _start, settings, server)
+        import_programs()  # while the server starts
+        starting.result()
     with steps.step(N_("Migrating")) as report:
         installation = Installation.open(settings)
         refuse_newer(installation)
@@ -88,6 +91,13 @@ def prepare(settings: Settings, steps: Steps, *, demo: bool = True) -> Installat
         with steps.step(N_("Demonstration data")) as report:
             _load_demo(installation, report)
     return installation
+
+
+def _start(settings: Settings, server: EmbeddedPostgres | None) -> None:
+    if server is not None:
+        server.start()
+        _drop_half_demo(settings, server)
+        create_database(server.dsn(database="postgres"), server.passwords())
 
 
 def refuse_full_disk(settings: Settings) -> None:

@@ -21,14 +21,17 @@ class AlreadyRunning(RuntimeError):
 
 
 @contextmanager
-def held(paths: Paths) -> Iterator[None]:
-    """Hold the lock of the one supervisor; raises AlreadyRunning. It dies with the process."""
+def held(paths: Paths) -> Iterator[int]:
+    """Hold the lock of the one supervisor and yield its descriptor; raises AlreadyRunning.
+
+    It dies with the process, and with those that were forked from it and hold the descriptor.
+    """
     with (paths.run / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning from None
-        yield
+        yield file.fileno()
 
 
 def is_held(paths: Paths) -> bool:
