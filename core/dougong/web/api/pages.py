@@ -21,7 +21,7 @@ from dougong.web.api.document import document
 from dougong.web.api.idempotency import once
 from dougong.web.api.inputs import read_body, strict_record_input, strict_service_input
 from dougong.web.api.limits import refuse
-from dougong.web.api.representation import etag, is_masked_form, represent, result
+from dougong.web.api.representation import etag, is_masked_form, represent, represent_all, result
 from dougong.web.api.resources import Resource
 from dougong.web.app import require_scope
 
@@ -136,7 +136,7 @@ def read_list(scope: Scope, found: Resource) -> Response:
     with explained():
         records, following = listing.page(scope, found.model, wish)
     wanted = set(wish.fields.split(",")) if wish.fields else None
-    items = [represent(scope, record, wanted) for record in records]
+    items = represent_all(scope, found.model, records, wanted)
     return answer({"items": items, "next": following})
 
 

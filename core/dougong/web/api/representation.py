@@ -3,13 +3,15 @@
 import base64
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel
 from sqlalchemy import Column, LargeBinary
@@ -39,26 +41,33 @@ def represent(scope: Scope, record: Any, wanted: Collection[str] | None = None) 
 
     Columns that the actor's roles hide are left out.
     """
-    shown: dict[str, Any] = {}
-    model: Any = type(record)
+    return represent_all(scope, type(record), (record,), wanted)[0]
+
+
+def represent_all(
+    scope: Scope, model: Any, records: Iterable[Any], wanted: Collection[str] | None = None
+) -> list[dict[str, Any]]:
+    """Return records of a model as JSON values; what the actor may see is asked once for all."""
     levels = scope.restrictions(model)
-    for name, column in shown_columns(model).items():
-        if levels.get(name) == "hide":
-            continue
-        if wanted is not None and name not in wanted and name != "id":
-            continue
-        encrypted = column.info.get("encrypted")
-        shown[name] = (
-            personal_value(scope, record, name) if encrypted else plain(getattr(record, name))
-        )
-    return shown
+    readers = [
+        (name, _masked(scope, model, name) if column.info.get("encrypted") else attrgetter(name))
+        for name, column in shown_columns(model).items()
+        if levels.get(name) != "hide" and (wanted is None or name in wanted or name == "id")
+    ]
+    return [{name: plain(read(record)) for name, read in readers} for record in records]
 
 
-def personal_value(scope: Scope, record: Any, name: str) -> str | None:
-    """Return an encrypted value in full or masked, by the actor's clearance."""
-    mask = type(record).__encrypted__[name].mask
-    value = getattr(record, name)
-    return value if scope.clearance(mask) == "full" or value is None else ciphers.mask(mask, value)
+def _masked(scope: Scope, model: Any, name: str) -> Callable[[Any], str | None]:
+    """Return what reads an encrypted value in full or masked, by the actor's clearance."""
+    mask, read = model.__encrypted__[name].mask, attrgetter(name)
+    if scope.clearance(mask) == "full":
+        return read
+
+    def masked(record: Any) -> str | None:
+        value = read(record)
+        return value if value is None else ciphers.mask(mask, value)
+
+    return masked
 
 
 def result(scope: Scope, value: Any) -> Any:
@@ -80,21 +89,36 @@ def result(scope: Scope, value: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """Return one value as JSON carries it: amounts and ids as text, instants in UTC."""
-    if value is None or isinstance(value, bool | int | str) and not isinstance(value, Enum):
-        return value
+    convert = BY_TYPE.get(type(value))
+    return convert(value) if convert is not None else _unusual(value)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _instant(value: datetime) -> str:
+    moment = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+BY_TYPE: dict[type, Callable[[Any], Any]] = {
+    **dict.fromkeys((type(None), bool, int, str, float, dict, list), _as_it_is),
+    UUID: str,
+    Decimal: "{:f}".format,
+    datetime: _instant,
+    date: date.isoformat,
+    bytes: lambda value: base64.b64encode(value).decode(),
+}
+
+
+def _unusual(value: Any) -> Any:
+    """Return a value of a derived type, such as a state, as its nearest relative looks."""
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, datetime):
-        moment = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-        return moment.isoformat().replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, float | dict | list):
-        return value
+    for kind in type(value).__mro__:
+        if kind in BY_TYPE:
+            return BY_TYPE[kind](value)
     return str(value)
 
 
@@ -121,9 +145,9 @@ def is_masked_form(scope: Scope, record: Any, name: str, given: Any) -> bool:
 __all__ = [
     "etag",
     "is_masked_form",
-    "personal_value",
     "plain",
     "represent",
+    "represent_all",
     "result",
     "shown_columns",
 ]
