@@ -139,7 +139,11 @@ class HandOverView(RecordView, model=HandOver):
     columns = ("handed_over_on", "room", "seller", "buyer", "state", "made_at")
     filters = ("handed_over_on", "state", "room", "seller", "buyer")
     search = ("room",)
-    actions = (action(services.undo_hand_over, confirm=True, states=("done",)),)
+    actions = (
+        action(services.certify_hand_over, states=("done",)),
+        action(services.undo_hand_over, confirm=True, states=("done",)),
+    )
+    attach_with = "make"
     order = "-handed_over_on"
     can_create = can_change = can_delete = False
     menu_order = 66

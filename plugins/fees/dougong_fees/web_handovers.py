@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, BinaryIO, cast
+from urllib.parse import quote
 from uuid import UUID
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -34,6 +35,7 @@ def add_pages(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/hand-over", "hand_over", start)
     blueprint.add_url_rule("/hand-over", "make_hand_over", step, methods=["POST"])
     blueprint.add_url_rule("/hand-over/<uuid:record_id>", "hand_over_statement", statement)
+    blueprint.add_url_rule("/hand-over/<uuid:record_id>/clearance.pdf", "clearance", clearance)
 
 
 def start() -> str | tuple[str, int]:
@@ -61,6 +63,7 @@ def step() -> str | Response | tuple[str, int]:
             values = (wish.room, wish.buyer, wish.on, readings, releases)
             with scope.session.begin_nested():
                 made = services.hand_over(scope, *values)
+                services.keep_photos(scope, made, _photos())
             return redirect(url_for(".hand_over_statement", record_id=made.id), 303)
         return _page(scope, wish, preview=_preview(scope, wish, readings, releases))
     except DougongError as error:
@@ -80,6 +83,21 @@ def statement(record_id: UUID) -> str:
         statement=in_yuan(record.statement),
         member=member_label,
     )
+
+
+def clearance(record_id: UUID) -> Response:
+    """Show the certificate that the former owner owes nothing of the room."""
+    scope = require_scope()
+    scope.require("fees.hand_over.certify")
+    made = services.certify_hand_over(scope, scope.get(HandOver, record_id))
+    disposition = f"inline; filename*=UTF-8''{quote(made.filename)}"
+    headers = {"Content-Disposition": disposition, "Content-Type": made.media_type}
+    return Response(made.content, headers=headers)
+
+
+def _photos() -> list[tuple[str, BinaryIO]]:
+    sent = request.files.getlist("photos")
+    return [(each.filename, cast(BinaryIO, each.stream)) for each in sent if each.filename]
 
 
 def _wish(scope: Scope, values: Mapping[str, str]) -> Wish:

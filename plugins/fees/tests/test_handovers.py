@@ -1,5 +1,6 @@
 """A room changes hands: bills are split by the day, money follows, and it can be taken back."""
 
+import io
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -7,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from dougong.errors import Conflict, Invalid
+from dougong.files import attachments_of
 from dougong.services import create
 from dougong.tenancy.models import Ownership, Person, Room
 from dougong_fees import services
@@ -30,6 +32,10 @@ from dougong_meters.models import Meter
 
 from .conftest import add_item
 
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d4944415478da63"
+    "f8cfc0f01f0005000201a1f65e3d0000000049454e44ae426082"
+)
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
 DAY = date(2026, 10, 11)
 D = Decimal
@@ -178,6 +184,17 @@ def test_it_is_undone_while_the_buyer_has_paid_nothing(scope, bill, buyer):
     with pytest.raises(BillTouched):
         services.undo_hand_over(scope, second, "too late")
     assert ledger.trial_balance(scope).is_balanced
+
+
+def test_it_is_certified_once_the_seller_owes_nothing(scope, bill, buyer):
+    record = made(scope, bill, buyer)
+    mine = parts(scope, record)[bill.payer_id]
+    with pytest.raises(Conflict, match="still owed"):
+        services.certify_hand_over(scope, record)
+    services.pay_bills(scope, mine, PaymentChannel.CASH, "desk-0003")
+    assert services.certify_hand_over(scope, record).content.startswith(b"%PDF")
+    services.keep_photos(scope, record, [("meter.png", io.BytesIO(PNG))])
+    assert [each.media_type for each in attachments_of(scope, record)] == ["image/png"]
 
 
 def test_an_agreed_charge_of_the_seller_ends_with_him(scope, bill, buyer):

@@ -16,6 +16,7 @@ from dougong_fees.services.bills import (
     take_back,
     withdraw_bill,
 )
+from dougong_fees.services.clearance import certify_hand_over, keep_photos
 from dougong_fees.services.deferred import recognise_month, recognise_prepayments
 from dougong_fees.services.deliveries import (
     close_delivery,
@@ -92,7 +93,9 @@ from dougong_fees.services.whole import WholeBill, whole_bill
 
 __all__ = [
     "WholeBill",
+    "certify_hand_over",
     "close_delivery",
+    "keep_photos",
     "deem_delivered",
     "deliver",
     "deliver_many",
