@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from dougong.db import Scope, insert_rows, uuid7
 from dougong_equipment import demo_past
+from dougong_equipment.demo_seasons import plan_seasons
 from dougong_equipment.domain.kinds import (
     Comparison,
     ItemKind,
@@ -88,6 +89,7 @@ def plan_work(scope: Scope, chance: Random) -> None:
     lists = _checklists(scope)
     _plans(scope, equipment, lists)
     _rounds(scope, chance, lists)
+    plan_seasons(scope)
     _shifts(scope)
     _alarms(scope, equipment)
     _parts(scope)

@@ -19,7 +19,13 @@ from dougong.tenancy.models import LegalEntity
 from dougong_online_payment import history
 from dougong_online_payment.models import MerchantAccount, Provider
 
-PATHS = {Provider.WECHAT_PAY: "/wechat_pay", Provider.ALIPAY: "/alipay"}
+PATHS = {
+    Provider.WECHAT_PAY: "/wechat_pay",
+    Provider.ALIPAY: "/alipay",
+    Provider.CAMPUS_CARD: "/campus_card",
+}
+NUMBERS = {"wechat_pay": "160000", "alipay": "208800100000", "campus_card": "4201"}
+APPS = {"wechat_pay": "wxdemo00000000", "alipay": "202600000000", "campus_card": "card"}
 
 
 def folder(installation: Installation) -> Path:
@@ -49,8 +55,7 @@ def _add_accounts(scope: Scope, entity_id: UUID) -> None:
     for provider, path in PATHS.items():
         about = told[provider.value]
         digits = f"{len(about['members']) + 1:04}"
-        number = {"wechat_pay": "160000", "alipay": "208800100000"}[provider.value] + digits
-        app_id = {"wechat_pay": "wxdemo00000000", "alipay": "202600000000"}[provider.value] + digits
+        number, app_id = NUMBERS[provider.value] + digits, APPS[provider.value] + digits
         usual = "/gateway.do" if provider is Provider.ALIPAY else ""
         serial = secrets.token_hex(20).upper()
         notice_key, app_secret = secrets.token_hex(16), secrets.token_hex(16)
@@ -92,10 +97,10 @@ def _told(installation: Installation) -> dict[str, Any]:
     from dougong.testing.gateways.wechat_pay import KEY_ID
 
     path = folder(installation) / "gateways.json"
-    if path.exists():
-        return json.loads(path.read_text())
-    told = {}
+    told = json.loads(path.read_text()) if path.exists() else {}
     for provider in PATHS:
+        if provider.value in told:
+            continue
         theirs, ours = new_key(), new_key()
         told[provider.value] = {
             "private": private_pem(theirs),
@@ -121,16 +126,27 @@ def partners(installation: Installation) -> dict[str, Any]:
     """Return the played gateways by path, none where no demonstration was loaded."""
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    from dougong.testing.gateways import AlipayGateway, Member, WechatPayGateway
+    from dougong.testing.gateways import (
+        AlipayGateway,
+        CampusCardGateway,
+        Member,
+        WechatPayGateway,
+    )
 
     path = folder(installation) / "gateways.json"
     if not path.exists():
         return {}
     told = json.loads(path.read_text())
-    kinds = {Provider.WECHAT_PAY: WechatPayGateway, Provider.ALIPAY: AlipayGateway}
+    kinds = {
+        Provider.WECHAT_PAY: WechatPayGateway,
+        Provider.ALIPAY: AlipayGateway,
+        Provider.CAMPUS_CARD: CampusCardGateway,
+    }
     found = {}
     for provider, kind in kinds.items():
-        about = told[provider.value]
+        about = told.get(provider.value)
+        if about is None:
+            continue
         key = load_pem_private_key(about["private"].encode(), None)
         members = [Member(**each) for each in about["members"]]
         store = folder(installation) / f"{provider.value}.json"

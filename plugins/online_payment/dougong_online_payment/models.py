@@ -18,8 +18,13 @@ class Provider(StrEnum):
 
     WECHAT_PAY = "wechat_pay"
     ALIPAY = "alipay"
+    CAMPUS_CARD = "campus_card"
 
-    __labels__ = labels(WECHAT_PAY=("WeChat Pay", "微信支付"), ALIPAY=("Alipay", "支付宝"))
+    __labels__ = labels(
+        WECHAT_PAY=("WeChat Pay", "微信支付"),
+        ALIPAY=("Alipay", "支付宝"),
+        CAMPUS_CARD=("Campus card", "校园一卡通"),
+    )
 
 
 class MerchantAccount(InGroup, Base):

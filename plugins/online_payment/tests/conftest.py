@@ -11,6 +11,7 @@ from dougong.installation import Installation
 from dougong.settings import Settings
 from dougong.testing.gateways import (
     AlipayGateway,
+    CampusCardGateway,
     Member,
     WechatPayGateway,
     new_key,
@@ -35,10 +36,11 @@ class Stage:
     installation: Installation
     wechat_pay: WechatPayGateway
     alipay: AlipayGateway
+    campus_card: CampusCardGateway
     place: object
 
     def gateway(self, provider):
-        return {"wechat_pay": self.wechat_pay, "alipay": self.alipay}[provider]
+        return getattr(self, provider)
 
     def scope(self, actor=SYSTEM):
         return self.installation.scope(actor, community=self.place.community_id)
@@ -65,7 +67,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def keys():
-    return {name: new_key() for name in ("wechat_pay", "alipay", "merchant")}
+    return {name: new_key() for name in ("wechat_pay", "alipay", "campus_card", "merchant")}
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,10 @@ def gateways(keys):
     alipay = AlipayGateway(
         [Member("2088000000000001", "2026000000000001", ours)], keys["alipay"], pauses_s=(0.1, 0.2)
     )
-    return wechat_pay, alipay
+    campus_card = CampusCardGateway(
+        [Member("42010001", "card", ours)], keys["campus_card"], pauses_s=(0.1, 0.2)
+    )
+    return wechat_pay, alipay, campus_card
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,8 @@ def partners(gateways):
     from werkzeug.exceptions import NotFound
     from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-    apps = {"/wechat_pay": gateways[0].app, "/alipay": gateways[1].app}
+    paths = ("/wechat_pay", "/alipay", "/campus_card")
+    apps = {path: gateway.app for path, gateway in zip(paths, gateways, strict=True)}
     with serving(DispatcherMiddleware(NotFound(), apps)) as address:
         yield address
 

@@ -9,6 +9,7 @@ from dougong_prepaid.models import (
     EnergyAccount,
     MeterCard,
     Movement,
+    Student,
     SupplierBill,
     Tariff,
 )
@@ -96,3 +97,12 @@ class CardWriteView(RecordView, model=CardWrite):
     search = ("account",)
     order = "-written_at"
     can_create = can_change = can_delete = can_import = False
+
+
+class StudentView(RecordView, model=Student):
+    title = bilingual("Students", "学生")
+    icon, menu_order = "users", 15
+    columns = ("number", "person")
+    filters = ("person",)
+    search = ("number", "person")
+    order = "number"

@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 
 from dougong.db import Scope, insert_rows, uuid7
 from dougong.devices.models import DevicePoint
-from dougong.tenancy.models import CommunityKind
+from dougong.tenancy.models import CommunityKind, Occupancy, OccupancyKind
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import CHANNEL, Posting
 from dougong_meters.models import Meter, MeterRole, MeterState
@@ -24,6 +24,7 @@ from dougong_prepaid.models import (
     EnergyAccount,
     MeterCard,
     Movement,
+    Student,
     SupplierBill,
     Tariff,
 )
@@ -56,6 +57,17 @@ def load(scope: Scope, chance: Random) -> None:
     meters = scope.session.scalars(query.order_by(Meter.serial)).all()
     if meters:
         dormitories(scope, chance, meters)
+    _students(scope)
+
+
+def _students(scope: Scope) -> None:
+    """Give everybody with a bed the number that stands on the campus card."""
+    query = select(Occupancy.person_id).where(
+        Occupancy.kind == OccupancyKind.BED, Occupancy.to_on.is_(None)
+    )
+    people = sorted(set(scope.session.scalars(query)))
+    numbers = [f"20251{number:05d}" for number in range(1, len(people) + 1)]
+    insert_rows(scope, Student, {"person_id": people, "number": numbers})
 
 
 def dormitories(scope: Scope, chance: Random, meters: Sequence[Meter]) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, Index, Integer, Numeric, String, UniqueC
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dougong.db import InCommunity, encrypted, label, labels, money, plugin_base, ref, state, to_one
-from dougong.tenancy.models import Room
+from dougong.tenancy.models import Person, Room
 from dougong_meters.models import Commodity
 from dougong_prepaid.domain import CutReason, MovementKind, PeriodKind, Protection, Supply
 
@@ -328,3 +328,21 @@ class CardWrite(InCommunity, Base):
 
     def __str__(self) -> str:
         return f"{self.sequence}"
+
+
+class Student(InCommunity, Base):
+    """A student by the number that stands on the campus card (学号); beds are dated occupancies."""
+
+    __tablename__ = "student"
+    __named_by__ = ("person",)
+    __table_args__ = (
+        UniqueConstraint("community_id", "number"),
+        UniqueConstraint("community_id", "person_id"),
+    )
+
+    person_id: Mapped[UUID] = ref("dougong.person", index=False, info=label("Person", "人员"))
+    person: Mapped[Person] = to_one(person_id, Person)
+    number: Mapped[str] = mapped_column(String(30), info=label("Student no.", "学号"))
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.person}"

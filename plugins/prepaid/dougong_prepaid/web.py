@@ -7,9 +7,10 @@ from flask import Flask, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from dougong.db import member_label
-from dougong.errors import Invalid, NotFound
-from dougong.i18n import N_, translate_error
+from dougong.errors import Conflict, Invalid, NotFound
+from dougong.i18n import N_, gettext, translate_error
 from dougong.installation import Installation
+from dougong.web.admin.cells import room_code
 from dougong.web.admin.menu import menu_page
 from dougong.web.app import plugin_blueprint, require_scope
 from dougong.web.charts import bar_chart
@@ -28,6 +29,10 @@ def install(app: Flask, installation: Installation) -> None:
     menu_page(
         "prepaid.resale_check", ("Resale check", "转供价格核对"), "prepaid.supplier_bill.view",
         plugin="prepaid", icon="check-square", order=45, only_in="community",
+    )  # fmt: skip
+    menu_page(
+        "prepaid.beds", ("Beds: check in and out", "宿舍入住与退宿"), "prepaid.student.check_in",
+        plugin="prepaid", icon="users", order=5, only_in="community",
     )  # fmt: skip
 
 
@@ -76,6 +81,63 @@ def top_up(account_id: UUID) -> Response | tuple[str, int]:
         services.pay_mine(scope, order.id)
         return redirect(url_for(".mine", done=1), 303)
     return redirect(url_for("ledger.pay", order_id=order.id), 303)
+
+
+@blueprint.get("/beds")
+def beds(problem: str = "", done: str = "") -> str:
+    """Show the buildings with their beds, and the forms for lists that check in or out."""
+    scope = require_scope()
+    scope.require("prepaid.student.check_in")
+    return render_template(
+        "prepaid/beds.html",
+        buildings=services.occupied_beds(scope),
+        today=scope.today,
+        given=request.form,
+        problem=problem,
+        done=done,
+    )
+
+
+@blueprint.post("/beds")
+def change_beds() -> str | tuple[str, int]:
+    """Check a list of students in, or a list or a whole building out."""
+    scope, form = require_scope(), request.form
+    verb = "check_out" if form.get("do") == "out" else "check_in"
+    scope.require(f"prepaid.student.{verb}")
+    try:
+        on = date.fromisoformat(form.get("on", ""))
+        with scope.session.begin_nested():
+            return beds(done=_check_out(on) if verb == "check_out" else _check_in(on))
+    except ValueError:
+        return beds(gettext("Choose a day.")), 422
+    except (Conflict, Invalid) as error:
+        fields = getattr(error, "fields", None) or {}
+        return beds(next(iter(fields.values()), None) or translate_error(error)), error.status
+
+
+def _check_in(on: date) -> str:
+    lines = [line for line in request.form.get("lines", "").splitlines() if line.strip()]
+    count = services.check_in(require_scope(), on, [_arrival(line) for line in lines])
+    return gettext("%(count)s students have their beds.", count=count)
+
+
+def _arrival(line: str) -> services.Arrival:
+    """Return a line of the list: 「3-512 2026110234 张三 13800000000」, by tabs, commas, spaces."""
+    parts = line.replace("\t", " ").replace(",", " ").replace("，", " ").split()
+    room, number, name = (parts + ["", "", ""])[:3]
+    return services.Arrival(room_code(room), number, name, parts[3] if len(parts) > 3 else None)
+
+
+def _check_out(on: date) -> str:
+    form = request.form
+    building = form.get("building", "")
+    numbers = form.get("numbers", "").replace(",", " ").replace("，", " ").split()
+    left = services.check_out(
+        require_scope(), on, numbers, UUID(building) if building and not numbers else None
+    )
+    counts = {"beds": left.beds, "rooms": left.rooms}
+    said = gettext("%(beds)s beds are free, %(rooms)s rooms empty.", **counts)
+    return " ".join([said, *left.problems[:20]])
 
 
 @blueprint.get("/resale")

@@ -7,11 +7,13 @@ payer, ``gateway.notify(trade_no)`` the notice, ``gateway.refused`` what was sen
 """
 
 from dougong.testing.gateways.alipay import AlipayGateway
+from dougong.testing.gateways.campus_card import CampusCardGateway
 from dougong.testing.gateways.trades import Member, Refund, Trade, new_key, public_pem, serving
 from dougong.testing.gateways.wechat_pay import WechatPayGateway
 
 __all__ = [
     "AlipayGateway",
+    "CampusCardGateway",
     "Member",
     "Refund",
     "Trade",

@@ -17,7 +17,9 @@ from dougong_online_payment.domain import keys
 from dougong_online_payment.models import MerchantAccount, Provider
 
 OUTBOUND = Outbound("online_payment")
+# A campus card system has no usual address: it stands in the account.
 USUAL = {
+    Provider.CAMPUS_CARD: "",
     Provider.WECHAT_PAY: "https://api.mch.weixin.qq.com",
     Provider.ALIPAY: "https://openapi.alipay.com/gateway.do",
 }

@@ -9,6 +9,7 @@ from dougong_prepaid.services.accounts import (
     take_back,
     top_up,
 )
+from dougong_prepaid.services.beds import Arrival, check_in, check_out, occupied_beds
 from dougong_prepaid.services.cards import (
     CARD,
     CardOrder,
@@ -36,7 +37,11 @@ from dougong_prepaid.services.supply import interlocks_before, refusal, restore_
 from dougong_prepaid.services.working import settle
 
 __all__ = [
+    "Arrival",
     "CARD",
+    "check_in",
+    "check_out",
+    "occupied_beds",
     "CardOrder",
     "issue_card",
     "order_write",

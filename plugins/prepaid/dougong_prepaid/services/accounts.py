@@ -167,27 +167,39 @@ def pay_back(scope: Scope, energy_account: EnergyAccount, reason: str) -> Energy
     if account.balance and not people:
         raise Conflict(N_("Nobody lives there to whom the balance could be paid."))
     if account.balance:
-        _to_wallets(scope, account, people, reason)
+        source = uuid5(account.id, "pay back")
+        give_to_wallets(scope, account, people, len(people), reason, source)
     account.closed_on = scope.today
     scope.session.flush()
     return account
 
 
-def _to_wallets(
-    scope: Scope, account: EnergyAccount, people: Sequence[Person], reason: str
+def give_to_wallets(
+    scope: Scope,
+    account: EnergyAccount,
+    people: Sequence[Person],
+    heads: int,
+    reason: str,
+    source: UUID,
 ) -> None:
+    """Give people their equal parts of what an account holds, of so many heads.
+
+    source: names it, so that it happens once. Fen that do not divide go to the first.
+    """
     ensure_accounts(scope)
-    source = uuid5(account.id, "pay back")
-    parts = equal_parts(account.balance, len(people))
-    shares = [(p, part) for p, part in zip(people, parts, strict=True) if part]
+    parts = equal_parts(account.balance, heads)
+    shares = [(p, part) for p, part in zip(people, parts, strict=False) if part]
     postings = [
         Posting(ENERGY_LIABILITY, PREPAID, part, reason, account.room_id, person.id)
         for person, part in shares
     ]
+    if not postings:
+        return
     entry = ledger.post(scope, "prepaid.pay_back", source, reason, postings)
     for person, part in sorted(shares, key=lambda share: share[0].id):
         ledger.add_to_wallet(scope, person.id, part, entry)
-    _move(scope, account, MovementKind.PAY_BACK, -account.balance, source)
+    given = sum((part for _, part in shares), Decimal(0))
+    _move(scope, account, MovementKind.PAY_BACK, -given, source)
 
 
 @service("energy_account.count_anew", title=("Count anew", "重新起算"))

@@ -19,7 +19,7 @@ CREATE TABLE online_payment.merchant_account (
 	CONSTRAINT uq_merchant_account_group_id_legal_entity_id_provider UNIQUE (group_id, legal_entity_id, provider), 
 	CONSTRAINT fk_merchant_account_legal_entity_id FOREIGN KEY(group_id, legal_entity_id) REFERENCES dougong.legal_entity (group_id, id), 
 	CONSTRAINT fk_merchant_account_ FOREIGN KEY(group_id) REFERENCES dougong.property_group (id), 
-	CONSTRAINT ck_merchant_account_provider CHECK (provider IN ('wechat_pay', 'alipay'))
+	CONSTRAINT ck_merchant_account_provider CHECK (provider IN ('wechat_pay', 'alipay', 'campus_card'))
 );
 
 CREATE INDEX ix_merchant_account_legal_entity_id ON online_payment.merchant_account (group_id, legal_entity_id);

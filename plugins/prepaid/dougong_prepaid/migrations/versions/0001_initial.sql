@@ -44,6 +44,18 @@ CREATE TABLE prepaid.tariff (
 	CONSTRAINT ck_tariff_commodity CHECK (commodity IN ('water', 'electricity', 'gas', 'heat'))
 );
 
+CREATE TABLE prepaid.student (
+	community_id UUID NOT NULL, 
+	id UUID DEFAULT uuidv7() NOT NULL, 
+	person_id UUID NOT NULL, 
+	number VARCHAR(30) NOT NULL, 
+	CONSTRAINT pk_student PRIMARY KEY (community_id, id), 
+	CONSTRAINT uq_student_community_id_number UNIQUE (community_id, number), 
+	CONSTRAINT uq_student_community_id_person_id UNIQUE (community_id, person_id), 
+	CONSTRAINT fk_student_person_id FOREIGN KEY(community_id, person_id) REFERENCES dougong.person (community_id, id), 
+	CONSTRAINT fk_student_ FOREIGN KEY(community_id) REFERENCES dougong.community (id)
+);
+
 CREATE TABLE prepaid.energy_account (
 	community_id UUID NOT NULL, 
 	id UUID DEFAULT uuidv7() NOT NULL, 
