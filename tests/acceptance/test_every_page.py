@@ -246,7 +246,8 @@ class Looker:
 
     def links(self) -> list[str]:
         """Return where the open page leads to."""
-        return self.page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+        found = "all => all.map(a => new URL(a.href.baseVal ?? a.href, document.baseURI).href)"
+        return self.page.eval_on_selector_all("a[href]", found)
 
 
 @cache
