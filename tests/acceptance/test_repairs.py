@@ -4,10 +4,12 @@ import base64
 import re
 import shutil
 import time
+from contextlib import suppress
 from statistics import median
 from uuid import UUID
 
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from sqlalchemy import func, select
 from tests.acceptance.phones import TAKE, Phone, community, opened
 
@@ -169,19 +171,21 @@ def by_finger(desk, place, order):
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     card = page.locator(f".kanban [data-order='{order}']")
-    card.scroll_into_view_if_needed()
-    box = card.bounding_box()
-    x, y = box["x"] + box["width"] * 0.7, box["y"] + 40
+    x, y = at_rest(page, card)
     finger("touchStart", x, y)
     for far in (20, 60):
         finger("touchMove", x, y - far)
     finger("touchEnd")
     assert page.locator("#board[data-dragging]").count() == 0
-    card.scroll_into_view_if_needed()
-    box = card.bounding_box()
-    x, y = box["x"] + box["width"] * 0.7, box["y"] + 40
-    finger("touchStart", x, y)
-    page.wait_for_selector("#board[data-dragging]")
+    for _ in range(5):
+        x, y = at_rest(page, card)
+        finger("touchStart", x, y)
+        # What was still rolling, or was written anew below the finger, is taken hold of once more.
+        with suppress(PlaywrightTimeout):
+            page.wait_for_selector("#board[data-dragging]", timeout=5_000)
+            break
+        finger("touchEnd")
+    assert page.locator(".worker.over").count() == 0
     desk.picture("dispatcher-finger")
     someone = page.locator(".workers [data-technician]:not([data-technician=''])").first
     to = someone.bounding_box()
@@ -190,6 +194,16 @@ def by_finger(desk, place, order):
     page.wait_for_selector(".worker.over")
     finger("touchEnd")
     page.wait_for_selector(f"[aria-label='已派单'] [data-order='{order}']", timeout=30_000)
+
+
+def at_rest(page, card):
+    """Return a point on a card once the page has stopped rolling."""
+    card.scroll_into_view_if_needed()
+    box, before = card.bounding_box(), None
+    while box != before:
+        page.wait_for_timeout(100)
+        before, box = box, card.bounding_box()
+    return box["x"] + box["width"] * 0.7, box["y"] + 40
 
 
 def test_a_passer_by_reports_with_a_photo_and_without_signing_in(product, browser, place, tmp_path):

@@ -83,9 +83,10 @@
     return found && board.contains(found) && found.dataset.technician ? found : null;
   }
 
-  function begin(order) {
+  // at: where the pointer is; a list that comes up for a finger does so away from it.
+  function begin(order, at) {
     dragged = order;
-    board.setAttribute("data-dragging", "");
+    board.setAttribute("data-dragging", at && at.clientY < innerHeight / 2 ? "below" : "above");
   }
 
   function end() {
@@ -116,16 +117,18 @@
     assign(order, technician.dataset.technician);
   });
 
-  // Carry an order from where a pointer is until it is let go over a technician, or nowhere.
-  function carry(order, words, from) {
-    begin(order);
+  // Carry an order from where a pointer is until it is let go over a technician, or nowhere. isMoved:
+  // whether it has been moved on purpose; who only rests on a card gives it to nobody.
+  function carry(order, words, from, isMoved) {
+    begin(order, from);
     const ghost = document.body.appendChild(document.createElement("div"));
     ghost.className = "ghost";
     ghost.textContent = words;
-    const below = (now) => technicianAt(document.elementFromPoint(now.clientX, now.clientY));
+    const below = (now) => isMoved && technicianAt(document.elementFromPoint(now.clientX, now.clientY));
     const move = function (now) {
       ghost.style.left = now.clientX + "px";
       ghost.style.top = now.clientY + "px";
+      isMoved = isMoved || Math.hypot(now.clientX - from.clientX, now.clientY - from.clientY) > BEGINS_AFTER;
       over(below(now));
     };
     const done = function (now) {
@@ -151,7 +154,7 @@
       document.removeEventListener("pointermove", move);
       for (const name of ["pointerup", "pointercancel"]) document.removeEventListener(name, stop);
     };
-    const go = function () { stop(); carry(order, words, last); };
+    const go = function () { stop(); carry(order, words, last, isEnough); };
     const move = function (now) {
       last = now;
       const isFar = Math.hypot(now.clientX - event.clientX, now.clientY - event.clientY) > BEGINS_AFTER;
