@@ -3,7 +3,8 @@
 import pytest
 from sqlalchemy import text
 
-from dougong.audit.checkpoints import append_line, witness_files
+from dougong.audit.checkpoints import append_line, witness_files, write_checkpoint
+from dougong.audit.sealing import seal_once
 
 
 @pytest.fixture
@@ -15,3 +16,11 @@ def own_witness(installation):
         query = "select line from dougong.audit_checkpoint order by number"
         for line in session.scalars(text(query)):
             append_line(file, line)
+
+
+@pytest.fixture
+def sealed(installation, place):
+    """Return a place whose log is sealed and witnessed."""
+    seal_once(installation)
+    write_checkpoint(installation)
+    return place

@@ -5,8 +5,10 @@ import pytest
 from dougong.db import uuid7
 from dougong.db.scope import Actor, Grant
 from dougong.services import create
+from dougong.tenancy.operations import set_setting
+from dougong_repairs import services
 from dougong_repairs.domain.kinds import Category
-from dougong_repairs.models import Technician, TechnicianSkill
+from dougong_repairs.models import Technician, TechnicianSkill, WorkOrder
 
 
 def _actor(place, name, *permissions, person=None):
@@ -67,3 +69,28 @@ def technicians(enter):
                 values = {"technician_id": technician.id, "category": category, "level": 2}
                 create(scope, TechnicianSkill, values)
         return made
+
+
+def report(enter, owner, **values):
+    with enter(owner()) as scope:
+        said = {"text": "水龙头漏水", "category": Category.PLUMBING, **values}
+        return services.report_repair(scope, **said).id
+
+
+def order_of(scope, id):
+    return scope.get(WorkOrder, id, lock=True)
+
+
+def finished(enter, owner, worker, technicians):
+    id = report(enter, owner)
+    with enter() as scope:
+        services.dispatch_order(scope, order_of(scope, id), technicians["刘师傅"])
+    with enter(worker) as scope:
+        services.start_order(scope, order_of(scope, id))
+        services.finish_order(scope, order_of(scope, id), "换了阀芯")
+    return id
+
+
+def set_mode(installation, place, mode):
+    with installation.access() as session:
+        set_setting(session, place.community_id, "repairs.dispatch_mode", mode)

@@ -1,7 +1,5 @@
 """Work orders on a real PostgreSQL: every part that people have in them."""
 
-import io
-import re
 import threading
 from datetime import timedelta
 from importlib import import_module
@@ -15,50 +13,20 @@ from dougong.db import uuid7
 from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
 from dougong.events import OutboxEvent
 from dougong.hookspecs import hookimpl
-from dougong.i18n import use_locale
 from dougong.messages import inbox
 from dougong.tenancy.models import Person
-from dougong.tenancy.operations import set_setting
 from dougong_repairs import cards, demonstration, services
 from dougong_repairs.domain.kinds import Category, OrderState, PauseReason, Source, Urgency
 from dougong_repairs.errors import NotYours, Objected, WrongState
 from dougong_repairs.models import (
     CleanUp,
     DutyContact,
-    SyncedOperation,
-    Technician,
     TriageCorrection,
     WorkOrder,
-    WorkOrderStep,
 )
 from dougong_repairs.services.figures import figures
-from dougong_repairs.services.syncing import Operation, perform
 
-
-def report(enter, owner, **values):
-    with enter(owner()) as scope:
-        said = {"text": "水龙头漏水", "category": Category.PLUMBING, **values}
-        return services.report_repair(scope, **said).id
-
-
-def order_of(scope, id):
-    return scope.get(WorkOrder, id, lock=True)
-
-
-def finished(enter, owner, worker, technicians):
-    id = report(enter, owner)
-    with enter() as scope:
-        services.dispatch_order(scope, order_of(scope, id), technicians["刘师傅"])
-    with enter(worker) as scope:
-        services.start_order(scope, order_of(scope, id))
-        services.finish_order(scope, order_of(scope, id), "换了阀芯")
-    return id
-
-
-def set_mode(installation, place, mode):
-    with installation.access() as session:
-        set_setting(session, place.community_id, "repairs.dispatch_mode", mode)
-
+from .conftest import finished, order_of, report
 
 # --- reporting --------------------------------------------------------------------------------
 
@@ -361,173 +329,6 @@ def test_what_nobody_rates_is_closed_by_rule_with_a_report_and_the_owner_is_told
         assert len(scope.session.scalars(select(CleanUp)).all()) == 2
     with enter(owner()) as scope:
         assert "已办结" in inbox(scope)[0].subject
-
-
-# --- dispatch ---------------------------------------------------------------------------------
-
-
-def test_automatic_dispatch_gives_its_reasons(installation, enter, owner, technicians, place):
-    set_mode(installation, place, "automatic")
-    ids = [report(enter, owner) for _ in range(4)]
-    with enter() as scope:
-        assert services.dispatch_waiting(scope) == 4
-        orders = [order_of(scope, id) for id in ids]
-        assert {o.technician_id for o in orders} == set(technicians.values())
-        assert all("skill=2" in o.dispatch_reason for o in orders)
-        assert "技能 2/3" in services.reason_words(orders[0].dispatch_reason)
-        with use_locale("en"):
-            words = services.reason_words(orders[0].dispatch_reason)
-        assert "skill 2 of 3" in words and not re.search("[\u4e00-\u9fff]", words)
-        assert services.reason_words("业主点名要他") == "业主点名要他"
-        assert services.dispatch_waiting(scope) == 0
-
-
-def test_in_turn_everybody_gets_one(installation, enter, owner, technicians, place):
-    set_mode(installation, place, "rotate")
-    ids = [report(enter, owner) for _ in range(4)]
-    with enter() as scope:
-        assert services.dispatch_waiting(scope) == 4
-        had = [order_of(scope, id).technician_id for id in ids]
-        assert had[0] != had[1]
-        assert had[:2] == had[2:]
-
-
-@pytest.mark.parametrize("mode", ["grab", "assign"])
-def test_nothing_is_dispatched_by_itself_where_people_do(
-    installation, enter, owner, technicians, place, mode
-):
-    set_mode(installation, place, mode)
-    report(enter, owner)
-    with enter() as scope:
-        assert services.dispatch_waiting(scope) == 0
-        assert services.dispatch_waiting(scope, is_forced=True) == 1
-
-
-def test_hybrid_leaves_time_to_take_but_not_for_an_emergency(enter, owner, technicians, worker):
-    id, emergency = report(enter, owner), report(enter, owner)
-    with enter() as scope:
-        order_of(scope, emergency).urgency = Urgency.EMERGENCY
-    with enter(worker) as scope:
-        waiting = services.pool(scope, services.technician_of(scope))
-        assert [o.id for o in waiting] == [emergency, id]
-    with enter() as scope:
-        assert services.dispatch_waiting(scope) == 1
-        assert order_of(scope, id).state is OrderState.REPORTED
-        order_of(scope, id).reported_at = scope.now - timedelta(minutes=11)
-        scope.session.flush()
-        assert services.dispatch_waiting(scope) == 1
-
-
-def test_who_is_off_shift_gets_nothing(enter, owner, worker, technicians):
-    id = report(enter, owner)
-    with enter(worker) as scope:
-        services.change_shift(scope, False)
-    with enter() as scope:
-        services.dispatch_waiting(scope, is_forced=True)
-        assert order_of(scope, id).technician_id == technicians["王师傅"]
-        with pytest.raises(Invalid):
-            services.dispatch_order(scope, order_of(scope, id), technicians["刘师傅"])
-
-
-def test_a_technician_is_linked_by_name_at_his_first_visit_or_made(enter, worker, technicians):
-    with enter(worker) as scope:
-        assert services.technician_of(scope).id == technicians["刘师傅"]
-    with enter(worker) as scope:
-        assert services.technician_of(scope).id == technicians["刘师傅"]
-        assert scope.session.scalar(select(func.count()).select_from(Technician)) == 2
-
-
-# --- on the phone -----------------------------------------------------------------------------
-
-
-def test_what_a_phone_sends_twice_is_done_once(enter, owner, worker, technicians):
-    id = report(enter, owner)
-    with enter() as scope:
-        services.dispatch_order(scope, order_of(scope, id), technicians["刘师傅"])
-    started = Operation(uuid7(), "start", id, {})
-    threads = [threading.Thread(target=lambda: sent(enter, worker, started)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with enter() as scope:
-        steps = select(WorkOrderStep.verb).where(WorkOrderStep.work_order_id == id)
-        assert scope.session.scalars(steps.order_by(WorkOrderStep.taken_at)).all() == [
-            "report",
-            "dispatch",
-            "start",
-        ]
-        assert scope.session.scalar(select(func.count()).select_from(SyncedOperation)) == 1
-
-
-def sent(enter, worker, operation, photo=None):
-    with enter(worker) as scope:
-        made = perform(scope, operation, photo)
-        return made.is_done, made.problem
-
-
-def test_a_conflict_is_kept_and_shown_and_changes_nothing(enter, owner, worker, technicians):
-    id = report(enter, owner)
-    with enter() as scope:
-        services.dispatch_order(scope, order_of(scope, id), technicians["王师傅"])
-    late = Operation(uuid7(), "finish", id, {"solution": "好了"})
-    is_done, problem = sent(enter, worker, late)
-    assert not is_done
-    assert problem
-    assert sent(enter, worker, late) == (False, problem)
-    with enter() as scope:
-        assert order_of(scope, id).state is OrderState.DISPATCHED
-
-
-def test_a_photo_and_parts_come_with_the_phone_s_operations(enter, owner, worker, technicians):
-    id = report(enter, owner)
-    with enter() as scope:
-        services.dispatch_order(scope, order_of(scope, id), technicians["刘师傅"])
-        services.start_order(scope, order_of(scope, id))
-    jpeg = b"\xff\xd8\xff\xe0" + bytes(64)
-    photo = Operation(uuid7(), "photo_before", id, {})
-    for _ in range(2):
-        assert sent(enter, worker, photo, io.BytesIO(jpeg)) == (True, None)
-    part = Operation(uuid7(), "add_part", id, {"name": "阀芯", "quantity": "2"})
-    assert sent(enter, worker, part) == (True, None)
-    with enter() as scope:
-        from dougong.files import attachments_of
-
-        order = order_of(scope, id)
-        assert len(attachments_of(scope, order)) == 1
-        assert [str(p) for p in services.parts_of_order(scope, order)] == ["阀芯 × 2"]
-    with enter(worker) as scope, pytest.raises(Invalid):
-        perform(scope, Operation(uuid7(), "drop", id, {}))
-
-
-def test_help_reaches_everybody_on_duty(enter, owner, worker, dispatcher, technicians):
-    id = report(enter, owner)
-    with enter(dispatcher) as scope:
-        services.tell_me(scope)
-        services.dispatch_order(scope, order_of(scope, id), technicians["刘师傅"])
-    assert sent(enter, worker, Operation(uuid7(), "help", id, {})) == (True, None)
-    with enter(dispatcher) as scope:
-        assert "1-1-101" in inbox(scope)[0].subject
-        assert order_of(scope, id).help_wanted_at is not None
-        services.answer_help(scope, order_of(scope, id))
-        with pytest.raises(Conflict):
-            services.answer_help(scope, order_of(scope, id))
-        verbs = [step.verb for step in services.steps_of(scope, order_of(scope, id))]
-        assert verbs == ["report", "dispatch", "help", "answer_help"]
-    with enter(owner()) as scope:
-        public = services.steps_of(scope, order_of(scope, id), is_owner=True)
-        assert [step.verb for step in public] == ["report", "dispatch"]
-
-
-def test_a_call_for_help_ends_with_the_work(enter, owner, worker, technicians):
-    id = report(enter, owner)
-    with enter() as scope:
-        services.dispatch_order(scope, order_of(scope, id), technicians["刘师傅"])
-    sent(enter, worker, Operation(uuid7(), "help", id, {}))
-    with enter(worker) as scope:
-        services.start_order(scope, order_of(scope, id))
-        services.finish_order(scope, order_of(scope, id))
-        assert order_of(scope, id).help_wanted_at is None
 
 
 # --- figures, corrections, demonstration ------------------------------------------------------
