@@ -47,11 +47,13 @@ PERSON: Any = Person.__table__
 
 @dataclass
 class Count:
-    """What the probes saw."""
+    """What the probes saw. unasked: kinds of probes that chance has not asked for yet."""
 
     probes: int = 0
     leaks: Counter[str] = field(default_factory=Counter)
     refused: int = 0
+    asked: set[str] = field(default_factory=set)
+    unasked: set[str] = field(default_factory=set)
 
 
 def read_probes(foreign: UUID, chance: Random) -> dict[str, Callable[[Session], int]]:
@@ -161,6 +163,8 @@ def run(installation: Installation, places: list[Place], probes: int, *, role: s
         made = write_probes(other, chance) if is_write else read_probes(other.community_id, chance)
         name = chance.choice(sorted(made))
         count.probes += 1
+        count.asked.add(name)
+        count.unasked = (count.unasked | set(made)) - count.asked
         try:
             seen = _one(installation, role, mine, made[name])
         except DBAPIError:
@@ -234,8 +238,9 @@ def gate(installation: Installation, probes: int) -> dict[str, Any]:
         "leaks": leaks,
         "unprotected_leaks": sum(unprotected.leaks.values()),
         "unprotected_probes": unprotected.probes,
+        "unasked": sorted(protected.unasked),
         "seconds": round(time.monotonic() - started, 1),
-        "passed": not leaks and sum(unprotected.leaks.values()) > 0,
+        "passed": not leaks and sum(unprotected.leaks.values()) > 0 and not protected.unasked,
     }
 
 
