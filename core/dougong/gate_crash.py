@@ -61,6 +61,8 @@ QUIET_S, RECOVERY_S = 1.5, 180.0
 # for so long.
 STILL_S = 90.0
 MOST_OPEN = 40
+# A connection for every request, as from many clients.
+EACH_ITS_OWN = httpx.Limits(max_keepalive_connections=0)
 
 
 @dataclass
@@ -84,8 +86,9 @@ class Tally:
 class Gate:
     """One installation, its writers, and whoever kills its processes."""
 
-    def __init__(self, home: Path, port: int) -> None:
-        self.home, self.port = home, port
+    def __init__(self, home: Path, port: int, pause_s: float = 0.0) -> None:
+        """Make a gate. pause_s: how long a writer rests after each request."""
+        self.home, self.port, self.pause_s = home, port, pause_s
         self.tally = Tally()
         self.stop = threading.Event()
         self.settings = Settings(paths=Paths(home), plugin_paths=(home / "trial",), port=port)
@@ -167,22 +170,24 @@ class Gate:
     def write_requests(self, writer: int) -> None:
         """Create people through the API; ask again with the same key until there is an answer."""
         number = 0
-        while not self.stop.is_set():
-            name = f"gate-{writer}-{number}"
-            tries = 0
-            while not self.stop.is_set() and not self._create(name):
-                tries += 1
-                time.sleep(0.05)
-            if not self.stop.is_set():
-                self.tally.requests.add(name)
-                self.tally.repeated += tries > 0
-            number += 1
+        with httpx.Client(timeout=15, limits=EACH_ITS_OWN) as client:
+            while not self.stop.is_set():
+                name = f"gate-{writer}-{number}"
+                tries = 0
+                while not self.stop.is_set() and not self._create(client, name):
+                    tries += 1
+                    time.sleep(0.05)
+                if not self.stop.is_set():
+                    self.tally.requests.add(name)
+                    self.tally.repeated += tries > 0
+                number += 1
+                time.sleep(self.pause_s)
 
-    def _create(self, name: str) -> bool:
+    def _create(self, client: httpx.Client, name: str) -> bool:
         url = f"{self.facts().get('url', '')}/c/{self.place.community_id}/api/v1/dougong/person"
         headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": name}
         try:
-            answer = httpx.post(url, json={"name": name}, headers=headers, timeout=15)
+            answer = client.post(url, json={"name": name}, headers=headers)
         except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
             self.errors[type(error).__name__] += 1
             return False
@@ -390,12 +395,20 @@ class Gate:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def gate(rounds: int, targets: tuple[str, ...] = TARGETS, port: int = 18900) -> dict[str, Any]:
-    """Run the gate on an installation of its own; return the counts and whether it passed."""
+def gate(
+    rounds: int,
+    targets: tuple[str, ...] = TARGETS,
+    port: int = 18900,
+    pause_s: float = 0.0,
+) -> dict[str, Any]:
+    """Run the gate on an installation of its own; return the counts and whether it passed.
+
+    pause_s: how long a writer rests after each request.
+    """
     home = Path(tempfile.mkdtemp(prefix="dougong-crash-", dir="/tmp"))
     home.chmod(0o755)
     began = time.monotonic()
-    made = Gate(home, port)
+    made = Gate(home, port, pause_s)
     try:
         made.prepare()
         unprotected = made.lose_without_protection()

@@ -22,8 +22,6 @@ from dougong.supervisor.children import Child, Phase
 from dougong.tenancy.operations import PLATFORM
 from dougong.testing.probe import wait_for
 
-pytestmark = pytest.mark.xdist_group("supervisor")
-
 
 @pytest.fixture(scope="module")
 def home():
@@ -169,14 +167,16 @@ def test_a_killed_database_is_started_again(up, home):
     wait_for(works, 120)
 
 
-@pytest.mark.parametrize("name", ["web", "worker"])
-def test_a_process_that_hangs_is_ended_and_started_again(up, name):
-    url, before = up.ready(), up.pid(name)
-    os.kill(before, signal.SIGSTOP)
-    wait_for(lambda: up.pid(name) != before and up.is_all_ready(), 180)
-    assert state.born_at(before) is None
+def test_processes_that_hang_are_ended_and_started_again(up):
+    url, before = up.ready(), {name: up.pid(name) for name in ("web", "worker")}
+    for pid in before.values():
+        os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: not any(up.pid(name) == pid for name, pid in before.items()), 180)
+    wait_for(up.is_all_ready, 180)
+    assert [state.born_at(pid) for pid in before.values()] == [None, None]
     assert answers(url)
-    assert f"{name} has ended (no sign of life for" in up.out.read_text()
+    for name in before:
+        assert f"{name} has ended (no sign of life for" in up.out.read_text()
 
 
 def test_a_database_that_hangs_is_ended_and_started_again(up, home):
@@ -334,7 +334,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_a_crash():
     """The small version of ``make gate-crash``."""
     from dougong.gate_crash import gate
 
-    result = gate(2, targets=("worker", "postgres"))
+    result = gate(2, targets=("worker", "postgres"), pause_s=0.05)
     assert result["passed"], result
     assert result["lost_without_protection"] > 0
 
