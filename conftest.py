@@ -5,6 +5,7 @@ for they share what the file sets up. Files that take longest begin first, so th
 with a long one while another has nothing left to do.
 """
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group_of(item)))
     ranks = {name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(group_of(item), len(ranks)))
+
+
+def pytest_collection_finish() -> None:
+    # What is imported stays: to look through it for garbage again and again takes its time.
+    gc.freeze()
 
 
 def group_of(item: pytest.Item) -> str:
