@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help up down reset setup setup-test programs peers test test-fast lint types docs \
 	collected catalogues bench plugin-repo \
 	gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands \
-	gate-cards gate-notices gate-payments gate-pages gate-budgets gate-shelf gates initial clean
+	gate-cards gate-notices gate-payments gate-api gate-pages gate-budgets gate-shelf gates initial clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -129,11 +129,13 @@ gate-budgets: setup-test ## pages over 1,000,000 bills and 10,000,000 readings: 
 	$(BIN)/python plugins/fees/tests/gate_budgets.py
 gate-payments: setup-test ## kill -9 while payments are notified: none is lost or doubled
 	$(BIN)/python -m dougong_online_payment.gate
+gate-api: setup-test ## every operation of the API with right and with wrong input, ten requests each
+	DOUGONG_EVERY_OPERATION=1 $(BIN)/python -m pytest -q -n 0 tests/integration/test_api_contract.py
 gate-pages: setup-test ## every kind of page that links lead to, in four settings: axe, weight, words, layout
 	DOUGONG_ALL_PAGES=1 DOUGONG_LOOKS=build/pages $(BIN)/python -m pytest -q -n 0 -s tests/acceptance/test_every_page.py
 gate-shelf: setup-test ## a package of plugin_repo/: built, signed, installed, asked over a socket, and away
 	DOUGONG_WEBHOOK_NETWORKS=127.0.0.0/8 $(BIN)/python -m pytest -q -n 0 tests/acceptance/gate_shelf.py
-gates: gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands gate-cards gate-notices gate-payments gate-pages gate-budgets gate-shelf ## all of them
+gates: gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands gate-cards gate-notices gate-payments gate-api gate-pages gate-budgets gate-shelf ## all of them
 
 clean: ## remove the virtual environment and caches, never data
 	rm -rf $(VENV) .ruff_cache .mypy_cache .pytest_cache build

@@ -3,7 +3,7 @@
 Every operation is tried in every run, half of them with right and the others with wrong input; the
 halves change places each day (``DOUGONG_API_TURN=0`` or ``1`` says which day it is). What costs is
 making up input, about a tenth of a second of the processor per operation, so that all of them in
-both ways take twice as long: ``DOUGONG_EVERY_OPERATION=1`` does, with more requests each.
+both ways take twice as long: ``make gate-api`` does, with ten requests each.
 """
 
 import os
