@@ -134,4 +134,24 @@
     }
   });
   window.addEventListener("pageshow", countPicked);
+
+  // What chooses a related record weighs a quarter of a list: it comes when somebody turns to the filters.
+  function loadChooser(event) {
+    const filters = event.target.closest && event.target.closest("form[data-chooser]");
+    if (!filters) return;
+    const style = document.createElement("link");
+    style.rel = "stylesheet";
+    style.href = filters.dataset.chooserStyle;
+    const script = document.createElement("script");
+    script.src = filters.dataset.chooser;
+    delete filters.dataset.chooser;
+    // Who stands in a field that is made anew goes on standing there.
+    script.addEventListener("load", function () {
+      const field = document.activeElement;
+      if (field && field.tomselect) field.tomselect.focus();
+    });
+    style.addEventListener("load", () => document.head.append(script));
+    document.head.append(style);
+  }
+  for (const name of ["pointerover", "focusin"]) document.addEventListener(name, loadChooser);
 })();
