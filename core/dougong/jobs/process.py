@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 import procrastinate
@@ -49,17 +49,19 @@ GRACE_S = 12.0
 LONGEST_PAUSE_S = 900
 
 
-def main(settings: Settings, ready: Callable[[], None] = lambda: None) -> int:
+def main(settings: Settings, ready: Callable[[], None] = lambda: None) -> NoReturn:
     """Work until SIGTERM; jobs that run get some seconds to finish, else they run again later."""
     from dougong.installation import Installation
 
-    installation = Installation.open(settings)
+    installation, code = Installation.open(settings), 0
     try:
-        return asyncio.run(run(installation, ready))
-    finally:
-        installation.close()
-        # A thread that still runs a job must not keep the process; the job runs again.
-        os._exit(0)
+        asyncio.run(run(installation, ready))
+    except BaseException:
+        log.exception("the worker gives up")
+        code = 1
+    installation.close()
+    # A thread that still runs a job must not keep the process; the job runs again.
+    os._exit(code)
 
 
 async def run(installation: "Installation", ready: Callable[[], None] = lambda: None) -> int:

@@ -233,25 +233,24 @@ class SheetLine:
 
 
 def fee_sheet(scope: Scope, on: date) -> list[SheetLine]:
-    """Return the fee items in use with what is in force on a day. Four statements."""
-    items = scope.session.scalars(
-        select(FeeItem).where(FeeItem.is_active).order_by(FeeItem.code)
-    ).all()
-    prices = {
-        price.fee_item_id: price
-        for price in scope.session.scalars(select(FeePrice).where(*_in_force(FeePrice, on)))
-    }
+    """Return the fee items in use with what is in force on a day. One statement."""
+    priced = select(FeePrice.id).where(*_in_force(FeePrice, on))
+    items, prices, steps, ruled = scope.together(
+        select(FeeItem).where(FeeItem.is_active).order_by(FeeItem.code),
+        select(FeePrice).where(*_in_force(FeePrice, on)),
+        select(PriceTier).where(PriceTier.price_id.in_(priced)).order_by(PriceTier.above),
+        select(FeeRule).where(*_in_force(FeeRule, on)),
+    )
+    price_of = {price.fee_item_id: price for price in prices.scalars()}
     tiers: dict[Any, list[PriceTier]] = {}
-    ids = [price.id for price in prices.values()]
-    steps = select(PriceTier).where(PriceTier.price_id.in_(ids)).order_by(PriceTier.above)
-    for tier in scope.session.scalars(steps):
+    for tier in steps.scalars():
         tiers.setdefault(tier.price_id, []).append(tier)
     rules: dict[Any, list[FeeRule]] = {}
-    for rule in scope.session.scalars(select(FeeRule).where(*_in_force(FeeRule, on))):
+    for rule in ruled.scalars():
         rules.setdefault(rule.fee_item_id, []).append(rule)
     found = []
-    for item in items:
-        price = prices.get(item.id)
+    for item in items.scalars():
+        price = price_of.get(item.id)
         steps_of = tiers.get(price.id, []) if price else []
         found.append(SheetLine(item, price, steps_of, rules.get(item.id, [])))
     return found
