@@ -10,13 +10,19 @@ from dougong_desk.models import Draft, ReleasePass, Shift, Taking, TakingPayment
 from dougong_ledger.domain import PaymentChannel
 
 # What a shift's takings are called where they stand as they were kept.
-KEPT_WORDS = (N_("Back"), N_("Taken"))
+KEPT_WORDS = (N_("Back"), N_("Taken"), N_("Number of payments"))
 
 
 def _takings(_scope: Scope, shift: Any) -> list[dict[str, Any]]:
     """Return what a shift took, its means in words."""
     return [
-        {**t, "channel": member_label(PaymentChannel(t["channel"]))} for t in shift.takings or ()
+        {
+            "channel": member_label(PaymentChannel(t["channel"])),
+            "number_of_payments": t["count"],
+            "taken": t["taken"],
+            "back": t["back"],
+        }
+        for t in shift.takings or ()
     ]
 
 
