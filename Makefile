@@ -135,6 +135,7 @@ gate-pages: setup-test ## every kind of page that links lead to, in four setting
 	DOUGONG_ALL_PAGES=1 DOUGONG_LOOKS=build/pages $(BIN)/python -m pytest -q -n 0 -s tests/acceptance/test_every_page.py
 gate-shelf: setup-test ## a package of plugin_repo/: built, signed, installed, asked over a socket, and away
 	DOUGONG_WEBHOOK_NETWORKS=127.0.0.0/8 $(BIN)/python -m pytest -q -n 0 tests/acceptance/gate_shelf.py
+	DOUGONG_WHOLE_SHELF=1 $(BIN)/python -m pytest -q -n 0 tests/integration/test_plugin_conformance.py -k shelf
 gates: gate-tenancy gate-privacy gate-audit gate-crash gate-plugins gate-devices gate-commands gate-cards gate-notices gate-payments gate-api gate-pages gate-budgets gate-shelf ## all of them
 
 clean: ## remove the virtual environment and caches, never data

@@ -31,13 +31,16 @@ def test_the_group_compares_its_three_communities(visit, places):
     assert set(places) >= {"group", "翠湖花园", "和平里", "江州大学"}
     page = visit("admin").open(f"/{places['group']}/admin/")
     row = page.locator("tr", has_text="翠湖花园")
-    assert row.locator("td[data-label='收缴率']").inner_text().endswith("%")
+    assert row.locator("td[data-label*='收缴率']").inner_text().endswith("%")
 
 
 @pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
 def test_no_page_has_an_accessibility_fault(visit, places, locale):
-    """On a desktop and on a phone, light and dark, each."""
-    manager = visit("admin", locale=locale)
+    """On a desktop and on a phone, light and dark; in English, whose colours are the same, once.
+
+    All four settings in both languages are ``make gate-pages``.
+    """
+    manager, is_chinese = visit("admin", locale=locale), locale == "zh-CN"
     base = f"/{places['翠湖花园']}/admin/"
     room = manager.open(f"{base}dougong/room/").get_attribute(".record-link", "href")
     pages = [
@@ -54,20 +57,22 @@ def test_no_page_has_an_accessibility_fault(visit, places, locale):
     ]
     faults: dict[str, list[str]] = {}
     for address in pages:
-        for fault in faults_on(manager, address):
+        for fault in faults_on(manager, address, is_chinese):
             faults.setdefault(fault, []).append(address)
     assert not faults, "\n".join(f"{fault}: {where}" for fault, where in faults.items())
 
 
-def faults_on(visitor, address):
+def faults_on(visitor, address, in_all_settings):
     """Yield what is wrong with a page in each size and colour, loaded once."""
     page = visitor.open(address)
     for name, size in SIZES.items():
         page.set_viewport_size(size)
         visitor.darken(False)
-        yield from (f"{name}: {fault}" for fault in visitor.check())
-        visitor.darken(True)
-        yield from (f"{name}, dark: {fault}" for fault in visitor.check(rules=COLOURS))
+        if in_all_settings or name == "desktop":
+            yield from (f"{name}: {fault}" for fault in visitor.check())
+        if in_all_settings:
+            visitor.darken(True)
+            yield from (f"{name}, dark: {fault}" for fault in visitor.check(rules=COLOURS))
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > size["width"]:
             yield f"{name}: scrolls sideways: {width}"

@@ -25,7 +25,7 @@ def test_a_payment_is_taken_with_the_keyboard_alone_in_20_seconds(visit, counter
     assert cashier.check() == []
     cashier.picture("desk-counter")
     page = cashier.open(f"{counter}/fees/arrears")
-    room = page.inner_text("tbody tr:nth-child(2) td a")
+    room = page.inner_text("tbody tr:nth-child(8) td a")
     page = cashier.open(f"{counter}/desk/")
     started = time.monotonic()
     page.keyboard.type(room)

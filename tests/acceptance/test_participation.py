@@ -41,6 +41,7 @@ def test_notices_are_read_without_network_and_marked_when_it_is_back(visit, comm
     page.reload()
     owner.context.set_offline(True)
     page.reload()
+    page.wait_for_function("() => !navigator.onLine")
     page.click(f"[data-notice='{notice}'] summary")
     page.wait_for_selector("text=请提前储水")
     assert page.locator(f"[data-notice='{notice}'] [data-new]").count() == 0

@@ -310,6 +310,8 @@ def test_a_full_disk_is_told(tmp_path, environment):
 
 
 def test_reset_deletes_what_up_made(home, environment):
+    for name in ("simulators", "trial"):  # which the demonstration makes
+        (home / name / "demo").mkdir(parents=True, exist_ok=True)
     assert dougong(environment, "reset", "--yes").returncode == 0
     assert not EmbeddedPostgres(home, home / "keys").data.exists()
     assert not (home / "keys" / "scope.key").exists()

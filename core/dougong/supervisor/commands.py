@@ -197,6 +197,8 @@ def _own_folders(settings: Settings) -> list[Path]:
     paths = settings.paths
     return [
         paths.home / "spool",
+        paths.home / "simulators",
+        paths.home / "trial",
         paths.plugins,
         paths.files,
         paths.cache,

@@ -136,7 +136,7 @@ def gate() -> str:
     """List what may leave today; a pass is found by its number, room or code."""
     scope = require_scope()
     scope.require("desk.release_pass.view")
-    words = request.args.get("q", "").strip()
+    words = request.args.get("q", "").replace("\0", "").strip()
     query = select(ReleasePass).options(joinedload(ReleasePass.room))
     if words.isdigit():
         query = query.where(ReleasePass.number == int(words[:9]))

@@ -200,7 +200,7 @@ class PublicRevenueView(RecordView, model=PublicRevenue):
 
 class FundAccountView(RecordView, model=FundAccount):
     title = ("Accounts of the maintenance fund", "维修资金分户账")
-    icon = "book"
+    icon = "archive"
     columns = ("room", "paid_in", "interest", "used", "balance", "as_of_on", "source")
     filters = ("room", "as_of_on", "balance")
     search = ("room",)

@@ -232,7 +232,7 @@ def paper(scope: Scope, record: ReleasePass, address: str) -> Document:
 def release_of(scope: Scope, code: str) -> ReleasePass:
     """Return the pass with a code; raises NotFound."""
     query = select(ReleasePass).where(ReleasePass.code == code)
-    found = scope.session.scalars(query).one_or_none()
+    found = None if "\0" in code else scope.session.scalars(query).one_or_none()
     if found is None:
         raise NotFound(N_("There is no such pass."))
     return found
