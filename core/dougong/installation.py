@@ -23,6 +23,7 @@ from dougong.services import call
 from dougong.settings import Settings
 from dougong.tenancy import rules as _rules  # noqa: F401 - declares record rules
 from dougong.tenancy.operations import (
+    GROUP_ZONE,
     CommunityFacts,
     GroupFacts,
     community_facts,
@@ -103,7 +104,7 @@ class Installation:
                 community_id=community,
                 readable=readable,
                 places=self._enabled(place),
-                zone=place.zone if isinstance(place, CommunityFacts) else "Asia/Shanghai",
+                zone=place.zone if isinstance(place, CommunityFacts) else GROUP_ZONE,
                 place=place,
             )
 

@@ -36,7 +36,7 @@ def test_the_group_compares_its_three_communities(visit, places):
 
 @pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
 def test_no_page_has_an_accessibility_fault(visit, places, locale):
-    """On a desktop and on a phone, light and dark; in English, whose colours are the same, once.
+    """On a desktop, light and dark, and on a phone; in English, whose colours are the same, once.
 
     All four settings in both languages are ``make gate-pages``.
     """
@@ -70,7 +70,7 @@ def faults_on(visitor, address, in_all_settings):
         visitor.darken(False)
         if in_all_settings or name == "desktop":
             yield from (f"{name}: {fault}" for fault in visitor.check())
-        if in_all_settings:
+        if in_all_settings and name == "desktop":
             visitor.darken(True)
             yield from (f"{name}, dark: {fault}" for fault in visitor.check(rules=COLOURS))
         width = page.evaluate("document.documentElement.scrollWidth")

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 
@@ -122,7 +123,8 @@ def test_demo_devices_are_played_read_and_stored_by_two_processes(installation, 
     with installation.scope(system, community=community) as scope:
         stored = scope.session.scalars(select(Reading).where(Reading.source == "collector"))
         newest = max(r.read_at for r in stored)
-        assert (scope.now - newest).total_seconds() < 60
+        # The first of each hour is kept: after midnight that is what the meter froze then.
+        assert scope.now - newest < timedelta(hours=1)
         serials = set(scope.session.scalars(select(Device.serial)))
     said = {v.value for (_, point), v in values.items() if point == "serial_no"}
     assert {int(s) for s in serials} == {int(s) for s in said}

@@ -333,10 +333,10 @@ def test_a_process_that_dies_at_once_is_tried_with_growing_pauses(tmp_path):
 
 
 def test_nothing_acknowledged_is_lost_or_doubled_by_a_crash():
-    """The small version of ``make gate-crash``."""
+    """The small version of ``make gate-crash``; workers are killed by the tests of jobs."""
     from dougong.gate_crash import gate
 
-    result = gate(2, targets=("worker", "postgres"), pause_s=0.05)
+    result = gate(1, targets=("postgres",), pause_s=0.05)
     assert result["passed"], result
     assert result["lost_without_protection"] > 0
 

@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping, text
 from dougong.access.factors import must_have_factor
 from dougong.db.scope import Actor, Grant
 from dougong.services.approvals import stand_in_permissions
-from dougong.tenancy.operations import COMMUNITY, CommunityFacts, facts_in
+from dougong.tenancy.operations import COMMUNITY, TODAY, CommunityFacts, facts_in
 
 if TYPE_CHECKING:
     from dougong.installation import Installation
@@ -23,11 +23,12 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 RESIDENT = frozenset({"*.portal"})
 MASKED = {"*": "mask"}
 
-RIGHTS = """
+RIGHTS = f"""
     (select coalesce(json_agg(json_build_object(
         'permissions', r.permissions, 'role', r.key, 'rules', r.rules,
-        'clearance', r.clearance || coalesce(o.clearance, '{}'),
-        'limits', r.limits || coalesce(o.limits, '{}'), 'for', h.stands_in_for, 'for_name', h.name,
+        'clearance', r.clearance || coalesce(o.clearance, '{{}}'),
+        'limits', r.limits || coalesce(o.limits, '{{}}'),
+        'for', h.stands_in_for, 'for_name', h.name,
         'group', coalesce(t.group_id, r.group_id), 'community', t.community_id,
         'buildings', t.building_ids,
         'region', (select json_agg(c.id) from dougong.community c
@@ -40,17 +41,17 @@ RIGHTS = """
            select d.user_id, d.user_id, away.name, d.group_id
            from dougong.delegation d join dougong."user" away on away.id = d.user_id
            where d.to_user_id = u.id and d.ended_at is null and away.is_active
-             and d.from_on <= current_date and d.to_on > current_date) h
+             and d.from_on <= {TODAY} and d.to_on > {TODAY}) h
        join dougong.role_grant t
          on t.user_id = h.holder and (h.group_id is null or t.group_id = h.group_id)
        join dougong.role r on r.id = t.role_id
        left join dougong.role_clearance o
          on o.role_id = r.id and o.group_id = coalesce(t.group_id, r.group_id)
      where true
-       and (t.from_on is null or t.from_on <= current_date)
-       and (t.to_on is null or t.to_on > current_date)) as grants,
+       and (t.from_on is null or t.from_on <= {TODAY})
+       and (t.to_on is null or t.to_on > {TODAY})) as grants,
     (select coalesce(
-        json_object_agg(p.community_id, json_build_array(p.person_id, c.group_id)), '{}')
+        json_object_agg(p.community_id, json_build_array(p.person_id, c.group_id)), '{{}}')
      from dougong.user_person p join dougong.community c on c.id = p.community_id
      where p.user_id = u.id) as persons
 """

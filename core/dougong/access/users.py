@@ -13,16 +13,17 @@ from dougong.access.operations import create_user, grant_role, one_time_link
 from dougong.db.scope import Grant, Scope
 from dougong.errors import Conflict, Invalid, NotAllowed, NotFound
 from dougong.i18n import N_, current_locale, gettext
+from dougong.tenancy.operations import TODAY
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 MOST = 200
 # A role that is over leads nowhere any more; whoever lives in another group's community signs in.
-ELSEWHERE = """
+ELSEWHERE = f"""
     select user_id from dougong.role_grant
     where user_id = any(:users) and group_id is distinct from :group
-      and (to_on is null or to_on > current_date)
+      and (to_on is null or to_on > {TODAY})
     union
     select p.user_id from dougong.user_person p join dougong.community c on c.id = p.community_id
     where p.user_id = any(:users) and c.group_id <> :group
@@ -245,7 +246,7 @@ def _elsewhere(session: "Session", group_id: UUID, users: list[UUID]) -> set[UUI
 
 
 HOLDERS = text(
-    """
+    f"""
     select t.user_id, r.permissions
     from dougong.role_grant t join dougong.role r on r.id = t.role_id
     join dougong."user" u on u.id = t.user_id and u.is_active
@@ -253,8 +254,8 @@ HOLDERS = text(
       and (t.community_id is null or t.community_id = :community)
       and (t.region_id is null or t.region_id = (
            select region_id from dougong.community c where c.id = :community))
-      and (t.from_on is null or t.from_on <= current_date)
-      and (t.to_on is null or t.to_on > current_date)
+      and (t.from_on is null or t.from_on <= {TODAY})
+      and (t.to_on is null or t.to_on > {TODAY})
     order by t.user_id
     """
 )

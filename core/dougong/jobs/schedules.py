@@ -47,9 +47,10 @@ DUTIES = {
     " and not exists (select from dougong.job j where j.community_id = p.community_id"
     " and j.service = 'dougong.exchange.sweep' and j.asked_at > now() - interval '1 day')",
     "dougong.privacy_request.remind": "select distinct p.community_id"
-    " from dougong.privacy_request p where p.state = 'open'"
-    " and (p.reminded_on is null and p.due_on <= current_date + 10"
-    " or p.due_on < current_date and p.reminded_on <= p.due_on)"
+    " from dougong.privacy_request p join dougong.community c on c.id = p.community_id,"
+    " cast(now() at time zone c.zone as date) today where p.state = 'open'"
+    " and (p.reminded_on is null and p.due_on <= today + 10"
+    " or p.due_on < today and p.reminded_on <= p.due_on)"
     " and not exists (select from dougong.job j where j.community_id = p.community_id"
     " and j.service = 'dougong.privacy_request.remind'"
     " and j.asked_at > now() - interval '6 hours')",

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from dougong.db.scope import Scope
 
 PLATFORM = UUID(int=0)
+# A group's days, such as those of rights, are its offices', wherever the database stands.
+GROUP_ZONE = "Asia/Shanghai"
+TODAY = f"cast(now() at time zone '{GROUP_ZONE}' as date)"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select, text
@@ -249,7 +250,7 @@ def test_the_page_lists_decides_and_names_a_stand_in(
     assert again.status_code == 409 and 'role="alert"' in again.text
     assert browser.post(f"{address}/decide", data={**form, "service": "x"}).status_code == 404
     assert browser.post(f"{address}/decide", data={**form, "id": "x"}).status_code == 422
-    today = date.today()
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
     form = {
         "csrf_token": token, "to_user_id": str(guard.user_id), "from_on": today.isoformat(),
         "to_on": (today + timedelta(days=5)).isoformat(), "reason": "年假",

@@ -30,6 +30,7 @@ from dougong_fees.models import (
 )
 from dougong_fees.services.bills import overdue, owing
 from dougong_fees.services.deferred import DEFERRED
+from dougong_fees.services.earning import income_of_bill as income
 from dougong_ledger import services as ledger
 from dougong_ledger.domain import (
     CASH,
@@ -44,6 +45,7 @@ from dougong_ledger.models import BookPeriod, Payment, Receipt, Wallet, WalletMo
 
 from .conftest import add_item
 
+STANDING = (*OWED, BillState.PAID)
 MONTHS = [date(2026, month, 1) for month in (7, 8, 9, 10)]
 numbers = st.integers(0, 30)
 keys = count(1)
@@ -226,10 +228,21 @@ class Story(RuleBasedStateMachine):
         )
         still_owed = func.sum(Prepayment.amount - Prepayment.recognised)
         running = Prepayment.state == PrepaymentState.RUNNING
-        assert trial.balance(DEFERRED) == (total(select(still_owed).where(running)) or 0)
+        prepaid = total(select(still_owed).where(running)) or 0
+        assert trial.balance(DEFERRED) == prepaid + self.billed_for_months_to_come()
         self.each_bill_is_the_sum_of_its_parts()
         self.no_day_is_billed_twice()
         assert gaps(self.scope.session.scalars(select(Receipt.number))) == []
+
+    def billed_for_months_to_come(self):
+        """Return what bills of several months demand for months that have not come, in yuan."""
+        query = (
+            select(Bill)
+            .join(BillRun, BillRun.id == Bill.run_id)
+            .where(BillRun.earned_to_on.is_not(None), Bill.state.in_(STANDING))
+        )
+        parts = [p for bill in self.scope.session.scalars(query) for p in income(self.scope, bill)]
+        return sum((amount for code, amount in parts if code == DEFERRED), Decimal(0))
 
     def the_month_ends_with_what_is_owed(self, owed):
         end = ledger.month_end(self.scope, self.scope.today.replace(day=1))

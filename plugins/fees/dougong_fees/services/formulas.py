@@ -36,10 +36,12 @@ SAMPLES = text(
     """
     select r.code, r.built_area as area, r.inner_area, r.floor, r.room_kind as kind,
         (select count(distinct o.person_id) from dougong.occupancy o
-         where o.community_id = r.community_id and o.room_id = r.id and o.from_on <= current_date
-           and (o.to_on is null or o.to_on > current_date)) as persons
+         where o.community_id = r.community_id and o.room_id = r.id and o.from_on <= r.today
+           and (o.to_on is null or o.to_on > r.today)) as persons
     from (
-        select *, row_number() over (order by built_area nulls last, sort_key) as place,
+        select *, (select cast(now() at time zone c.zone as date) from dougong.community c
+                   where c.id = :community) as today,
+            row_number() over (order by built_area nulls last, sort_key) as place,
             count(*) over () as rooms
         from dougong.room
         where community_id = :community
