@@ -107,17 +107,16 @@ def _rooms_of(scope: Scope, expected: Sequence[Expected]) -> list[Room]:
     wrong = [gettext("The list is empty.")] if not expected else []
     for number, each in enumerate(expected, 1):
         room = found.get(each.room)
-        if room is None:
-            why = gettext("there is no room %(room)s", room=each.room)
-        elif codes.index(each.room) != number - 1:
-            why = gettext("%(room)s stands here twice", room=each.room)
-        elif room.id in waiting:
-            why = gettext("%(room)s waits in another batch", room=each.room)
-        elif not each.buyers:
-            why = gettext("%(room)s has no buyer", room=each.room)
-        else:
-            continue
-        wrong.append(gettext("Line %(number)s: %(why)s", number=number, why=why))
+        checks = (
+            (room is None, N_("there is no room %(room)s")),
+            (codes.index(each.room) != number - 1, N_("%(room)s stands here twice")),
+            (room is not None and room.id in waiting, N_("%(room)s waits in another batch")),
+            (not each.buyers, N_("%(room)s has no buyer")),
+        )
+        why = next((words for is_so, words in checks if is_so), None)
+        if why is not None:
+            said = gettext(why, room=each.room)
+            wrong.append(gettext("Line %(number)s: %(why)s", number=number, why=said))
     if wrong:
         raise Invalid(N_("Some fields are not right yet."), fields={"lines": "；".join(wrong[:12])})
     return [found[code] for code in codes]

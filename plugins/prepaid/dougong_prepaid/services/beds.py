@@ -135,23 +135,28 @@ def _fit(
     for number, each in enumerate(arrivals, 1):
         room, person = rooms.get(each.room), known.get(each.number)
         has = lives.get(person) if person else None
-        if room is None:
-            why = gettext("there is no room %(room)s", room=each.room)
-        elif not each.number or not each.name:
-            why = gettext("number or name is missing")
-        elif each.number in seen:
-            why = gettext("%(number)s stands here twice", number=each.number)
-        elif has is not None and has != room:
-            why = gettext("%(number)s has a bed elsewhere", number=each.number)
-        elif has is None and taken.get(room, 0) >= most:
-            why = gettext("%(room)s has %(most)s beds, all taken", room=each.room, most=most)
-        else:
-            seen.add(each.number)
-            if has is None:
-                taken[room] = taken.get(room, 0) + 1
-                left.append(each)
+        is_full = has is None and taken.get(room, 0) >= most
+        checks = (
+            (room is None, gettext("there is no room %(room)s", room=each.room)),
+            (not each.number or not each.name, gettext("number or name is missing")),
+            (each.number in seen, gettext("%(number)s stands here twice", number=each.number)),
+            (
+                has is not None and has != room,
+                gettext("%(number)s has a bed elsewhere", number=each.number),
+            ),
+            (
+                is_full,
+                gettext("%(room)s has %(most)s beds, all taken", room=each.room, most=most),
+            ),
+        )
+        why = next((words for is_so, words in checks if is_so), None)
+        if why is not None:
+            wrong.append(gettext("Line %(number)s: %(why)s", number=number, why=why))
             continue
-        wrong.append(gettext("Line %(number)s: %(why)s", number=number, why=why))
+        seen.add(each.number)
+        if has is None:
+            taken[room] = taken.get(room, 0) + 1
+            left.append(each)
     if wrong:
         told = "；".join(wrong[:SHOWN])
         raise Invalid(N_("Some fields are not right yet."), fields={"lines": told})
