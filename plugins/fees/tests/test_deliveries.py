@@ -15,7 +15,15 @@ from dougong.testing.people import sign_in
 from dougong.testing.programs import make_login
 from dougong.web.app import create_app
 from dougong_fees import services
-from dougong_fees.models import Bill, Charge, DeliveryRoom, FeeItem, RoomDeliveryState
+from dougong_fees.models import (
+    Bill,
+    Charge,
+    DeliveryRoom,
+    FeeItem,
+    FeeRule,
+    RoomDeliveryState,
+    RuleKind,
+)
 from dougong_fees.services import deliveries, presets
 from dougong_fees.services.deliveries import Expected
 
@@ -152,3 +160,13 @@ def test_pages_plan_deliver_and_set_up(installation, place, scope, codes):
     assert {r.state for r in scope.session.scalars(select(DeliveryRoom))} == {
         RoomDeliveryState.DELIVERED
     }
+
+
+def test_rules_are_said_in_words_on_the_sheet_for_the_wall():
+    prompt = FeeRule(kind=RuleKind.PROMPT, share=Decimal("0.020000"), days_before=10)
+    assert str(prompt) == "提前 10 天缴清减 2%"
+    assert str(FeeRule(kind=RuleKind.VACANCY, share=Decimal("0.300000"))) == "减收 30%"
+    assert (
+        str(FeeRule(kind=RuleKind.PREPAID, pay_months=11, get_months=12))
+        == "预缴 11 个月享 12 个月"
+    )

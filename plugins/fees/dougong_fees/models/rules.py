@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dougong.db import InCommunity, InGroup, label, labels, ref, state, to_one
+from dougong.i18n import N_, gettext
 from dougong.tenancy.models import Person, Room
 from dougong_fees.domain.states import WaiverState
 from dougong_fees.models.items import Base, FeeItem
@@ -199,8 +200,13 @@ class Vacancy(InCommunity, Base):
 
 
 def rule_words(rule: RuleTerms) -> str:
-    """Return a rule in short: ``−5 % (3 d)``, ``11 → 12``, ``−30 %``."""
+    """Return a rule in a few words, as it stands on the sheet for the wall."""
     if rule.kind is RuleKind.PREPAID:
-        return f"{rule.pay_months} → {rule.get_months}"
-    share = f"−{(rule.share or 0) * 100:g}%"
-    return f"{share} ({rule.days_before} d)" if rule.kind is RuleKind.PROMPT else share
+        words = N_("pay %(pay)s months, have %(get)s")
+        return gettext(words, pay=rule.pay_months, get=rule.get_months)
+    share = f"{((rule.share or 0) * Decimal(100)).normalize():f}"
+    if rule.kind is RuleKind.PROMPT:
+        return gettext(
+            "%(share)s%% less when paid %(days)s days early", share=share, days=rule.days_before
+        )
+    return gettext("%(share)s%% less", share=share)
